@@ -1,0 +1,46 @@
+# `make demo` and `make test` set up everything from nothing, in .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+# What goes into an install: a change of these makes a new one.
+SOURCES := $(wildcard *.py modeling/*.py data/*.py trainers/*.py hub_configs/*) setup.cfg pyproject.toml README.md
+
+.PHONY: demo test format clean
+
+demo: $(VENV)/installed
+	$(BIN)/plmarker train demo
+	$(BIN)/plmarker evaluate out/demo --dataset sample --split test --json out/demo/metrics.json
+	$(BIN)/plmarker predict out/demo sample/test --out out/demo/predictions.jsonl
+	$(BIN)/plmarker predict out/demo --text "$$(cat data/sample/paragraph.txt)"
+
+test: $(VENV)/installed-test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	cd $(VENV) && bin/python -m mypy --config-file ../setup.cfg -p plmarker
+	$(BIN)/python -m pytest
+
+format: $(VENV)/installed-test
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+# torch comes first, pinned, so that no other requirement draws in another build of it.
+$(VENV)/torch: $(VENV)/bin/python constraints.txt
+	$(PIP) install --constraint constraints.txt torch
+	touch $@
+
+$(VENV)/installed: $(VENV)/torch $(SOURCES)
+	$(PIP) install --constraint constraints.txt ".[minilm]"
+	touch $@
+
+$(VENV)/installed-test: $(VENV)/installed
+	$(PIP) install --constraint constraints.txt ".[test]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build out *.egg-info

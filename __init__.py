@@ -1,0 +1,41 @@
+"""plmarker: packed levitated markers for entity recognition and relation extraction, as `transformers` models."""
+
+from transformers import AutoConfig, AutoModel
+
+from .data import EntityFeatures, LabelSchema, PLMarkerError, RelationFeatures, load_documents
+from .modeling.configuration_plmarker import PLMarkerConfig, PLMarkerEntityConfig, PLMarkerRelationConfig
+from .modeling.extraction_plmarker import Entity, Extraction, Relation
+from .modeling.modeling_plmarker import (
+    PLMarkerForEntityRecognition,
+    PLMarkerForRelationExtraction,
+    PLMarkerModel,
+)
+from .trainers import PLMarkerTrainer
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Entity",
+    "EntityFeatures",
+    "Extraction",
+    "LabelSchema",
+    "PLMarkerConfig",
+    "PLMarkerEntityConfig",
+    "PLMarkerError",
+    "PLMarkerForEntityRecognition",
+    "PLMarkerForRelationExtraction",
+    "PLMarkerModel",
+    "PLMarkerRelationConfig",
+    "PLMarkerTrainer",
+    "Relation",
+    "RelationFeatures",
+    "load_documents",
+]
+
+for _config, _model in (
+    (PLMarkerEntityConfig, PLMarkerForEntityRecognition),
+    (PLMarkerRelationConfig, PLMarkerForRelationExtraction),
+    (PLMarkerConfig, PLMarkerModel),
+):
+    AutoConfig.register(_config.model_type, _config)
+    AutoModel.register(_config, _model)

@@ -1,0 +1,105 @@
+"""The exchange format: documents as JSONL, typed as `datasets.Features`.
+
+A line of the JSONL of the DyGIE family is one document: `doc_key`, `sentences` (lists of words), `ner` and
+`relations` (for each sentence, lists `[start, end, label]` and `[head start, head end, tail start, tail end, label]`),
+and, where a model made them, `predicted_ner` and `predicted_relations`. Word indices count through the whole document;
+both ends are inclusive. In a `Dataset` the annotations are objects with named, typed fields.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from datasets import Features, List, Value
+
+from ..modeling.schema_plmarker import PLMarkerError
+
+Document = dict[str, Any]
+
+ENTITY_FIELDS = ("start", "end", "label")
+RELATION_FIELDS = ("head_start", "head_end", "tail_start", "tail_end", "label")
+ANNOTATIONS = {
+    "ner": ENTITY_FIELDS,
+    "relations": RELATION_FIELDS,
+    "predicted_ner": ENTITY_FIELDS,
+    "predicted_relations": RELATION_FIELDS,
+}
+
+
+def _per_sentence(fields: tuple[str, ...]) -> List:
+    types = {name: Value("string") if name == "label" else Value("int32") for name in fields}
+    return List(List(types))
+
+
+DOCUMENT_FEATURES = Features(
+    doc_key=Value("string"),
+    sentences=List(List(Value("string"))),
+    **{name: _per_sentence(fields) for name, fields in ANNOTATIONS.items()},
+)
+
+
+def typed_document(raw: Mapping[str, Any]) -> Document:
+    """Turn a checked line of the JSONL into the typed form; annotations that it lacks become None."""
+    document: Document = {"doc_key": raw["doc_key"], "sentences": raw["sentences"]}
+    for name, fields in ANNOTATIONS.items():
+        per_sentence = raw.get(name)
+        document[name] = per_sentence and [
+            [dict(zip(fields, row, strict=False)) for row in sentence] for sentence in per_sentence
+        ]
+    return document
+
+
+def raw_document(document: Mapping[str, Any]) -> Document:
+    """Turn a typed document into the lists of the JSONL; annotations that are None are left out."""
+    raw: Document = {"doc_key": document["doc_key"], "sentences": document["sentences"]}
+    for name, fields in ANNOTATIONS.items():
+        if document.get(name) is not None:
+            raw[name] = [[[row[field] for field in fields] for row in sentence] for sentence in document[name]]
+    return raw
+
+
+def parse_line(line: str) -> Document:
+    """Parse one line of JSONL, unchecked.
+
+    Raises:
+        ValueError: when it is no JSON object.
+    """
+    try:
+        document = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"broken JSON, {error.msg} at column {error.colno}") from None
+    if not isinstance(document, dict):
+        raise ValueError(f"a document is a JSON object, got {type(document).__name__}")
+    return document
+
+
+def numbered_lines(path: str | Path) -> Iterator[tuple[int, str]]:
+    """Number (from 1) and text of each line of a file; empty lines are passed over.
+
+    Raises:
+        PLMarkerError: for a missing file, or one that is not UTF-8.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise PLMarkerError(f"{path}: no such file")
+    with path.open(encoding="utf-8") as lines:
+        try:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    yield number, line
+        except UnicodeDecodeError as error:
+            raise PLMarkerError(f"{path}: not UTF-8 text, {error.reason} at byte {error.start}") from None
+
+
+def write_documents(path: str | Path, documents: Iterable[Mapping[str, Any]]) -> None:
+    """Write typed documents as JSONL. The file appears whole or not at all."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("w", encoding="utf-8") as lines:
+        for document in documents:
+            lines.write(json.dumps(raw_document(document), ensure_ascii=False) + "\n")
+    partial.replace(path)

@@ -1,0 +1,75 @@
+"""A dataset by name: a Hub id, a folder, a file, or the sample corpus."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from datasets import Dataset, DatasetDict, load_dataset
+
+from ..modeling.schema_plmarker import LabelSchema, PLMarkerError
+from .documents import DOCUMENT_FEATURES, Document
+from .validation import read_documents
+
+SAMPLE = "sample"
+SAMPLE_FOLDER = Path(__file__).parent / "sample"
+SAMPLE_SYMMETRIC = ("SPOUSE_OF",)
+
+# File names of a split, without the ending.
+SPLIT_NAMES = {"train": ("train",), "validation": ("validation", "valid", "dev"), "test": ("test",)}
+ENDINGS = (".jsonl", ".json")
+
+
+def load_documents(name: str | Path, schema: LabelSchema | None = None, annotated: bool = True) -> DatasetDict:
+    """Load documents as a typed `DatasetDict`.
+
+    Args:
+        name: `sample`, a JSONL file (one split, `train`), a folder with `train`, `dev` or `validation`, and `test`
+            as `.jsonl` or `.json`, or whatever `datasets.load_dataset` takes.
+        schema: where given, labels outside it are errors.
+        annotated: a file without gold entities is an error.
+
+    Raises:
+        PLMarkerError: for a missing folder or file, and for files with problems, which it lists.
+    """
+    path = SAMPLE_FOLDER if name == SAMPLE else Path(name)
+    if path.is_file():
+        return DatasetDict(train=dataset_of(read_documents(path, schema, annotated)))
+    files = _split_files(path)
+    if files:
+        return DatasetDict(
+            {split: dataset_of(read_documents(file, schema, annotated)) for split, file in files.items()}
+        )
+    if path.is_dir() and not any(path.glob("**/*.parquet")) and not (path / "README.md").exists():
+        names = ", ".join(f"{split}.jsonl" for split in SPLIT_NAMES)
+        raise PLMarkerError(f"{path}: no {names} (or .json, or dev for validation) in this folder")
+    if not path.exists() and (path.suffix in ENDINGS or len(path.parts) != 2 or path.is_absolute()):
+        raise PLMarkerError(f"{path}: no such file or folder")
+    return load_dataset(str(name))
+
+
+def dataset_of(documents: list[Document]) -> Dataset:
+    """A typed dataset of checked documents."""
+    return Dataset.from_list(documents, features=DOCUMENT_FEATURES)
+
+
+def split_of(datasets: DatasetDict, split: str, name: str | Path) -> Dataset:
+    """One split by name; `dev` means `validation`, and a single file is whatever split it is asked for.
+
+    Raises:
+        PLMarkerError: naming the splits that there are.
+    """
+    split = "validation" if split == "dev" else split
+    if split in datasets:
+        return datasets[split]
+    if Path(name).is_file():
+        return datasets["train"]
+    raise PLMarkerError(f"{name}: no split {split!r}, only {', '.join(map(repr, datasets))}")
+
+
+def _split_files(folder: Path) -> dict[str, Path]:
+    found = {}
+    for split, stems in SPLIT_NAMES.items():
+        for path in (folder / (stem + ending) for stem in stems for ending in ENDINGS):
+            if path.is_file():
+                found.setdefault(split, path)
+    return found

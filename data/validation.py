@@ -1,0 +1,165 @@
+"""What can be wrong with a JSONL file: every problem, with its line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..modeling.processing_plmarker import sentence_ranges
+from ..modeling.schema_plmarker import LabelSchema, PLMarkerError
+from .documents import ANNOTATIONS, ENTITY_FIELDS, Document, numbered_lines, parse_line, typed_document
+
+# How many problems an error message lists.
+LISTED_PROBLEMS = 10
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with a file.
+
+    Args:
+        path: the file.
+        line: line number from 1; 0 for what concerns the whole file.
+        message: what was found and what was expected.
+        fatal: False for what is only reported, such as an annotation given twice.
+    """
+
+    path: str
+    line: int
+    message: str
+    fatal: bool = True
+
+    def __str__(self) -> str:
+        place = f"{self.path}:{self.line}" if self.line else self.path
+        return f"{place}: {self.message}" if self.fatal else f"{place}: warning: {self.message}"
+
+
+def check_file(
+    path: str | Path, schema: LabelSchema | None = None, annotated: bool = True
+) -> tuple[list[Document], list[Problem]]:
+    """Read a JSONL file and list everything that is wrong with it.
+
+    Args:
+        schema: where given, labels outside it are problems.
+        annotated: a file without a single gold entity is a problem (for training and evaluation).
+
+    Returns:
+        The typed documents without fatal problems, and all problems in the order of the lines.
+
+    Raises:
+        PLMarkerError: for a missing file, or one that is not UTF-8.
+    """
+    documents: list[Document] = []
+    problems: list[Problem] = []
+    line_of_key: dict[str, int] = {}
+    n_lines = 0
+    for number, line in numbered_lines(path):
+        n_lines += 1
+        try:
+            raw = parse_line(line)
+        except ValueError as error:
+            problems.append(Problem(str(path), number, str(error)))
+            continue
+        found = list(_document_problems(raw, schema))
+        key = raw.get("doc_key")
+        if key in line_of_key:
+            found.append((f"doc_key {key!r} stands at line {line_of_key[key]} too; every document needs its own", True))
+        elif isinstance(key, str):
+            line_of_key[key] = number
+        problems += [Problem(str(path), number, message, fatal) for message, fatal in found]
+        if not any(fatal for _, fatal in found):
+            documents.append(typed_document(raw))
+    if not n_lines:
+        problems.append(Problem(str(path), 0, "zero documents"))
+    elif annotated and documents and not any(sentence for d in documents for sentence in d["ner"] or ()):
+        problems.append(Problem(str(path), 0, f"zero gold entities in {len(documents)} documents"))
+    return documents, problems
+
+
+def read_documents(path: str | Path, schema: LabelSchema | None = None, annotated: bool = True) -> list[Document]:
+    """Read a JSONL file that must be right.
+
+    Raises:
+        PLMarkerError: listing the first problems with file and line, and how many there are.
+    """
+    documents, problems = check_file(path, schema, annotated)
+    raise_problems([problem for problem in problems if problem.fatal])
+    return documents
+
+
+def raise_problems(problems: list[Problem]) -> None:
+    """Raise the first problems as one error; do nothing where there are none."""
+    if problems:
+        lines = [str(problem) for problem in problems[:LISTED_PROBLEMS]]
+        if len(problems) > LISTED_PROBLEMS:
+            lines.append(f"... and {len(problems) - LISTED_PROBLEMS} more problems")
+        raise PLMarkerError("\n".join(lines))
+
+
+def _document_problems(raw: Mapping[str, Any], schema: LabelSchema | None) -> Iterator[tuple[str, bool]]:
+    """Message, and whether it is fatal, of everything that is wrong with one document."""
+    key = raw.get("doc_key")
+    if not isinstance(key, str) or not key:
+        yield f"doc_key is a non-empty string, got {_short(key)}", True
+    sentences = raw.get("sentences")
+    if not isinstance(sentences, list) or not all(
+        isinstance(sentence, list) and all(isinstance(word, str) for word in sentence) for sentence in sentences
+    ):
+        yield f"sentences is a list of lists of words, got {_short(sentences)}", True
+        return
+    for number, sentence in enumerate(sentences):
+        if not sentence:
+            yield f"sentence {number} is empty", False
+    for name, fields in ANNOTATIONS.items():
+        per_sentence = raw.get(name)
+        if per_sentence is None:
+            continue
+        if not isinstance(per_sentence, list) or len(per_sentence) != len(sentences):
+            found = f"{len(per_sentence)} lists" if isinstance(per_sentence, list) else _short(per_sentence)
+            yield f"{name} has one list for each of the {len(sentences)} sentences, got {found}", True
+            continue
+        for number, (rows, (first, last)) in enumerate(zip(per_sentence, sentence_ranges(sentences), strict=True)):
+            if not isinstance(rows, list):
+                yield f"{name} of sentence {number} is a list, got {_short(rows)}", True
+                continue
+            seen = set()
+            for row in rows:
+                message = _row_problem(name, row, fields, first, last, schema)
+                if message:
+                    yield f"sentence {number}: {message}", True
+                elif tuple(row) in seen:
+                    yield f"sentence {number}: {name} {row} is given twice, counted once", False
+                else:
+                    seen.add(tuple(row))
+
+
+def _row_problem(
+    name: str, row: Any, fields: tuple[str, ...], first: int, last: int, schema: LabelSchema | None
+) -> str | None:
+    """What is wrong with one entity or relation of a sentence that spans the words `first` to `last`."""
+    kind = "entity" if fields == ENTITY_FIELDS else "relation"
+    # A model's annotations may have a score behind the label.
+    expected = len(fields) + (
+        1 if name.startswith("predicted_") and isinstance(row, list) and len(row) > len(fields) else 0
+    )
+    if not isinstance(row, list) or len(row) != expected:
+        return f"{kind} is [{', '.join(fields)}], got {_short(row)}"
+    *ends, label = row[: len(fields)]
+    if not all(isinstance(end, int) and not isinstance(end, bool) for end in ends) or not isinstance(label, str):
+        return f"{kind} is [{', '.join(fields)}], word indices and a string, got {_short(row)}"
+    for start, end in zip(ends[::2], ends[1::2], strict=True):
+        if start > end:
+            return f"{kind} {row}: span {start}..{end} ends before it starts"
+        if start < first or end > last:
+            return f"{kind} {row}: span {start}..{end} is outside its sentence, words {first}..{last}"
+    labels = schema and (schema.entity_labels if kind == "entity" else schema.relation_labels)
+    if labels is not None and label not in labels:
+        return f"unknown {kind} label {label!r}; the schema has {list(labels)}"
+    return None
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

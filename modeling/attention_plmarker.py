@@ -1,0 +1,205 @@
+"""Levitated attention over packed rows.
+
+A packed row is a batch without padding: for each window its text, then its marker pairs, interleaved
+(start, end, start, end, ...). Text attends to the text of its own window; a marker attends to the text of its
+window, to itself and to its partner. So the keys of a marker are the window's text and one 2 x 2 block on the
+diagonal, and nothing of size (text + markers) squared is ever made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+LEVITATED = "levitated"
+MARKERS_PER_SPAN = 2
+
+
+@dataclass(frozen=True)
+class PackedLayout:
+    """How the tokens of a packed row belong together.
+
+    Args:
+        text_lengths: text tokens of each window.
+        marker_lengths: marker tokens of each window, a multiple of 2.
+        position_ids: positions of all tokens, shape (tokens,); needed only by encoders with local attention layers.
+    """
+
+    text_lengths: tuple[int, ...]
+    marker_lengths: tuple[int, ...]
+    position_ids: Tensor
+
+    @classmethod
+    def from_lengths(cls, window_lengths: Tensor, position_ids: Tensor) -> PackedLayout:
+        """Read `window_lengths` of shape (windows, 2): text and marker tokens of each window.
+
+        Raises:
+            ValueError: when they do not add up to the row, or markers do not come in pairs.
+        """
+        text, markers = zip(*window_lengths.tolist(), strict=True)
+        if sum(text) + sum(markers) != position_ids.shape[-1]:
+            raise ValueError(
+                f"the windows hold {sum(text)} text and {sum(markers)} marker tokens, "
+                f"the row has {position_ids.shape[-1]} tokens"
+            )
+        if any(length % MARKERS_PER_SPAN for length in markers):
+            raise ValueError(f"marker tokens come in pairs, got windows with {list(markers)} of them")
+        return cls(text, markers, position_ids.reshape(-1))
+
+    def windows(self) -> Iterator[tuple[int, int, int]]:
+        """Where each window begins, where its text ends and where its markers end."""
+        start = 0
+        for text, markers in zip(self.text_lengths, self.marker_lengths, strict=True):
+            yield start, start + text, start + text + markers
+            start += text + markers
+
+    @cached_property
+    def padded_index(self) -> Tensor:
+        """Row index of every place of a (windows, longest window) batch, -1 where there is nothing."""
+        width = max(t + m for t, m in zip(self.text_lengths, self.marker_lengths, strict=True))
+        index = torch.full((len(self.text_lengths), width), -1, dtype=torch.long)
+        for row, (start, _, stop) in zip(index, self.windows(), strict=True):
+            row[: stop - start] = torch.arange(start, stop)
+        return index.to(self.position_ids.device)
+
+    def dense_mask(self, sliding_window: int | None = None) -> Tensor:
+        """Who sees whom, as a boolean mask of shape (windows, 1, width, width), width the longest window.
+
+        Args:
+            sliding_window: keep only keys whose position is at most this far from the query's.
+        """
+        index = self.padded_index
+        mask = torch.zeros(index.shape[0], index.shape[1], index.shape[1], dtype=torch.bool, device=index.device)
+        for window, text, markers in zip(mask, self.text_lengths, self.marker_lengths, strict=True):
+            window[: text + markers, :text] = True
+            pairs = torch.ones(markers // MARKERS_PER_SPAN, MARKERS_PER_SPAN, MARKERS_PER_SPAN, dtype=torch.bool)
+            window[text : text + markers, text : text + markers] = torch.block_diag(*pairs) if markers else True
+        if sliding_window is not None:
+            positions = self.position_ids[index.clamp(min=0)]
+            mask &= (positions[:, :, None] - positions[:, None, :]).abs() <= sliding_window
+        # A padding token sees itself: a row without any key would be all NaN.
+        mask |= torch.eye(index.shape[1], dtype=torch.bool, device=index.device) & (index == -1)[:, None, :]
+        return mask[:, None]
+
+
+def levitated_attention_forward(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    sliding_window: int | None = None,
+    layout: PackedLayout | None = None,
+    **kwargs,
+) -> tuple[Tensor, None]:
+    """Attention function for transformers' `AttentionInterface`, under the name `levitated`.
+
+    Args:
+        query, key, value: shape (1, heads, tokens, head size).
+        attention_mask: ignored for a packed row; `layout` says who sees whom.
+        layout: the packed row's layout. Without it this is plain scaled-dot-product attention, so that the
+            encoder still works as the encoder that it is.
+        sliding_window: as ModernBERT passes it, one more than the largest distance that its local layers see.
+
+    Returns:
+        The attended values, shape (1, tokens, heads, head size), and None for the weights, which are never made.
+    """
+    if layout is None:
+        if sliding_window is not None:
+            kwargs["sliding_window"] = sliding_window
+        return sdpa_attention_forward(
+            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
+        )
+    scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
+    needs_gradient = torch.is_grad_enabled() and (query.requires_grad or key.requires_grad or value.requires_grad)
+    fused = query.device.type == "cpu" and dropout == 0.0 and not needs_gradient
+    attend = _attend_fused if fused else _attend_plain
+    pieces = []
+    for start, text_stop, stop in layout.windows():
+        local = _local_mask(layout.position_ids[start:stop], text_stop - start, sliding_window)
+        q, k, v = (states[:, :, start:stop] for states in (query, key, value))
+        pieces.append(attend(q, k, v, text_stop - start, scaling, dropout, local))
+    return torch.cat(pieces, dim=2).transpose(1, 2).contiguous(), None
+
+
+def _local_mask(positions: Tensor, text_length: int, sliding_window: int | None) -> Tensor | None:
+    """Which text keys a local layer sees, shape (tokens, text), or None where it sees all of them."""
+    if sliding_window is None or text_length <= sliding_window:
+        return None
+    return (positions[:, None] - positions[None, :text_length]).abs() < sliding_window
+
+
+def _pairs(states: Tensor) -> Tensor:
+    """(1, heads, markers, size) -> (1, heads, pairs, 2, size)."""
+    return states.unflatten(2, (-1, MARKERS_PER_SPAN))
+
+
+def _attend_plain(
+    query: Tensor, key: Tensor, value: Tensor, text_length: int, scaling: float, dropout: float, local: Tensor | None
+) -> Tensor:
+    """One window in plain, differentiable operations."""
+    text_key, text_value = key[:, :, :text_length], value[:, :, :text_length]
+    text = F.scaled_dot_product_attention(
+        query[:, :, :text_length],
+        text_key,
+        text_value,
+        attn_mask=None if local is None else local[:text_length],
+        dropout_p=dropout,
+        scale=scaling,
+    )
+    if query.shape[2] == text_length:
+        return text
+    query, key, value = (states[:, :, text_length:] for states in (query, key, value))
+    text_scores = query @ text_key.transpose(-1, -2) * scaling
+    if local is not None:
+        text_scores = text_scores.masked_fill(~local[text_length:], float("-inf"))
+    pair_scores = (_pairs(query) @ _pairs(key).transpose(-1, -2) * scaling).flatten(2, 3)
+    weights = torch.softmax(torch.cat([text_scores, pair_scores], dim=-1), dim=-1)
+    weights = F.dropout(weights, p=dropout)
+    text_weights, pair_weights = weights.split([text_length, MARKERS_PER_SPAN], dim=-1)
+    markers = text_weights @ text_value + (_pairs(pair_weights) @ _pairs(value)).flatten(2, 3)
+    return torch.cat([text, markers], dim=2)
+
+
+def _attend_fused(
+    query: Tensor, key: Tensor, value: Tensor, text_length: int, scaling: float, dropout: float, local: Tensor | None
+) -> Tensor:
+    """One window by the fused CPU kernel, for inference.
+
+    The kernel attends all tokens to the text and returns the log-sum-exp of the scores; the marker pair's two
+    further keys are merged into the same softmax with it.
+    """
+    mask = None if local is None else torch.zeros(local.shape, dtype=query.dtype).masked_fill(~local, float("-inf"))
+    output, text_lse = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+        query,
+        key[:, :, :text_length],
+        value[:, :, :text_length],
+        attn_mask=mask,
+        scale=scaling,
+    )
+    if query.shape[2] == text_length:
+        return output
+    query, key, value = (states[:, :, text_length:] for states in (query, key, value))
+    text_lse = text_lse[:, :, text_length:, None]
+    pair_scores = (_pairs(query) @ _pairs(key).transpose(-1, -2)).flatten(2, 3).float() * scaling
+    total_lse = torch.logaddexp(text_lse, pair_scores.logsumexp(dim=-1, keepdim=True))
+    pair_weights = (pair_scores - total_lse).exp().to(value.dtype)
+    markers = output[:, :, text_length:]
+    markers *= (text_lse - total_lse).exp().to(markers.dtype)
+    markers += (_pairs(pair_weights) @ _pairs(value)).flatten(2, 3)
+    return output
+
+
+AttentionInterface.register(LEVITATED, levitated_attention_forward)
+# Without a mask function of its own name, transformers drops the padding mask of an ordinary batch silently.
+AttentionMaskInterface.register(LEVITATED, sdpa_mask)

@@ -1,0 +1,129 @@
+"""Configurations of the three models."""
+
+# No `from __future__ import annotations` here: `strict` checks values against the real types.
+
+from huggingface_hub.dataclasses import strict
+from transformers import AutoConfig, PreTrainedConfig
+
+from .schema_plmarker import LabelSchema
+
+
+@strict
+class PLMarkerTaskConfig(PreTrainedConfig):
+    """What the entity model and the relation model have in common.
+
+    Args:
+        encoder_config: the encoder's own configuration; any supported `transformers` encoder.
+        entity_labels: entity types, without NIL.
+        relation_labels: relation types without NIL, symmetric ones first; an entity model only keeps them.
+        symmetric_labels: the symmetric ones among them.
+        marker_tokens: names of the marker tokens in the tokenizer.
+        marker_token_ids: their ids, in the same order.
+        nil_weight: weight of NIL in the loss (the original's `alpha`); in a relation model, of the relation loss only.
+        head_dropout: dropout on the encoder's output; None takes the encoder's hidden dropout.
+    """
+
+    sub_configs = {"encoder_config": AutoConfig}
+
+    encoder_config: dict | PreTrainedConfig | None = None
+    entity_labels: list[str] | None = None
+    relation_labels: list[str] | None = None
+    symmetric_labels: list[str] | None = None
+    marker_tokens: list[str] | None = None
+    marker_token_ids: list[int] | None = None
+    nil_weight: float = 1.0
+    head_dropout: float | None = None
+
+    def __post_init__(self, **kwargs):
+        if not isinstance(self.encoder_config, PreTrainedConfig):
+            values = dict(self.encoder_config or {})
+            self.encoder_config = AutoConfig.for_model(values.pop("model_type", "bert"), **values)
+        kwargs.setdefault("id2label", dict(enumerate(self.classes)))
+        kwargs.setdefault("label2id", {label: index for index, label in enumerate(self.classes)})
+        super().__post_init__(**kwargs)
+
+    @property
+    def schema(self) -> LabelSchema:
+        """The labels that the model was built for."""
+        labels = (self.entity_labels, self.relation_labels, self.symmetric_labels)
+        return LabelSchema(*(tuple(names or ()) for names in labels))
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the head's classes, NIL first."""
+        raise NotImplementedError
+
+
+@strict
+class PLMarkerEntityConfig(PLMarkerTaskConfig):
+    """Configuration of [`PLMarkerForEntityRecognition`]; see [`PLMarkerTaskConfig`] for the rest.
+
+    `marker_tokens` are the start and the end marker.
+
+    Args:
+        max_seq_length: subwords of a window, special tokens included (SPEC, section 2).
+        max_span_length: words of the widest candidate span.
+        max_pair_length: marker pairs of one training example; None puts all spans of a sentence into one.
+        flat: True keeps no overlapping entities at all; False lets entities of different labels nest or overlap.
+    """
+
+    model_type = "plmarker-ner"
+
+    max_seq_length: int = 512
+    max_span_length: int = 8
+    max_pair_length: int | None = 256
+    flat: bool = False
+
+    @property
+    def classes(self) -> list[str]:
+        return self.schema.entity_classes
+
+
+@strict
+class PLMarkerRelationConfig(PLMarkerTaskConfig):
+    """Configuration of [`PLMarkerForRelationExtraction`]; see [`PLMarkerTaskConfig`] for the rest.
+
+    `marker_tokens` are the two solid ones around the subject and the two levitated ones of an object.
+
+    Args:
+        max_seq_length: subwords of a window, special tokens and the two solid markers included.
+        max_pair_length: objects of one training example; None puts all objects of a subject into one.
+    """
+
+    model_type = "plmarker-re"
+
+    max_seq_length: int = 256
+    max_pair_length: int | None = 16
+
+    @property
+    def classes(self) -> list[str]:
+        return self.schema.relation_classes
+
+
+@strict
+class PLMarkerConfig(PreTrainedConfig):
+    """Configuration of [`PLMarkerModel`]: an entity model and a relation model in one checkpoint.
+
+    Args:
+        entity_config: configuration of the entity model.
+        relation_config: configuration of the relation model.
+    """
+
+    model_type = "plmarker"
+    sub_configs = {"entity_config": PLMarkerEntityConfig, "relation_config": PLMarkerRelationConfig}
+
+    entity_config: dict | PreTrainedConfig | None = None
+    relation_config: dict | PreTrainedConfig | None = None
+
+    def __post_init__(self, **kwargs):
+        for name, config_class in self.sub_configs.items():
+            values = getattr(self, name)
+            if not isinstance(values, PreTrainedConfig):
+                values = {key: value for key, value in (values or {}).items() if key != "model_type"}
+                setattr(self, name, config_class(**values))
+        super().__post_init__(**kwargs)
+
+    @property
+    def schema(self) -> LabelSchema:
+        """The labels of the relation model, which knows both kinds."""
+        return self.relation_config.schema

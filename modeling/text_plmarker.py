@@ -1,0 +1,71 @@
+"""Raw text to sentences of words, with character offsets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import regex
+
+# Words as annotated corpora cut them: hyphenated words stay whole, punctuation and clitics stand alone, and each
+# Chinese character is a word. Combining marks belong to the letter before them.
+WORD = regex.compile(
+    r"""\p{Han}
+      | (?:(?!\p{Han})[\w\p{M}])+(?:[-.](?:(?!\p{Han})[\w\p{M}])+)*
+      | ['’](?:s|S|re|ve|ll|d|m|t)\b
+      | [^\w\s]""",
+    regex.VERBOSE,
+)
+
+Offsets = tuple[int, int]
+SentenceSplitter = Callable[[str], Sequence[str]]
+
+
+def split_sentences(text: str, language: str = "en") -> list[str]:
+    """Split text into sentences with the library sentencex.
+
+    Args:
+        language: ISO 639-1 code; sentencex falls back to its general rules for one that it does not know.
+
+    Returns:
+        Sentences in order; white space around them may be kept or not.
+    """
+    from sentencex import segment
+
+    return list(segment(language, text))
+
+
+def locate_words(text: str, splitter: SentenceSplitter = split_sentences) -> list[list[Offsets]]:
+    """Character offsets of the words of every sentence of a text; `text[start:end]` is the word.
+
+    Args:
+        splitter: returns the sentences of a text, in order, as they stand in it.
+
+    Raises:
+        ValueError: when the splitter returns a sentence that is not in the text after the one before it.
+    """
+    sentences = []
+    place = 0
+    for sentence in splitter(text):
+        sentence = sentence.strip()
+        start = text.find(sentence, place)
+        if start < 0:
+            raise ValueError(f"the sentence splitter returned {sentence[:40]!r}, which the text does not hold there")
+        place = start + len(sentence)
+        words = [(match.start(), match.end()) for match in WORD.finditer(text, start, place)]
+        if words:
+            sentences.append(words)
+    return sentences
+
+
+def join_words(sentences: Sequence[Sequence[str]]) -> tuple[str, list[list[Offsets]]]:
+    """Make a text of words, one space between them and one line a sentence, and say where in it each word is."""
+    text, located = "", []
+    for words in sentences:
+        offsets = []
+        for number, word in enumerate(words):
+            text += " " if number else ""
+            offsets.append((len(text), len(text) + len(word)))
+            text += word
+        text += "\n"
+        located.append(offsets)
+    return text[:-1], located

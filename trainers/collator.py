@@ -1,0 +1,36 @@
+"""Features to rows, as a data collator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..modeling.modeling_plmarker import PLMarkerPreTrainedModel
+from ..modeling.packing_plmarker import split_by_tokens
+from ..modeling.processing_plmarker import Feature
+
+
+@dataclass
+class PackedRowCollator:
+    """Packs the features of a batch into rows of at most `max_tokens` tokens, without padding.
+
+    Args:
+        model: the model whose rows these are.
+        max_tokens: most tokens of a row; a feature with more makes a row of its own. None packs a batch into one row.
+    """
+
+    model: PLMarkerPreTrainedModel
+    max_tokens: int | None = None
+
+    def __call__(self, features: Sequence[Feature]) -> dict[str, Any]:
+        """Collate features.
+
+        Returns:
+            `rows`, what the model takes; `index`, for each row the `index` of its features, where they have one.
+        """
+        batches = list(split_by_tokens(features, self.max_tokens))
+        return {
+            "rows": [self.model.pack(batch) for batch in batches],
+            "index": [[feature.get("index", -1) for feature in batch] for batch in batches],
+        }

@@ -1,0 +1,123 @@
+"""Scored features to Ent, Rel and Rel+."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from ..modeling.configuration_plmarker import PLMarkerEntityConfig, PLMarkerRelationConfig, PLMarkerTaskConfig
+from ..modeling.decoding_plmarker import label_spans, remove_overlaps
+from ..modeling.modeling_plmarker import PLMarkerForEntityRecognition, PLMarkerForRelationExtraction
+from ..modeling.prediction_plmarker import (
+    BATCH_TOKENS,
+    Document,
+    decode_sentence,
+    predict_relations,
+    predict_spans,
+)
+from ..modeling.processing_plmarker import Feature, given_entities, gold_entities, gold_relations
+from ..modeling.windows_plmarker import WordTokenizer
+from .metrics import EntityMetrics, Metrics, RelationMetrics
+
+# A feature, and its logits; None for a feature that only carries annotations.
+Scored = tuple[Feature, Sequence[Tensor] | None]
+
+
+def evaluate_scored(config: PLMarkerTaskConfig, scored: Iterable[Scored], entity_types: str = "relation") -> Metrics:
+    """Decode and count what a model gives for the features of a dataset.
+
+    Args:
+        config: the model's configuration, which says the task.
+        scored: all features of the dataset, in any order, with their logits.
+        entity_types: of a relation model, see [`RelationMetrics`].
+    """
+    sentences: dict[tuple[str, int], list[Scored]] = {}
+    for feature, logits in scored:
+        sentences.setdefault((feature["doc_key"], feature["sentence"]), []).append((feature, logits))
+    if isinstance(config, PLMarkerEntityConfig):
+        return _evaluate_entities(config, sentences.values())
+    assert isinstance(config, PLMarkerRelationConfig)
+    return _evaluate_relations(config, sentences.values(), entity_types)
+
+
+def _evaluate_entities(config: PLMarkerEntityConfig, sentences: Iterable[list[Scored]]) -> Metrics:
+    metrics = EntityMetrics(config.schema)
+    for scored in sentences:
+        labelled = []
+        for feature, logits in scored:
+            if logits is not None:
+                spans = list(zip(feature["word_starts"], feature["word_ends"], strict=True))
+                labelled += label_spans(spans, logits[0].numpy())
+        gold = [row for feature, _ in scored for row in feature["gold"]]
+        metrics.add(gold, labelled, remove_overlaps(labelled, config.flat))
+    return metrics.compute()
+
+
+def _evaluate_relations(
+    config: PLMarkerRelationConfig, sentences: Iterable[list[Scored]], entity_types: str
+) -> Metrics:
+    metrics = RelationMetrics(config.schema, entity_types)
+    for scored in sentences:
+        rows = [(feature, logits) for feature, logits in scored if logits is not None]
+        relations = decode_sentence(rows, config.schema, entity_types)
+        gold, gold_relations, given = (
+            [row for feature, _ in scored for row in feature[name]] for name in ("gold", "gold_relations", "given")
+        )
+        metrics.add(gold, gold_relations, given, relations)
+    return metrics.compute()
+
+
+def evaluate_documents(
+    documents: Iterable[Document],
+    tokenizer: PreTrainedTokenizerBase,
+    entity: PLMarkerForEntityRecognition | None = None,
+    relation: PLMarkerForRelationExtraction | None = None,
+    entity_types: str = "relation",
+    batch_tokens: int = BATCH_TOKENS,
+) -> Metrics:
+    """Ent, Rel and Rel+ of annotated documents, with the source of the entities in every relation figure's name.
+
+    Args:
+        documents: typed documents with `ner`, and `relations` where there is a relation model.
+        entity, relation: the models; without an entity model, predicted entities are the documents' `predicted_ner`.
+        entity_types: see [`RelationMetrics`].
+
+    Returns:
+        Fractions: `ent_*` of the entity model; `rel_*`, `rel_strict_*` and `retyped_ent_f1` with the predicted
+        entities, and the same behind `gold_` with the gold entities.
+    """
+    documents = [{**document, "predicted_ner": document.get("predicted_ner")} for document in documents]
+    tokenize = WordTokenizer(tokenizer)
+    metrics: Metrics = {}
+    if entity is not None:
+        config = entity.config
+        counts = EntityMetrics(config.schema)
+        found = predict_spans(entity, tokenize, documents, batch_tokens)
+        for document, (_, sentences) in zip(documents, found, strict=True):
+            document["predicted_ner"] = []
+            for sentence, labelled in enumerate(sentences):
+                kept = remove_overlaps(labelled, config.flat)
+                counts.add(gold_entities(document, sentence, config.schema), labelled, kept)
+                document["predicted_ner"].append(
+                    [{"start": s.start, "end": s.end, "label": config.classes[s.label]} for s in kept]
+                )
+        metrics |= counts.compute()
+    if relation is not None:
+        schema = relation.config.schema
+        sources = {"gold_": [{**document, "predicted_ner": None} for document in documents]}
+        if any(document["predicted_ner"] is not None for document in documents):
+            sources[""] = documents
+        for prefix, given in sources.items():
+            relation_counts = RelationMetrics(schema, entity_types)
+            for document, sentences in predict_relations(relation, tokenize, given, batch_tokens, entity_types):
+                for sentence, relations in enumerate(sentences):
+                    relation_counts.add(
+                        gold_entities(document, sentence, schema),
+                        gold_relations(document, sentence, schema),
+                        given_entities(document, sentence, schema),
+                        relations,
+                    )
+            metrics |= {f"{prefix}{name}": value for name, value in relation_counts.compute().items()}
+    return metrics

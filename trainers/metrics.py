@@ -1,0 +1,152 @@
+"""Ent, Rel and Rel+: what is counted, by label and overall (SPEC, sections 3 and 4).
+
+Every annotation counts against recall, whether a model could reach it or not. A symmetric relation counts twice, in
+gold, in predictions and when it is right. Rel asks for both spans and the label; Rel+ for both types too.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ..modeling.decoding_plmarker import ScoredRelation, ScoredSpan, types_from_relations
+from ..modeling.schema_plmarker import LabelSchema
+
+Row = Sequence[int]
+Metrics = dict[str, float]
+
+
+@dataclass
+class Score:
+    """Counts of gold, predicted and correct items, for each label."""
+
+    gold: Counter[str] = field(default_factory=Counter)
+    predicted: Counter[str] = field(default_factory=Counter)
+    correct: Counter[str] = field(default_factory=Counter)
+
+    def figures(self, label: str | None = None) -> tuple[float, float, float]:
+        """Precision, recall and F1 as fractions, of one label or of all; 0 where nothing could be right."""
+        gold, predicted, correct = (
+            counter.total() if label is None else counter[label]
+            for counter in (self.gold, self.predicted, self.correct)
+        )
+        precision = correct / predicted if predicted else 0.0
+        recall = correct / gold if gold else 0.0
+        return precision, recall, 2 * correct / (predicted + gold) if correct else 0.0
+
+    def metrics(self, name: str, by_label: bool = True) -> Metrics:
+        """`NAME_precision`, `NAME_recall`, `NAME_f1`, and `NAME_f1/LABEL` for each label that occurs."""
+        metrics = dict(zip((f"{name}_precision", f"{name}_recall", f"{name}_f1"), self.figures(), strict=True))
+        if by_label:
+            for label in sorted(self.gold | self.predicted):
+                metrics[f"{name}_f1/{label}"] = self.figures(label)[2]
+        return metrics
+
+
+class EntityMetrics:
+    """Counts entities, sentence by sentence.
+
+    Args:
+        schema: the names of the classes.
+    """
+
+    def __init__(self, schema: LabelSchema) -> None:
+        self.classes = schema.entity_classes
+        self.kept = Score()
+        self.labelled = Score()
+
+    def add(self, gold: Sequence[Row], labelled: Sequence[ScoredSpan], kept: Sequence[ScoredSpan]) -> None:
+        """Count one sentence.
+
+        Args:
+            gold: annotated entities as [start, end, class].
+            labelled: the spans whose class is not NIL.
+            kept: what is left of them without overlaps.
+        """
+        truth = {tuple(row) for row in gold}
+        for score, spans in ((self.labelled, labelled), (self.kept, kept)):
+            predicted = {(span.start, span.end, span.label) for span in spans}
+            score.gold.update(self.classes[label] for _, _, label in truth)
+            score.predicted.update(self.classes[label] for _, _, label in predicted)
+            score.correct.update(self.classes[label] for _, _, label in predicted & truth)
+
+    def compute(self) -> Metrics:
+        """`ent_precision`, `ent_recall`, `ent_f1`, by label, and `ent_f1_overlap`, before the removal of overlaps."""
+        return {**self.kept.metrics("ent"), "ent_f1_overlap": self.labelled.figures()[2]}
+
+
+class RelationMetrics:
+    """Counts relations, sentence by sentence.
+
+    Args:
+        schema: the names of the classes, and which relations are symmetric.
+        entity_types: `relation` takes the types that the relation model gives (the original's default), `input` those
+            of the entities that it was given (the original's `use_ner_results`).
+    """
+
+    def __init__(self, schema: LabelSchema, entity_types: str = "relation") -> None:
+        self.schema = schema
+        self.entity_types = entity_types
+        self.boundary = Score()
+        self.strict = Score()
+        self.retyped = Score()
+
+    def add(
+        self,
+        gold: Sequence[Row],
+        gold_relations: Sequence[Row],
+        given: Sequence[Row],
+        relations: Sequence[ScoredRelation],
+    ) -> None:
+        """Count one sentence.
+
+        Args:
+            gold: annotated entities as [start, end, class].
+            gold_relations: annotated relations as [head start, head end, tail start, tail end, class].
+            given: the entities that the model was given, as [start, end, class].
+            relations: what the model found, best first.
+        """
+        gold_types = {(start, end): label for start, end, label in gold}
+        given_types = {(start, end): label for start, end, label in given}
+        found_types = given_types if self.entity_types == "input" else types_from_relations(relations)
+        truth = {self._key((hs, he), (ts, te), label) for hs, he, ts, te, label in gold_relations}
+        typed_truth = {
+            (key, self._types(key, gold_types)) for key in truth if all(span in gold_types for span in key[:2])
+        }
+        predicted = {self._key(r.head, r.tail, r.label) for r in relations}
+        typed = {(key, self._types(key, found_types)) for key in predicted}
+        for score, right in (
+            (self.boundary, predicted & truth),
+            (self.strict, {key for key, _ in typed & typed_truth}),
+        ):
+            for counter, keys in ((score.gold, truth), (score.predicted, predicted), (score.correct, right)):
+                for _, _, label in keys:
+                    counter[self.schema.relation_classes[label]] += self._weight(label)
+        entities = {(*span, found_types.get(span, label)) for span, label in given_types.items()}
+        for counter, rows in (
+            (self.retyped.gold, {tuple(row) for row in gold}),
+            (self.retyped.predicted, entities),
+            (self.retyped.correct, entities & {tuple(row) for row in gold}),
+        ):
+            counter.update(self.schema.entity_classes[label] for _, _, label in rows)
+
+    def compute(self) -> Metrics:
+        """`rel_*`, `rel_strict_*` (Rel+), by label, and `retyped_ent_f1`."""
+        return {
+            **self.boundary.metrics("rel"),
+            **self.strict.metrics("rel_strict"),
+            "retyped_ent_f1": self.retyped.figures()[2],
+        }
+
+    def _key(self, head: tuple[int, int], tail: tuple[int, int], label: int) -> tuple:
+        """A relation to compare by: the ends of a symmetric one are put in order."""
+        if self._weight(label) == 2 and tail < head:
+            head, tail = tail, head
+        return head, tail, label
+
+    def _types(self, key: tuple, types: dict[tuple[int, int], int]) -> tuple[int, int]:
+        return types[key[0]], types[key[1]]
+
+    def _weight(self, label: int) -> int:
+        return 2 if label < self.schema.n_symmetric else 1

@@ -1,0 +1,234 @@
+"""The Trainer: one class for the entity model and the relation model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from accelerate.utils import gather_object
+from datasets import Dataset
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from transformers import PreTrainedTokenizerBase, Trainer, TrainingArguments
+from transformers.trainer_utils import EvalLoopOutput
+from transformers.utils import logging
+
+from ..data.coverage import entity_coverage, relation_coverage
+from ..data.features import EntityFeatures, RelationFeatures
+from ..modeling.configuration_plmarker import PLMarkerEntityConfig, PLMarkerRelationConfig
+from ..modeling.encoders_plmarker import check_marker_tokens
+from ..modeling.modeling_plmarker import PLMarkerPreTrainedModel
+from ..modeling.schema_plmarker import PLMarkerError
+from .collator import PackedRowCollator
+from .evaluation import evaluate_scored
+
+logger = logging.get_logger(__name__)
+
+# What a model is selected by where the user asks for the best one and does not say by what.
+SELECTION_METRICS = {"plmarker-ner": "ent_f1", "plmarker-re": "rel_strict_f1"}
+MAX_ROW_TOKENS = 16384
+
+
+class PLMarkerTrainer(Trainer):
+    """`transformers.Trainer` over packed rows, with Ent, Rel and Rel+ F1 as metrics.
+
+    A dataset of documents is mapped to features here; one that is already mapped is taken as it is. Batch sizes
+    count features: sentences, or groups of spans, of the entity model; subjects of the relation model. The features
+    of a batch become rows of at most `max_row_tokens` tokens, over which gradients add up, so that the row bounds
+    the memory and not the result.
+
+    With `load_best_model_at_end` the model is selected by `ent_f1` or `rel_strict_f1`, unless
+    `metric_for_best_model` names another metric (`eval_loss` for the loss).
+
+    Args:
+        model: the entity model or the relation model.
+        args: as for `Trainer`.
+        train_dataset, eval_dataset: documents or features; `eval_dataset` may be a dictionary of them.
+        processing_class: the tokenizer; saved with the model, and needed to map documents.
+        max_row_tokens: most tokens of a packed row.
+        entity_types: how Rel+ types the entities, see [`RelationMetrics`].
+        kwargs: further arguments of `Trainer`.
+
+    Raises:
+        PLMarkerError: for documents without a tokenizer, or a tokenizer whose marker tokens are not the model's.
+    """
+
+    def __init__(
+        self,
+        model: PLMarkerPreTrainedModel,
+        args: TrainingArguments | None = None,
+        train_dataset: Dataset | None = None,
+        eval_dataset: Dataset | dict[str, Dataset] | None = None,
+        processing_class: PreTrainedTokenizerBase | None = None,
+        max_row_tokens: int = MAX_ROW_TOKENS,
+        entity_types: str = "relation",
+        **kwargs: Any,
+    ) -> None:
+        args = TrainingArguments() if args is None else args
+        # Rows are made from columns that no model takes by their names.
+        args.remove_unused_columns = False
+        if not torch.accelerator.is_available():
+            # torch warns of pinned memory on a machine that has no use for it.
+            args.dataloader_pin_memory = False
+        if args.load_best_model_at_end and args.metric_for_best_model in (None, "loss"):
+            args.metric_for_best_model = SELECTION_METRICS[model.config.model_type]
+            args.greater_is_better = True
+        if processing_class is not None:
+            check_marker_tokens(processing_class, model.config.marker_tokens, model.config.marker_token_ids)
+        self.entity_types = entity_types
+        self.config = model.config
+        self.tokenizer = processing_class
+        if train_dataset is not None:
+            train_dataset = self._features(train_dataset, "training")
+            train_dataset = train_dataset.filter(lambda length: length > 0, input_columns="length")
+        if isinstance(eval_dataset, Mapping):
+            eval_dataset = {name: self._features(part, name) for name, part in eval_dataset.items()}
+        elif eval_dataset is not None:
+            eval_dataset = self._features(eval_dataset, "evaluation")
+        super().__init__(
+            model=model,
+            args=args,
+            data_collator=PackedRowCollator(model, max_row_tokens),
+            train_dataset=train_dataset,
+            eval_dataset=eval_dataset,
+            processing_class=processing_class,
+            **kwargs,
+        )
+
+    def _features(self, dataset: Dataset, name: str) -> Dataset:
+        """Map documents to features, and say what of their annotations cannot be reached."""
+        if "input_ids" in dataset.column_names:
+            return dataset
+        if self.tokenizer is None:
+            raise PLMarkerError("a dataset of documents needs processing_class=tokenizer to be mapped to features")
+        config, training = self.config, name == "training"
+        group = config.max_pair_length if training else None
+        if isinstance(config, PLMarkerEntityConfig):
+            function = EntityFeatures(
+                self.tokenizer, config.schema, config.max_seq_length, config.max_span_length, group
+            )
+        else:
+            assert isinstance(config, PLMarkerRelationConfig)
+            function = RelationFeatures(
+                self.tokenizer, config.schema, config.max_seq_length, group, empty_subject=training
+            )
+        features = dataset.map(
+            function,
+            batched=True,
+            remove_columns=dataset.column_names,
+            features=function.types,
+            desc=f"{name} features",
+        )
+        coverage = (
+            entity_coverage(features, config.max_span_length)
+            if isinstance(config, PLMarkerEntityConfig)
+            else relation_coverage(features)
+        )
+        logger.info(f"{name} data: {len(dataset)} documents, {len(features)} features; {coverage}")
+        return features
+
+    def get_eval_dataloader(self, eval_dataset: str | Dataset | None = None) -> DataLoader:
+        """As in `Trainer`; documents are mapped to features."""
+        if eval_dataset is None or isinstance(eval_dataset, str):
+            dataset = self.eval_dataset if eval_dataset is None else self.eval_dataset[eval_dataset]
+        else:
+            dataset = self._features(eval_dataset, "evaluation")
+        return super().get_eval_dataloader(_indexed(dataset))
+
+    def get_test_dataloader(self, test_dataset: Dataset) -> DataLoader:
+        """As in `Trainer`; documents are mapped to features."""
+        return super().get_test_dataloader(_indexed(self._features(test_dataset, "test")))
+
+    def training_step(
+        self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Tensor | int | None = None
+    ) -> Tensor:
+        """Add up the gradients of the rows of a batch, each with its share of the batch's weight."""
+        weights = [self._weight(row["labels"]) for row in inputs["rows"]]
+        losses = [
+            super(PLMarkerTrainer, self).training_step(
+                model, {"row": row, "share": weight / sum(weights)}, num_items_in_batch
+            )
+            for row, weight in zip(inputs["rows"], weights, strict=True)
+        ]
+        return torch.stack(losses).sum()
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Tensor | tuple[Tensor, Any]:
+        """The loss of one row, times its share of the batch."""
+        outputs = model(**inputs["row"])
+        loss = outputs.loss * inputs["share"]
+        return (loss, outputs) if return_outputs else loss
+
+    def _weight(self, labels: Tensor) -> float:
+        nil = int((labels == 0).sum())
+        return len(labels) - nil + nil * self.config.nil_weight
+
+    def floating_point_ops(self, inputs: dict[str, Any]) -> int:
+        """As in `Trainer`, for the rows of a batch."""
+        return sum(super(PLMarkerTrainer, self).floating_point_ops(row) for row in inputs["rows"])
+
+    @torch.no_grad()
+    def evaluation_loop(
+        self,
+        dataloader: DataLoader,
+        description: str,
+        prediction_loss_only: bool | None = None,
+        ignore_keys: list[str] | None = None,
+        metric_key_prefix: str = "eval",
+    ) -> EvalLoopOutput:
+        """Score all features, decode them sentence by sentence, and count.
+
+        Returns:
+            `predictions`, the logits of each feature in the order of the dataset (None for one without tokens);
+            `metrics`, see [`EntityMetrics`] and [`RelationMetrics`], and `loss`; of a relation model also
+            `rel_gold_entities`, 1.0 where the relations stand between gold entities and 0.0 where between predicted
+            ones.
+        """
+        model = self.accelerator.unwrap_model(self.model)
+        training = model.training
+        model.eval()
+        self.callback_handler.eval_dataloader = dataloader
+        scored: list[tuple[int, tuple[Tensor, ...]]] = []
+        losses: list[tuple[float, float]] = []
+        for batch in dataloader:
+            for row, members in zip(batch["rows"], batch["index"], strict=True):
+                row = self._prepare_inputs(row)
+                with self.compute_loss_context_manager():
+                    output = model(**row)
+                losses.append((float(output.loss), self._weight(row["labels"])))
+                logits = [output[name].float().cpu() for name in ("logits", "entity_logits") if name in output]
+                sizes = [len(dataloader.dataset[index]["labels"]) for index in members]
+                scored += zip(members, zip(*(head.split(sizes) for head in logits), strict=True), strict=True)
+            self.control = self.callback_handler.on_prediction_step(self.args, self.state, self.control)
+        model.train(training)
+        logits_of = dict(gather_object(scored))
+        losses = gather_object(losses)
+        features = dataloader.dataset
+        metrics = evaluate_scored(
+            self.config, ((feature, logits_of.get(feature["index"])) for feature in features), self.entity_types
+        )
+        if losses:
+            metrics["loss"] = sum(loss * weight for loss, weight in losses) / sum(weight for _, weight in losses)
+        if "given" in features.column_names:
+            metrics["rel_gold_entities"] = float(all(_same(f["given"], f["gold"]) for f in features))
+        return EvalLoopOutput(
+            predictions=[logits_of.get(index) for index in range(len(features))],
+            label_ids=None,
+            metrics={f"{metric_key_prefix}_{name}": value for name, value in metrics.items()},
+            num_samples=len(features),
+        )
+
+
+def _indexed(dataset: Dataset) -> Dataset:
+    """The dataset with the number of each feature, by which its scores are found again."""
+    return dataset.add_column("index", list(range(len(dataset))))
+
+
+def _same(first: list[list[int]], second: list[list[int]]) -> bool:
+    return sorted(first) == sorted(second)
