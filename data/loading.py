@@ -67,7 +67,7 @@ def split_of(datasets: DatasetDict, split: str, name: str | Path) -> Dataset:
 
 
 def _split_files(folder: Path) -> dict[str, Path]:
-    found = {}
+    found: dict[str, Path] = {}
     for split, stems in SPLIT_NAMES.items():
         for path in (folder / (stem + ending) for stem in stems for ending in ENDINGS):
             if path.is_file():

@@ -62,7 +62,7 @@ def check_file(
         except ValueError as error:
             problems.append(Problem(str(path), number, str(error)))
             continue
-        found = list(_document_problems(raw, schema))
+        found = list(document_problems(raw, schema))
         key = raw.get("doc_key")
         if key in line_of_key:
             found.append((f"doc_key {key!r} stands at line {line_of_key[key]} too; every document needs its own", True))
@@ -98,7 +98,7 @@ def raise_problems(problems: list[Problem]) -> None:
         raise PLMarkerError("\n".join(lines))
 
 
-def _document_problems(raw: Mapping[str, Any], schema: LabelSchema | None) -> Iterator[tuple[str, bool]]:
+def document_problems(raw: Mapping[str, Any], schema: LabelSchema | None = None) -> Iterator[tuple[str, bool]]:
     """Message, and whether it is fatal, of everything that is wrong with one document."""
     key = raw.get("doc_key")
     if not isinstance(key, str) or not key:
@@ -154,9 +154,10 @@ def _row_problem(
             return f"{kind} {row}: span {start}..{end} ends before it starts"
         if start < first or end > last:
             return f"{kind} {row}: span {start}..{end} is outside its sentence, words {first}..{last}"
-    labels = schema and (schema.entity_labels if kind == "entity" else schema.relation_labels)
-    if labels is not None and label not in labels:
-        return f"unknown {kind} label {label!r}; the schema has {list(labels)}"
+    if schema is not None:
+        labels = schema.entity_labels if kind == "entity" else schema.relation_labels
+        if label not in labels:
+            return f"unknown {kind} label {label!r}; the schema has {list(labels)}"
     return None
 
 

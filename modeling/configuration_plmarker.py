@@ -2,10 +2,20 @@
 
 # No `from __future__ import annotations` here: `strict` checks values against the real types.
 
+from dataclasses import field
+from typing import TYPE_CHECKING
+
 from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, PreTrainedConfig
 
 from .schema_plmarker import LabelSchema
+
+if TYPE_CHECKING:
+    # What a nested config is once the config is built ...
+    SubConfig = PreTrainedConfig
+else:
+    # ... and what it may be built from.
+    SubConfig = dict | PreTrainedConfig | None
 
 
 @strict
@@ -25,12 +35,12 @@ class PLMarkerTaskConfig(PreTrainedConfig):
 
     sub_configs = {"encoder_config": AutoConfig}
 
-    encoder_config: dict | PreTrainedConfig | None = None
-    entity_labels: list[str] | None = None
-    relation_labels: list[str] | None = None
-    symmetric_labels: list[str] | None = None
-    marker_tokens: list[str] | None = None
-    marker_token_ids: list[int] | None = None
+    encoder_config: SubConfig = None  # type: ignore[assignment]
+    entity_labels: list[str] = field(default_factory=list)
+    relation_labels: list[str] = field(default_factory=list)
+    symmetric_labels: list[str] = field(default_factory=list)
+    marker_tokens: list[str] = field(default_factory=list)
+    marker_token_ids: list[int] = field(default_factory=list)
     nil_weight: float = 1.0
     head_dropout: float | None = None
 
@@ -45,8 +55,7 @@ class PLMarkerTaskConfig(PreTrainedConfig):
     @property
     def schema(self) -> LabelSchema:
         """The labels that the model was built for."""
-        labels = (self.entity_labels, self.relation_labels, self.symmetric_labels)
-        return LabelSchema(*(tuple(names or ()) for names in labels))
+        return LabelSchema(tuple(self.entity_labels), tuple(self.relation_labels), tuple(self.symmetric_labels))
 
     @property
     def classes(self) -> list[str]:
@@ -106,24 +115,27 @@ class PLMarkerConfig(PreTrainedConfig):
 
     Args:
         entity_config: configuration of the entity model.
-        relation_config: configuration of the relation model.
+        relation_config: configuration of the relation model; None for a model of entities alone.
     """
 
     model_type = "plmarker"
     sub_configs = {"entity_config": PLMarkerEntityConfig, "relation_config": PLMarkerRelationConfig}
 
-    entity_config: dict | PreTrainedConfig | None = None
-    relation_config: dict | PreTrainedConfig | None = None
+    entity_config: SubConfig = None  # type: ignore[assignment]
+    relation_config: SubConfig | None = None
 
     def __post_init__(self, **kwargs):
+        if self.entity_config is None:
+            self.entity_config = PLMarkerEntityConfig()
         for name, config_class in self.sub_configs.items():
             values = getattr(self, name)
-            if not isinstance(values, PreTrainedConfig):
-                values = {key: value for key, value in (values or {}).items() if key != "model_type"}
+            if isinstance(values, dict):
+                values = {key: value for key, value in values.items() if key != "model_type"}
                 setattr(self, name, config_class(**values))
         super().__post_init__(**kwargs)
 
     @property
     def schema(self) -> LabelSchema:
-        """The labels of the relation model, which knows both kinds."""
-        return self.relation_config.schema
+        """The labels of both models."""
+        schema: LabelSchema = (self.relation_config or self.entity_config).schema
+        return schema

@@ -130,7 +130,7 @@ def decode_relations(
         return []
     scores = log_softmax(np.asarray(relation_logits, dtype=np.float64))
     types = np.asarray(entity_logits).argmax(axis=-1)
-    row_of_pair = {(tuple(s), tuple(o)): row for row, (s, o) in enumerate(zip(subjects, objects, strict=True))}
+    row_of_pair = {pair: row for row, pair in enumerate(zip(subjects, objects, strict=True))}
     found: list[ScoredRelation] = []
     for (head, tail), row in row_of_pair.items():
         back = row_of_pair.get((tail, head))

@@ -6,6 +6,7 @@ import importlib.util
 import inspect
 import re
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 from transformers import AutoModel, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -77,8 +78,8 @@ def check_encoder(encoder: PreTrainedModel) -> None:
 
 def encoder_kwargs(config: PreTrainedConfig) -> dict[str, bool]:
     """Arguments that build the encoder without a pooler, which no head here reads."""
-    model_class = AutoModel._model_mapping[type(config)]
-    if "add_pooling_layer" in inspect.signature(model_class.__init__).parameters:
+    model_class: Any = AutoModel._model_mapping[type(config)]
+    if "add_pooling_layer" in inspect.signature(model_class).parameters:
         return {"add_pooling_layer": False}
     return {}
 
@@ -130,7 +131,8 @@ def add_marker_tokens(tokenizer: PreTrainedTokenizerBase, tokens: list[str]) -> 
     missing = [token for token in tokens if token not in tokenizer.get_vocab()]
     if missing:
         tokenizer.add_tokens(missing, special_tokens=True)
-    return tokenizer.convert_tokens_to_ids(tokens)
+    vocabulary = tokenizer.get_vocab()
+    return [vocabulary[token] for token in tokens]
 
 
 def check_marker_tokens(tokenizer: PreTrainedTokenizerBase, tokens: list[str], token_ids: list[int]) -> None:

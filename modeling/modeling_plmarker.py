@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -93,6 +93,7 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
     """An encoder over packed rows; the base of the two task models."""
 
     config: PLMarkerTaskConfig
+    config_class: type[PLMarkerTaskConfig]
     base_model_prefix = "encoder"
     # The loss is a mean over the row's spans, weighted by class: it cannot be renormalised by a count from outside.
     accepts_loss_kwargs = False
@@ -142,16 +143,15 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
         names = choose_marker_tokens(tokenizer, N_MARKER_TOKENS)
         token_ids = add_marker_tokens(tokenizer, names)
         n_markers = len(cls.marker_init_words)
+        values: dict[str, Any] = {**schema.to_dict(), **config_values}
         config = cls.config_class(
             encoder_config=encoder_config,
             marker_tokens=names[:n_markers],
             marker_token_ids=token_ids[:n_markers],
-            **schema.to_dict(),
-            **config_values,
+            **values,
         )
         encoder = load_encoder(path, encoder_config)
-        n_embeddings = encoder.get_input_embeddings().num_embeddings
-        if max(token_ids) >= n_embeddings:
+        if max(token_ids) >= encoder.config.vocab_size:
             encoder.resize_token_embeddings(max(token_ids) + 1)
             config.encoder_config.vocab_size = max(token_ids) + 1
         model = cls(config)
@@ -209,13 +209,12 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
         index = layout.padded_index
         places = index.clamp(min=0)
         sliding_window = getattr(self.encoder.config, "sliding_window", None)
-        mask: Tensor | dict[str, Tensor] = self._dense_mask(layout.dense_mask())
+        mask: Any = self._dense_mask(layout.dense_mask())
         if "sliding_attention" in getattr(self.encoder.config, "layer_types", ()):
             # A single mask would be used for local layers too.
             mask = {"full_attention": mask, "sliding_attention": self._dense_mask(layout.dense_mask(sliding_window))}
-        padded = self.encoder(
-            input_ids=input_ids[0, places], position_ids=position_ids[0, places], attention_mask=mask
-        ).last_hidden_state
+        batch: dict[str, Any] = {"input_ids": input_ids[0, places], "position_ids": position_ids[0, places]}
+        padded = self.encoder(**batch, attention_mask=mask).last_hidden_state
         return padded[index >= 0]
 
     def _dense_mask(self, mask: Tensor) -> Tensor:
@@ -325,7 +324,7 @@ class PLMarkerForRelationExtraction(PLMarkerPreTrainedModel):
 class PLMarkerModel(PLMarkerBaseModel):
     """An entity model and a relation model in one checkpoint: text in, entities and relations out.
 
-    The tokenizer is saved and loaded with the model.
+    The tokenizer is saved and loaded with the model. The relation model may be missing; then there are only entities.
     """
 
     config: PLMarkerConfig
@@ -334,15 +333,17 @@ class PLMarkerModel(PLMarkerBaseModel):
 
     def __init__(self, config: PLMarkerConfig) -> None:
         super().__init__(config)
-        self.entity = PLMarkerForEntityRecognition(config.entity_config)
-        self.relation = PLMarkerForRelationExtraction(config.relation_config)
+        self.entity = PLMarkerForEntityRecognition(cast(PLMarkerEntityConfig, config.entity_config))
+        self.relation: PLMarkerForRelationExtraction | None = None
+        if config.relation_config is not None:
+            self.relation = PLMarkerForRelationExtraction(cast(PLMarkerRelationConfig, config.relation_config))
         self.post_init()
 
     @classmethod
     def from_models(
         cls,
         entity: PLMarkerForEntityRecognition,
-        relation: PLMarkerForRelationExtraction,
+        relation: PLMarkerForRelationExtraction | None,
         tokenizer: PreTrainedTokenizerBase,
     ) -> PLMarkerModel:
         """Combine two trained models, which share the tokenizer; their weights are not copied.
@@ -351,14 +352,17 @@ class PLMarkerModel(PLMarkerBaseModel):
             PLMarkerError: when the models were trained for different entity labels, or with different marker ids
                 than the tokenizer gives.
         """
-        if entity.config.entity_labels != relation.config.entity_labels:
+        if relation is not None and entity.config.entity_labels != relation.config.entity_labels:
             raise PLMarkerError(
                 f"the entity model knows {entity.config.entity_labels}, the relation model "
                 f"{relation.config.entity_labels}: train both on one label schema"
             )
         for model in (entity, relation):
-            check_marker_tokens(tokenizer, model.config.marker_tokens, model.config.marker_token_ids)
-        config = PLMarkerConfig(entity_config=entity.config, relation_config=relation.config)
+            if model is not None:
+                check_marker_tokens(tokenizer, model.config.marker_tokens, model.config.marker_token_ids)
+        config = PLMarkerConfig(
+            entity_config=entity.config, relation_config=None if relation is None else relation.config
+        )
         config._attn_implementation = entity.config._attn_implementation
         with torch.device("meta"):
             combined = cls(config)
@@ -459,6 +463,10 @@ class PLMarkerModel(PLMarkerBaseModel):
                     "spans": spans,
                 }
 
+        if self.relation is None:
+            for document in with_entities():
+                yield document["source"], document["spans"], [[] for _ in document["spans"]]
+            return
         for document, relations in predict_relations(
             self.relation, tokenize, with_entities(), batch_tokens, threshold=relation_threshold
         ):

@@ -76,7 +76,10 @@ def relation_row(features: Sequence[Feature], marker_ids: Sequence[int]) -> Row:
         solid markers of each object's subject stand; `object_index` (objects, 2), where its own markers stand;
         `labels` (objects,) and `object_labels` (objects,); objects in the order of the features.
     """
-    texts, starts, ends, solid = [], [], [], []
+    texts: list[np.ndarray] = []
+    starts: list[np.ndarray] = []
+    ends: list[np.ndarray] = []
+    solid: list[tuple[int, int]] = []
     for feature in features:
         text = np.asarray(feature["input_ids"], dtype=np.int64)
         first, last = feature["subject_start"], feature["subject_end"]
@@ -89,10 +92,10 @@ def relation_row(features: Sequence[Feature], marker_ids: Sequence[int]) -> Row:
             shifted.append(places + (places >= first) + (places > last))
     row, text_at, markers_at = _pack([_window_key(f) for f in features], texts, starts, ends, marker_ids[2:])
     subjects, objects = [], []
-    for text, markers, start, (open_marker, close_marker) in zip(text_at, markers_at, starts, solid, strict=True):
+    for begin, markers, start, (open_marker, close_marker) in zip(text_at, markers_at, starts, solid, strict=True):
         first_marker = markers + 2 * np.arange(len(start))
         objects.append(np.stack([first_marker, first_marker + 1], axis=1))
-        subjects.append(np.tile([[text + open_marker, text + close_marker]], (len(start), 1)))
+        subjects.append(np.tile([[begin + open_marker, begin + close_marker]], (len(start), 1)))
     row["subject_index"] = torch.from_numpy(np.concatenate(subjects))
     row["object_index"] = torch.from_numpy(np.concatenate(objects))
     row["labels"] = _concatenate(features, "labels")
@@ -120,7 +123,7 @@ def _concatenate(features: Sequence[Feature], name: str) -> Tensor:
 
 def _pack(
     keys: Sequence[tuple],
-    texts: Sequence[Sequence[int]],
+    texts: Sequence[Sequence[int] | np.ndarray],
     starts: Sequence[np.ndarray],
     ends: Sequence[np.ndarray],
     marker_ids: Sequence[int],

@@ -119,7 +119,7 @@ def score_features(
         Each feature that has tokens with its logits, on the CPU in float32: (spans, classes) of an entity model;
         (objects, relation classes) and (objects, entity classes) of a relation model.
     """
-    scored = []
+    scored: list[tuple[Feature, tuple[Tensor, ...]]] = []
     for batch in split_by_tokens(features, batch_tokens):
         row = {name: tensor.to(model.device) for name, tensor in model.pack(batch).items() if "labels" not in name}
         output = model(**row)

@@ -19,6 +19,8 @@ from .windows_plmarker import Subwords, Window, WordTokenizer, best_window, wind
 Span = tuple[int, int]
 Feature = dict[str, Any]
 Item = TypeVar("Item")
+# Subject, window and objects; without a subject for the empty one, without all for what only carries annotations.
+Instance = tuple[Sequence[int] | None, Window | None, list[Sequence[int]]]
 
 # [CLS] and [SEP]; around a relation's subject also the two solid markers.
 ENTITY_SPECIAL_TOKENS = 2
@@ -99,7 +101,7 @@ def entity_features(
             index = best_window(windows, subwords.word_starts, *span)
             if index is not None:
                 spans_of_window[index].append(span)
-        groups = [
+        groups: list[tuple[Window | None, list[Span]]] = [
             (window, group)
             for window, spans in zip(windows, spans_of_window, strict=True)
             for group in _slices(spans, max_pair_length)
@@ -158,10 +160,10 @@ def relation_features(
         types = {(start, end): label for start, end, label in gold}
         classes = _pair_classes(relations, schema)
         windows = windows_of_sentence(subwords.word_starts, first, last, max_seq_length - RELATION_SPECIAL_TOKENS)
-        instances = list(_subject_instances(given, windows, subwords))
+        instances: list[Instance] = list(_subject_instances(given, windows, subwords))
         if empty_subject:
             instances += _empty_subject_instances(given, windows, max_seq_length)
-        groups = [
+        groups: list[Instance] = [
             (subject, window, group)
             for subject, window, objects in instances
             for group in _slices(objects, max_pair_length)
@@ -196,9 +198,7 @@ def relation_features(
     return features
 
 
-def _subject_instances(
-    given: list[list[int]], windows: Sequence[Window], subwords: Subwords
-) -> Iterator[tuple[Sequence[int], Window, list[Sequence[int]]]]:
+def _subject_instances(given: list[list[int]], windows: Sequence[Window], subwords: Subwords) -> Iterator[Instance]:
     """Each subject with the objects, itself included, that one window reads together with it."""
     spans = _unique([entity[:2] for entity in given])
     for subject in spans:
@@ -215,17 +215,17 @@ def _subject_instances(
 
 def _empty_subject_instances(
     given: list[list[int]], windows: Sequence[Window], max_seq_length: int
-) -> Iterator[tuple[None, Window, list[Sequence[int]]]]:
+) -> Iterator[Instance]:
     """All entities of a window behind markers that surround nothing; skipped when the window is full."""
     for window in windows:
-        objects = [e[:2] for e in given if window.first_word <= e[0] and e[1] <= window.last_word]
+        objects: list[Sequence[int]] = [e[:2] for e in given if window.first_word <= e[0] and e[1] <= window.last_word]
         if objects and window.stop - window.start + RELATION_SPECIAL_TOKENS < max_seq_length:
             yield None, window, objects
 
 
 def _pair_classes(relations: list[list[int]], schema: LabelSchema) -> dict[tuple[int, ...], int]:
     """Relation class of every ordered pair: as annotated, and the inverse where the other order has none of its own."""
-    classes = {(hs, he, ts, te): label for hs, he, ts, te, label in relations}
+    classes: dict[tuple[int, ...], int] = {tuple(ends): label for *ends, label in relations}
     for (hs, he, ts, te), label in list(classes.items()):
         classes.setdefault((ts, te, hs, he), schema.inverse(label))
     return classes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from torch import Tensor
@@ -19,6 +20,7 @@ from ..modeling.prediction_plmarker import (
 )
 from ..modeling.processing_plmarker import Feature, given_entities, gold_entities, gold_relations
 from ..modeling.windows_plmarker import WordTokenizer
+from .errors import entity_errors, relation_errors
 from .metrics import EntityMetrics, Metrics, RelationMetrics
 
 # A feature, and its logits; None for a feature that only carries annotations.
@@ -76,6 +78,7 @@ def evaluate_documents(
     relation: PLMarkerForRelationExtraction | None = None,
     entity_types: str = "relation",
     batch_tokens: int = BATCH_TOKENS,
+    errors: dict[str, Counter[str]] | None = None,
 ) -> Metrics:
     """Ent, Rel and Rel+ of annotated documents, with the source of the entities in every relation figure's name.
 
@@ -83,41 +86,47 @@ def evaluate_documents(
         documents: typed documents with `ner`, and `relations` where there is a relation model.
         entity, relation: the models; without an entity model, predicted entities are the documents' `predicted_ner`.
         entity_types: see [`RelationMetrics`].
+        batch_tokens: most tokens of a packed row.
+        errors: where given, filled with the counts of errors by kind, under `ent`, `rel` and `gold_rel`.
 
     Returns:
         Fractions: `ent_*` of the entity model; `rel_*`, `rel_strict_*` and `retyped_ent_f1` with the predicted
         entities, and the same behind `gold_` with the gold entities.
     """
-    documents = [{**document, "predicted_ner": document.get("predicted_ner")} for document in documents]
+    given = [{**document, "predicted_ner": document.get("predicted_ner")} for document in documents]
     tokenize = WordTokenizer(tokenizer)
     metrics: Metrics = {}
     if entity is not None:
         config = entity.config
         counts = EntityMetrics(config.schema)
-        found = predict_spans(entity, tokenize, documents, batch_tokens)
-        for document, (_, sentences) in zip(documents, found, strict=True):
+        found = predict_spans(entity, tokenize, given, batch_tokens)
+        for document, (_, labelled_sentences) in zip(given, found, strict=True):
             document["predicted_ner"] = []
-            for sentence, labelled in enumerate(sentences):
+            for sentence, labelled in enumerate(labelled_sentences):
                 kept = remove_overlaps(labelled, config.flat)
-                counts.add(gold_entities(document, sentence, config.schema), labelled, kept)
+                gold = gold_entities(document, sentence, config.schema)
+                counts.add(gold, labelled, kept)
+                if errors is not None:
+                    errors.setdefault("ent", Counter()).update(entity_errors(gold, kept))
                 document["predicted_ner"].append(
                     [{"start": s.start, "end": s.end, "label": config.classes[s.label]} for s in kept]
                 )
         metrics |= counts.compute()
     if relation is not None:
         schema = relation.config.schema
-        sources = {"gold_": [{**document, "predicted_ner": None} for document in documents]}
-        if any(document["predicted_ner"] is not None for document in documents):
-            sources[""] = documents
-        for prefix, given in sources.items():
+        sources = {"gold_": [{**document, "predicted_ner": None} for document in given]}
+        if any(document["predicted_ner"] is not None for document in given):
+            sources[""] = given
+        for prefix, source in sources.items():
             relation_counts = RelationMetrics(schema, entity_types)
-            for document, sentences in predict_relations(relation, tokenize, given, batch_tokens, entity_types):
+            for read, sentences in predict_relations(relation, tokenize, source, batch_tokens, entity_types):
                 for sentence, relations in enumerate(sentences):
-                    relation_counts.add(
-                        gold_entities(document, sentence, schema),
-                        gold_relations(document, sentence, schema),
-                        given_entities(document, sentence, schema),
-                        relations,
-                    )
+                    gold = gold_entities(read, sentence, schema)
+                    linked = gold_relations(read, sentence, schema)
+                    entities = given_entities(read, sentence, schema)
+                    relation_counts.add(gold, linked, entities, relations)
+                    if errors is not None:
+                        kinds = relation_errors(linked, entities, relations, schema.n_symmetric)
+                        errors.setdefault(f"{prefix}rel", Counter()).update(kinds)
             metrics |= {f"{prefix}{name}": value for name, value in relation_counts.compute().items()}
     return metrics

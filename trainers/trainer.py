@@ -105,7 +105,7 @@ class PLMarkerTrainer(Trainer):
         config, training = self.config, name == "training"
         group = config.max_pair_length if training else None
         if isinstance(config, PLMarkerEntityConfig):
-            function = EntityFeatures(
+            function: EntityFeatures | RelationFeatures = EntityFeatures(
                 self.tokenizer, config.schema, config.max_seq_length, config.max_span_length, group
             )
         else:
@@ -131,7 +131,7 @@ class PLMarkerTrainer(Trainer):
     def get_eval_dataloader(self, eval_dataset: str | Dataset | None = None) -> DataLoader:
         """As in `Trainer`; documents are mapped to features."""
         if eval_dataset is None or isinstance(eval_dataset, str):
-            dataset = self.eval_dataset if eval_dataset is None else self.eval_dataset[eval_dataset]
+            dataset: Any = self.eval_dataset if eval_dataset is None else self.eval_dataset[eval_dataset]  # type: ignore[index]
         else:
             dataset = self._features(eval_dataset, "evaluation")
         return super().get_eval_dataloader(_indexed(dataset))
@@ -194,6 +194,7 @@ class PLMarkerTrainer(Trainer):
         training = model.training
         model.eval()
         self.callback_handler.eval_dataloader = dataloader
+        features: Any = dataloader.dataset
         scored: list[tuple[int, tuple[Tensor, ...]]] = []
         losses: list[tuple[float, float]] = []
         for batch in dataloader:
@@ -203,13 +204,12 @@ class PLMarkerTrainer(Trainer):
                     output = model(**row)
                 losses.append((float(output.loss), self._weight(row["labels"])))
                 logits = [output[name].float().cpu() for name in ("logits", "entity_logits") if name in output]
-                sizes = [len(dataloader.dataset[index]["labels"]) for index in members]
+                sizes = [len(features[index]["labels"]) for index in members]
                 scored += zip(members, zip(*(head.split(sizes) for head in logits), strict=True), strict=True)
             self.control = self.callback_handler.on_prediction_step(self.args, self.state, self.control)
         model.train(training)
         logits_of = dict(gather_object(scored))
         losses = gather_object(losses)
-        features = dataloader.dataset
         metrics = evaluate_scored(
             self.config, ((feature, logits_of.get(feature["index"])) for feature in features), self.entity_types
         )
@@ -218,7 +218,9 @@ class PLMarkerTrainer(Trainer):
         if "given" in features.column_names:
             metrics["rel_gold_entities"] = float(all(_same(f["given"], f["gold"]) for f in features))
         return EvalLoopOutput(
-            predictions=[logits_of.get(index) for index in range(len(features))],
+            predictions=[  # type: ignore[arg-type]
+                logits_of.get(index) for index in range(len(features))
+            ],
             label_ids=None,
             metrics={f"{metric_key_prefix}_{name}": value for name, value in metrics.items()},
             num_samples=len(features),

@@ -1,0 +1,234 @@
+"""The command `plmarker`: train, evaluate, predict, data check."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import yaml
+from tqdm.auto import tqdm
+from transformers import AutoModel, AutoTokenizer
+from transformers.utils import logging
+
+from .data.inputs import read_inputs, text_document, write_resumable
+from .data.loading import load_documents, split_of
+from .data.validation import check_file
+from .modeling.extraction_plmarker import build_extraction
+from .modeling.modeling_plmarker import (
+    PLMarkerForEntityRecognition,
+    PLMarkerForRelationExtraction,
+    PLMarkerModel,
+    PLMarkerPreTrainedModel,
+)
+from .modeling.prediction_plmarker import BATCH_TOKENS, Document
+from .modeling.schema_plmarker import PLMarkerError
+from .trainers.evaluation import evaluate_documents
+from .trainers.experiment import TRAINING_FIELDS, load_experiment
+from .trainers.report import errors_table, figures_table, seeds_table
+from .trainers.training import run_experiment, write_json
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command. Bad input is told in one sentence on standard error, with exit status 2."""
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    try:
+        if rest and options.command != "train":
+            parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        logging.set_verbosity_warning()
+        result = options.run(options, rest) if options.command == "train" else options.run(options)
+    except (PLMarkerError, OSError) as error:
+        print(f"plmarker: error: {error}", file=sys.stderr)
+        return 2
+    if options.json:
+        write_json(options.json, result)
+    return int(bool(isinstance(result, dict) and result.get("problems")))
+
+
+def train(options: argparse.Namespace, rest: Sequence[str]) -> Any:
+    """`plmarker train CONFIG`: train the models of an experiment, once or for several seeds."""
+    overrides = _training_overrides(rest)
+    for name in ("encoder", "dataset", "output_dir"):
+        if getattr(options, name) is not None:
+            overrides[name] = getattr(options, name)
+    logging.set_verbosity_info()
+    logging.get_logger("transformers").setLevel(logging.WARNING)
+    metrics_of_seeds = {}
+    for seed in options.seeds or [None]:
+        experiment = load_experiment(options.config, {**overrides, **({} if seed is None else {"seed": seed})})
+        if options.seeds and len(options.seeds) > 1:
+            experiment.output_dir = f"{experiment.output_dir}/seed-{seed}"
+        metrics = run_experiment(experiment, resume=options.resume)
+        metrics_of_seeds[experiment.seed] = metrics
+        print(f"\n{experiment.output_dir}, seed {experiment.seed}: figures on test, in percent\n")
+        print(figures_table(metrics) if metrics else "there is no split 'test'")
+    if len(metrics_of_seeds) > 1:
+        print("\n" + seeds_table(metrics_of_seeds))
+    return {str(seed): metrics for seed, metrics in metrics_of_seeds.items()}
+
+
+def evaluate(options: argparse.Namespace) -> Any:
+    """`plmarker evaluate MODEL`: the Ent / Rel / Rel+ table of a split."""
+    entity, relation, tokenizer = _load(options.model)
+    documents = split_of(load_documents(options.dataset), options.split, options.dataset)
+    errors: dict[str, Counter[str]] = {}
+    metrics = evaluate_documents(
+        tqdm(documents, unit="document", disable=None),
+        tokenizer,
+        entity,
+        relation,
+        options.entity_types,
+        options.batch_tokens,
+        errors,
+    )
+    print(f"{options.model} on {options.dataset}, {options.split}: {len(documents)} documents, in percent\n")
+    print(figures_table(metrics))
+    print("\n" + errors_table(errors))
+    return metrics
+
+
+def predict(options: argparse.Namespace) -> Any:
+    """`plmarker predict MODEL INPUT --out FILE`: entities and relations with character offsets."""
+    if (options.input is None) == (options.text is None) or (options.input is None) != (options.out is None):
+        raise PLMarkerError("predict takes INPUT and --out FILE, or --text TEXT")
+    entity, relation, tokenizer = _load(options.model)
+    if entity is None:
+        raise PLMarkerError(f"{options.model}: a relation model alone finds no entities; predict needs an entity model")
+    model = PLMarkerModel.from_models(entity, relation, tokenizer)
+
+    def process(documents: Iterator[Document]) -> Iterator[dict[str, Any]]:
+        found = model.predict(documents, options.batch_tokens, options.entity_threshold, options.relation_threshold)
+        for document, spans, relations in found:
+            extraction = build_extraction(document["text"], document["located"], spans, relations, model.config.schema)
+            yield {"doc_key": document["doc_key"], **extraction.to_dict()}
+
+    if options.text is not None:
+        (result,) = process(iter([text_document("text", options.text)]))
+        _print_extraction(result)
+        return result
+    progress = tqdm(read_inputs(options.input), unit="document", disable=None)
+    count = write_resumable(options.out, progress, process)
+    print(f"{options.out}: {count} documents")
+    return {"documents": count, "file": str(options.out)}
+
+
+def check(options: argparse.Namespace) -> Any:
+    """`plmarker data check FILE`: every problem, with line numbers."""
+    documents, problems = check_file(options.file)
+    for problem in problems:
+        print(problem)
+    fatal = [str(problem) for problem in problems if problem.fatal]
+    print(f"{options.file}: {len(documents)} good documents, {len(fatal)} problems")
+    warnings = [str(problem) for problem in problems if not problem.fatal]
+    return {"documents": len(documents), "problems": fatal, "warnings": warnings}
+
+
+def _load(
+    path: str,
+) -> tuple[PLMarkerForEntityRecognition | None, PLMarkerForRelationExtraction | None, Any]:
+    """The two models of a checkpoint, either of which may be missing, and the tokenizer."""
+    try:
+        model = AutoModel.from_pretrained(path)
+    except OSError as error:
+        raise PLMarkerError(f"{path}: no model here, {str(error).splitlines()[0]}") from None
+    if isinstance(model, PLMarkerModel):
+        return model.entity, model.relation, model.tokenizer
+    if not isinstance(model, PLMarkerPreTrainedModel):
+        raise PLMarkerError(f"{path}: a model of type {model.config.model_type!r}, expected a plmarker model")
+    tokenizer = AutoTokenizer.from_pretrained(path)
+    if isinstance(model, PLMarkerForEntityRecognition):
+        return model, None, tokenizer
+    return None, model, tokenizer  # type: ignore[return-value]
+
+
+def _training_overrides(rest: Sequence[str]) -> dict[str, Any]:
+    """`--learning_rate 3e-5` and any other field of TrainingArguments, as the file would hold it."""
+    overrides: dict[str, Any] = {}
+    items = list(rest)
+    while items:
+        name = items.pop(0)
+        if "=" in name:
+            name, value = name.split("=", 1)
+            items.insert(0, value)
+        key = name.removeprefix("--")
+        if not name.startswith("--") or key not in TRAINING_FIELDS:
+            raise PLMarkerError(f"unknown option {name!r}: not an option of train, nor a field of TrainingArguments")
+        is_flag = not items or items[0].startswith("--")
+        overrides[key] = True if is_flag else yaml.safe_load(items.pop(0))
+    return overrides
+
+
+def _print_extraction(result: dict[str, Any]) -> None:
+    print(result["text"] + "\n")
+    for entity in result["entities"]:
+        print(f"  {entity['start']:>5} {entity['end']:>5}  {entity['label']:<20} {entity['text']}")
+    print()
+    for relation in result["relations"]:
+        head, tail = (result["entities"][relation[end]]["text"] for end in ("head", "tail"))
+        print(f"  {head}  --{relation['label']}->  {tail}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="plmarker", description="Entities and relations with packed levitated markers."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", metavar="FILE", help="write the results as JSON")
+    rows = argparse.ArgumentParser(add_help=False)
+    rows.add_argument(
+        "--batch_tokens", type=int, default=BATCH_TOKENS, help="most tokens of a packed row (%(default)s)"
+    )
+
+    command = commands.add_parser(
+        "train",
+        parents=[common],
+        help="train the models of an experiment",
+        epilog="Any field of transformers.TrainingArguments may follow, such as --learning_rate 3e-5.",
+    )
+    command.add_argument("config", help="a YAML file, or the name of one in hub_configs")
+    command.add_argument("--encoder", help="in place of the file's: a Hub id, a folder, or minilm")
+    command.add_argument("--dataset", help="in place of the file's: a Hub id, a folder, a file, or sample")
+    command.add_argument("--output_dir", help="in place of the file's")
+    command.add_argument("--seeds", type=int, nargs="+", help="several give a table with mean and deviation")
+    command.add_argument("--resume", action="store_true", help="continue from the last checkpoints")
+    command.set_defaults(run=train)
+
+    command = commands.add_parser("evaluate", parents=[common, rows], help="the Ent / Rel / Rel+ table of a split")
+    command.add_argument("model", help="a Hub id or a folder")
+    command.add_argument("--dataset", required=True, help="a Hub id, a folder, a file, or sample")
+    command.add_argument("--split", default="test", help="(%(default)s)")
+    command.add_argument(
+        "--entity_types",
+        choices=("relation", "input"),
+        default="relation",
+        help="whose entity types Rel+ compares: the relation model's or those of the given entities (%(default)s)",
+    )
+    command.set_defaults(run=evaluate)
+
+    command = commands.add_parser(
+        "predict", parents=[common, rows], help="entities and relations of texts or documents"
+    )
+    command.add_argument("model", help="a Hub id or a folder")
+    command.add_argument("input", nargs="?", help="JSONL with sentences or text; any other file: one text a line")
+    command.add_argument("--out", metavar="FILE", help="JSONL; an interrupted call continues where it stopped")
+    command.add_argument("--text", help="one text, whose entities and relations are printed")
+    command.add_argument("--entity_threshold", type=float, default=0.0, help="least score of an entity (%(default)s)")
+    command.add_argument(
+        "--relation_threshold", type=float, default=0.0, help="least score of a relation (%(default)s)"
+    )
+    command.set_defaults(run=predict)
+
+    command = commands.add_parser("data", help="work on corpora")
+    data_commands = command.add_subparsers(dest="data_command", required=True)
+    command = data_commands.add_parser("check", parents=[common], help="every problem of a JSONL file, with its line")
+    command.add_argument("file")
+    command.set_defaults(run=check)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""An experiment as a YAML file: a dataset, an encoder, and what is trained with which arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+from transformers import TrainingArguments
+
+from ..modeling.schema_plmarker import PLMarkerError
+
+CONFIG_FOLDER = Path(__file__).parents[1] / "hub_configs"
+TRAINING_FIELDS = {item.name: item for item in fields(TrainingArguments) if item.init}
+
+
+@dataclass
+class Task:
+    """What is trained for one task.
+
+    Args:
+        model: fields of the model's config and `marker_init`, as `from_encoder` takes them.
+        training: fields of `transformers.TrainingArguments`.
+    """
+
+    model: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Experiment:
+    """A checked YAML file.
+
+    Args:
+        encoder: a Hub id, a local folder, or `minilm`.
+        dataset: as `load_documents` takes it.
+        output_dir: where the model, its figures and the checkpoints go.
+        entity, relation: what to train; at least one.
+        symmetric_labels: the relation labels that have no direction.
+        entity_labels, relation_labels: the labels, where they are not to be collected from the data.
+        seed: of initialisation, shuffling and dropout.
+    """
+
+    encoder: str
+    dataset: str
+    output_dir: str
+    entity: Task | None = None
+    relation: Task | None = None
+    symmetric_labels: tuple[str, ...] = ()
+    entity_labels: tuple[str, ...] | None = None
+    relation_labels: tuple[str, ...] | None = None
+    seed: int = 42
+
+    @property
+    def tasks(self) -> dict[str, Task]:
+        """The tasks to train, by name."""
+        return {name: task for name, task in (("entity", self.entity), ("relation", self.relation)) if task}
+
+
+def load_experiment(name: str | Path, overrides: Mapping[str, Any] | None = None) -> Experiment:
+    """Read an experiment from a YAML file, or by the name of one in `hub_configs`.
+
+    Args:
+        overrides: values in place of those in the file: top-level keys, or fields of `TrainingArguments`, which then
+            hold for every task.
+
+    Raises:
+        PLMarkerError: for a missing file, broken YAML, an unknown or a missing key, naming file and key.
+    """
+    path = Path(name)
+    if not path.is_file():
+        path = CONFIG_FOLDER / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in CONFIG_FOLDER.glob("*.yaml")))
+        raise PLMarkerError(f"{name}: no such file, nor one of the experiments {known}")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise PLMarkerError(f"{path}: broken YAML, {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise PLMarkerError(f"{path}: expected a mapping with encoder, dataset, output_dir and entity or relation")
+    training = {}
+    for key, value in (overrides or {}).items():
+        if key == "seed" or key not in TRAINING_FIELDS or key in ("output_dir",):
+            values[key] = value
+        else:
+            training[key] = value
+    return _experiment(path, values, training)
+
+
+def _experiment(path: Path, values: dict[str, Any], overrides: dict[str, Any]) -> Experiment:
+    known = {item.name for item in fields(Experiment)}
+    for key in values:
+        if key not in known:
+            raise PLMarkerError(f"{path}: unknown key {key!r}; an experiment has {', '.join(sorted(known))}")
+    for key in ("encoder", "dataset", "output_dir"):
+        if not isinstance(values.get(key), str):
+            raise PLMarkerError(f"{path}: {key!r} is missing or no string")
+    for name in ("entity", "relation"):
+        if values.get(name) is not None:
+            values[name] = _task(path, name, values[name], overrides)
+    for name in ("symmetric_labels", "entity_labels", "relation_labels"):
+        if values.get(name) is not None:
+            values[name] = tuple(values[name])
+    experiment = Experiment(**values)
+    if not experiment.tasks:
+        raise PLMarkerError(f"{path}: nothing to train, give 'entity' or 'relation' or both")
+    return experiment
+
+
+def _task(path: Path, name: str, values: Any, overrides: dict[str, Any]) -> Task:
+    if not isinstance(values, dict) or not set(values) <= {"model", "training"}:
+        raise PLMarkerError(f"{path}: {name!r} has 'model' and 'training', got {values!r}")
+    training = {**(values.get("training") or {}), **overrides}
+    for key, value in training.items():
+        if key not in TRAINING_FIELDS:
+            raise PLMarkerError(f"{path}: {name}.training.{key} is no field of transformers.TrainingArguments")
+        # YAML reads 3e-4 as a string: only 3.0e-4 is a number to it.
+        if isinstance(value, str) and "float" in str(TRAINING_FIELDS[key].type):
+            try:
+                training[key] = float(value)
+            except ValueError:
+                raise PLMarkerError(f"{path}: {name}.training.{key} is a number, got {value!r}") from None
+    return Task(dict(values.get("model") or {}), training)

@@ -1,0 +1,63 @@
+"""Figures as tables for a terminal."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from .metrics import Metrics
+
+# Metric name and the row of the table that it fills; every relation figure says which entities it stands on.
+ROWS = (
+    ("ent", "Ent"),
+    ("rel", "Rel   predicted entities"),
+    ("rel_strict", "Rel+  predicted entities"),
+    ("gold_rel", "Rel   gold entities"),
+    ("gold_rel_strict", "Rel+  gold entities"),
+)
+TITLES = dict(ROWS)
+
+
+def figures_table(metrics: Metrics) -> str:
+    """Precision, recall and F1 of Ent, Rel and Rel+ in percent, then F1 by label."""
+    rows = [(title, name) for name, title in ROWS if f"{name}_f1" in metrics]
+    lines = [_line("", ("P", "R", "F1"))]
+    for title, name in rows:
+        lines.append(_line(title, [_percent(metrics[f"{name}_{figure}"]) for figure in ("precision", "recall", "f1")]))
+    for title, name in rows:
+        prefix = f"{name}_f1/"
+        labels = [key.removeprefix(prefix) for key in metrics if key.startswith(prefix)]
+        if labels:
+            lines += ["", f"{title}, F1 by label"]
+            lines += [_line(f"  {label}", ["", "", _percent(metrics[prefix + label])]) for label in labels]
+    return "\n".join(lines)
+
+
+def errors_table(errors: Mapping[str, Counter[str]]) -> str:
+    """Errors by kind, the most frequent first."""
+    lines: list[str] = []
+    for name, kinds in errors.items():
+        lines += ["", f"{TITLES[name]}, errors by kind"]
+        lines += [f"  {kind:<30}{count:>6}" for kind, count in kinds.most_common()]
+    return "\n".join(lines).lstrip("\n")
+
+
+def seeds_table(metrics_of_seeds: Mapping[int, Metrics]) -> str:
+    """F1 in percent for each seed, with mean and standard deviation."""
+    seeds = list(metrics_of_seeds)
+    lines = [_line("F1", [*map(str, seeds), "mean", "deviation"])]
+    for name, title in ROWS:
+        values = [metrics[f"{name}_f1"] for metrics in metrics_of_seeds.values() if f"{name}_f1" in metrics]
+        if len(values) == len(seeds):
+            summary = [statistics.mean(values), statistics.stdev(values)]
+            lines.append(_line(title, map(_percent, [*values, *summary])))
+    return "\n".join(lines)
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.1f}"
+
+
+def _line(title: str, cells: Sequence[str] | map[str]) -> str:
+    return (f"{title:<26}" + "".join(f"{cell:>10}" for cell in cells)).rstrip()
