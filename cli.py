@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,6 @@ from typing import Any
 import yaml
 from tqdm.auto import tqdm
 from transformers import AutoModel, AutoTokenizer
-from transformers.utils import logging
 
 from .data.inputs import read_inputs, text_document, write_resumable
 from .data.loading import load_documents, split_of
@@ -33,12 +33,14 @@ from .trainers.training import run_experiment, write_json
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command. Bad input is told in one sentence on standard error, with exit status 2."""
+    # What the package has to say, such as which annotations cannot be reached, without the other libraries' chatter.
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger(__package__).setLevel(logging.INFO)
     parser = _parser()
     options, rest = parser.parse_known_args(arguments)
     try:
         if rest and options.command != "train":
             parser.error(f"unrecognized arguments: {' '.join(rest)}")
-        logging.set_verbosity_warning()
         result = options.run(options, rest) if options.command == "train" else options.run(options)
     except (PLMarkerError, OSError) as error:
         print(f"plmarker: error: {error}", file=sys.stderr)
@@ -54,8 +56,6 @@ def train(options: argparse.Namespace, rest: Sequence[str]) -> Any:
     for name in ("encoder", "dataset", "output_dir"):
         if getattr(options, name) is not None:
             overrides[name] = getattr(options, name)
-    logging.set_verbosity_info()
-    logging.get_logger("transformers").setLevel(logging.WARNING)
     metrics_of_seeds = {}
     for seed in options.seeds or [None]:
         experiment = load_experiment(options.config, {**overrides, **({} if seed is None else {"seed": seed})})

@@ -71,9 +71,7 @@ def run_seed(data: Any, schema: LabelSchema, encoder: str, seed: int) -> dict[st
     for split in ("validation", "test"):
         documents = list(data[split])
         metrics = evaluate_documents(documents, tokenizer, entity, relation)
-        typed = evaluate_documents(documents, tokenizer, entity, relation, entity_types="input")
         result[split] = {name: value for name, value in metrics.items() if "/" not in name}
-        result[split] |= {f"input_types_{name}": typed[name] for name in ("rel_f1", "rel_strict_f1")}
     return result
 
 
@@ -96,7 +94,7 @@ def main() -> None:
         report["runs"].append(run_seed(data, schema, options.encoder, seed))
         report["mean"] = {
             split: {
-                name: statistics.mean(run[split][name] for run in report["runs"]) for name in report["runs"][0][split]
+                name: statistics.mean(run[split][name] for run in report["runs"]) for name in report["runs"][-1][split]
             }
             for split in ("validation", "test")
         }

@@ -29,6 +29,7 @@ class PLMarkerTaskConfig(PreTrainedConfig):
         symmetric_labels: the symmetric ones among them.
         marker_tokens: names of the marker tokens in the tokenizer.
         marker_token_ids: their ids, in the same order.
+        pad_token_id: the tokenizer's; packed rows need none, transformers compares it.
         nil_weight: weight of NIL in the loss (the original's `alpha`); in a relation model, of the relation loss only.
         head_dropout: dropout on the encoder's output; None takes the encoder's hidden dropout.
     """
@@ -41,6 +42,7 @@ class PLMarkerTaskConfig(PreTrainedConfig):
     symmetric_labels: list[str] = field(default_factory=list)
     marker_tokens: list[str] = field(default_factory=list)
     marker_token_ids: list[int] = field(default_factory=list)
+    pad_token_id: int | None = None
     nil_weight: float = 1.0
     head_dropout: float | None = None
 

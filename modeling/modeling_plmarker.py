@@ -148,6 +148,7 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
             encoder_config=encoder_config,
             marker_tokens=names[:n_markers],
             marker_token_ids=token_ids[:n_markers],
+            pad_token_id=tokenizer.pad_token_id,
             **values,
         )
         encoder = load_encoder(path, encoder_config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,6 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerBase, Trainer, TrainingArguments
 from transformers.trainer_utils import EvalLoopOutput
-from transformers.utils import logging
 
 from ..data.coverage import entity_coverage, relation_coverage
 from ..data.features import EntityFeatures, RelationFeatures
@@ -23,7 +23,7 @@ from ..modeling.schema_plmarker import PLMarkerError
 from .collator import PackedRowCollator
 from .evaluation import evaluate_scored
 
-logger = logging.get_logger(__name__)
+logger = logging.getLogger(__name__)
 
 # What a model is selected by where the user asks for the best one and does not say by what.
 SELECTION_METRICS = {"plmarker-ner": "ent_f1", "plmarker-re": "rel_strict_f1"}

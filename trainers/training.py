@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from datasets import Dataset, DatasetDict
-from transformers import AutoTokenizer, PreTrainedTokenizerBase, TrainingArguments, set_seed
+from transformers import PreTrainedTokenizerBase, TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
 from ..data.loading import load_documents
-from ..modeling.encoders_plmarker import resolve_encoder
+from ..modeling.encoders_plmarker import load_tokenizer
 from ..modeling.modeling_plmarker import (
     PLMarkerForEntityRecognition,
     PLMarkerForRelationExtraction,
@@ -47,7 +47,7 @@ def run_experiment(experiment: Experiment, resume: bool = False) -> Metrics:
     output_dir = Path(experiment.output_dir)
     data = load_documents(experiment.dataset)
     schema = experiment_schema(experiment, data)
-    tokenizer = AutoTokenizer.from_pretrained(resolve_encoder(experiment.encoder))
+    tokenizer = load_tokenizer(experiment.encoder)
     models = {
         name: _train(experiment, name, task, data, schema, tokenizer, resume) for name, task in experiment.tasks.items()
     }

@@ -1,0 +1,231 @@
+"""The command on a tiny encoder: train, evaluate, predict, data check, and every kind of bad input."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from transformers import AutoModel, BertConfig, BertModel, PreTrainedTokenizerBase
+
+import plmarker
+from plmarker.cli import main
+
+TEXT = "Ada Morrow founded the Kelmoor Institute in 1998. 🙂 She married Tom Vell.\n\nHe writes songs."
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory, minilm_tokenizer: PreTrainedTokenizerBase) -> str:
+    folder = tmp_path_factory.mktemp("encoder")
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    BertModel(BertConfig(vocab_size=len(minilm_tokenizer), **sizes)).save_pretrained(folder)
+    minilm_tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+def experiment(encoder: str, folder: Path, **values: Any) -> Path:
+    """An experiment of a few steps on the sample corpus, as a file."""
+    training = {
+        "max_steps": 15,
+        "learning_rate": 1e-2,
+        "eval_strategy": "no",
+        "save_strategy": "no",
+        "disable_tqdm": True,
+    }
+    training["load_best_model_at_end"] = False
+    task = {"model": {"max_seq_length": 64}, "training": training}
+    content = {
+        "encoder": encoder,
+        "dataset": "sample",
+        "symmetric_labels": ["SPOUSE_OF"],
+        "output_dir": str(folder / "run"),
+        "entity": {**task, "model": {"max_seq_length": 64, "max_span_length": 4}},
+        "relation": task,
+        **values,
+    }
+    path = folder / "experiment.yaml"
+    path.write_text(yaml.safe_dump({key: value for key, value in content.items() if value is not None}))
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(encoder: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A combined model, as `plmarker train` leaves it."""
+    folder = tmp_path_factory.mktemp("model")
+    assert main(["train", str(experiment(encoder, folder)), "--json", str(folder / "train.json")]) == 0
+    assert json.loads((folder / "train.json").read_text()).keys() == {"42"}
+    return folder / "run"
+
+
+def test_train_leaves_a_model_that_automodel_loads(model: Path) -> None:
+    loaded = AutoModel.from_pretrained(model)
+    assert isinstance(loaded, plmarker.PLMarkerModel)
+    assert loaded.config.schema.symmetric_labels == ("SPOUSE_OF",)
+    assert {"ent_f1", "rel_f1", "rel_strict_f1", "gold_rel_f1"} <= json.loads(
+        (model / "metrics.json").read_text()
+    ).keys()
+
+
+def test_evaluate_names_the_source_of_the_entities(
+    model: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert (
+        main(["evaluate", str(model), "--dataset", "sample", "--split", "dev", "--json", str(tmp_path / "m.json")]) == 0
+    )
+    output = capsys.readouterr().out
+    for row in (
+        "Ent ",
+        "Rel   predicted entities",
+        "Rel+  predicted entities",
+        "Rel   gold entities",
+        "Rel+  gold entities",
+    ):
+        assert row in output
+    assert "errors by kind" in output
+    assert {"ent_f1_overlap", "retyped_ent_f1", "gold_rel_strict_f1"} <= json.loads(
+        (tmp_path / "m.json").read_text()
+    ).keys()
+
+
+def test_predict_writes_character_offsets_for_texts_and_documents(model: Path, tmp_path: Path) -> None:
+    texts = tmp_path / "texts.txt"
+    texts.write_text(TEXT.replace("\n", " ") + "\n\n" + "Nothing here\n", encoding="utf-8")
+    documents = tmp_path / "documents.jsonl"
+    lines = [{"doc_key": "a", "sentences": [["Ada", "Morrow", "sings", "."], []]}, {"text": TEXT}]
+    documents.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    for path, keys in ((texts, ["texts-1", "texts-3"]), (documents, ["a", "documents-2"])):
+        out = tmp_path / "out.jsonl"
+        assert main(["predict", str(model), str(path), "--out", str(out)]) == 0
+        results = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+        assert [result["doc_key"] for result in results] == keys
+        for result in results:
+            for entity in result["entities"]:
+                assert result["text"][entity["start"] : entity["end"]] == entity["text"]
+        assert not out.with_name("out.jsonl.partial").exists()
+
+
+def test_an_interrupted_prediction_goes_on_where_it_stopped(model: Path, tmp_path: Path) -> None:
+    inputs, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
+    inputs.write_text("".join(f"Text number {n} by Ada Morrow.\n" for n in range(4)))
+    assert main(["predict", str(model), str(inputs), "--out", str(out)]) == 0
+    whole = out.read_text()
+    lines = whole.splitlines(keepends=True)
+    marked = lines[0].replace("{", '{"kept": true, ', 1)
+    out.with_name("out.jsonl.partial").write_text(marked + lines[1][:20])
+    out.unlink()
+    assert main(["predict", str(model), str(inputs), "--out", str(out)]) == 0
+    assert out.read_text() == marked + "".join(lines[1:])
+    out.with_name("out.jsonl.partial").write_text('{"doc_key": "of another input"}\n')
+    assert main(["predict", str(model), str(inputs), "--out", str(out)]) == 2
+
+
+def test_predict_prints_one_text(model: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["predict", str(model), "--text", TEXT, "--json", str(tmp_path / "t.json")]) == 0
+    assert capsys.readouterr().out.startswith(TEXT)
+    assert json.loads((tmp_path / "t.json").read_text())["text"] == TEXT
+
+
+def test_one_task_alone_is_trained_and_used(encoder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", str(experiment(encoder, tmp_path, relation=None)), "--max_steps=1"]) == 0
+    run = str(tmp_path / "run")
+    assert main(["evaluate", run, "--dataset", "sample"]) == 0
+    assert "Rel" not in capsys.readouterr().out.split("errors")[0].split("Ent")[1]
+    assert main(["predict", run, "--text", TEXT]) == 0
+    assert main(["train", str(experiment(encoder, tmp_path, entity=None)), "--max_steps", "1"]) == 0
+    assert main(["evaluate", run, "--dataset", "sample"]) == 0
+    output = capsys.readouterr().out
+    assert "gold entities" in output
+    assert "predicted entities" not in output.split("Rel   gold")[-1]
+    assert main(["predict", run, "--text", TEXT]) == 2
+
+
+def test_several_seeds_give_a_table_with_mean_and_deviation(
+    encoder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = experiment(encoder, tmp_path, relation=None)
+    assert main(["train", str(path), "--seeds", "1", "2", "--max_steps", "1", "--json", str(tmp_path / "s.json")]) == 0
+    assert "deviation" in capsys.readouterr().out
+    assert json.loads((tmp_path / "s.json").read_text()).keys() == {"1", "2"}
+    assert (tmp_path / "run" / "seed-2" / "model.safetensors").exists()
+
+
+def test_data_check_lists_problems_and_says_so_by_its_status(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text('{"doc_key": "a", "sentences": [["x"]], "ner": [[[0, 3, "A"]]]}\n{broken\n')
+    assert main(["data", "check", str(bad)]) == 1
+    output = capsys.readouterr().out
+    assert f"{bad}:1: " in output
+    assert f"{bad}:2: broken JSON" in output
+
+
+GOOD = {"doc_key": "a", "sentences": [["Ann", "sings"]], "ner": [[[0, 0, "PER"]]], "relations": [[]]}
+BAD_FILES = {
+    "broken JSON": ('{"doc_key": ', ":1: broken JSON"),
+    "a span outside its sentence": (json.dumps({**GOOD, "ner": [[[0, 2, "PER"]]]}), "is outside its sentence"),
+    "zero documents": ("", "zero documents"),
+    "zero gold entities": (json.dumps({**GOOD, "ner": [[]]}), "zero gold entities"),
+    "no words": (json.dumps({**GOOD, "sentences": "Ann sings"}), "sentences is a list of lists of words"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_bad_data_is_one_line_that_names_the_file(
+    name: str, encoder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content, expected = BAD_FILES[name]
+    path = tmp_path / "train.jsonl"
+    path.write_text(content)
+    assert main(["train", str(experiment(encoder, tmp_path, dataset=str(path)))]) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert str(path) in error
+    assert expected in error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["train", "nowhere"], "nowhere: no such file, nor one of the experiments demo, scierc"),
+        (["train", "demo", "--dataset", "nowhere/train.jsonl"], "no such file or folder"),
+        (["train", "demo", "--learning_rat", "1"], "unknown option '--learning_rat'"),
+        (["train", "demo", "--learning_rate", "fast"], "learning_rate is a number, got 'fast'"),
+        (["train", "demo", "--encoder", "nowhere/encoder"], "nowhere/encoder"),
+        (["evaluate", "nowhere", "--dataset", "sample"], "nowhere: no model here"),
+    ],
+)
+def test_bad_arguments_are_one_line(
+    arguments: list[str], expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    extra = ["--output_dir", str(tmp_path)] if arguments[0] == "train" else []
+    assert main([*arguments, *extra]) == 2
+    assert expected in capsys.readouterr().err.strip().splitlines()[-1]
+
+
+def test_unknown_labels_missing_splits_and_missing_files_are_named(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "test.jsonl"
+    path.write_text(json.dumps({**GOOD, "ner": [[[0, 0, "Spaceship"]]]}))
+    for dataset, split, expected in (
+        (str(path), "test", "unknown entity label 'Spaceship'"),
+        (str(tmp_path), "dev", "no split 'validation', only 'test'"),
+        (str(tmp_path / "gone.jsonl"), "test", "no such file"),
+    ):
+        assert main(["evaluate", str(model), "--dataset", dataset, "--split", split]) == 2
+        assert expected in capsys.readouterr().err
+
+
+def test_a_tokenizer_with_other_marker_tokens_is_refused(
+    model: Path, tmp_path: Path, minilm_tokenizer: PreTrainedTokenizerBase, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import shutil
+
+    shutil.copytree(model, tmp_path / "copy")
+    config = json.loads((tmp_path / "copy" / "config.json").read_text())
+    config["entity_config"]["marker_token_ids"] = [5, 6]
+    (tmp_path / "copy" / "config.json").write_text(json.dumps(config))
+    assert main(["predict", str(tmp_path / "copy"), "--text", "Ann sings"]) == 2
+    assert "gives marker token '[unused0]' the id 1, the model was built with 5" in capsys.readouterr().err

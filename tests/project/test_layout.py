@@ -1,0 +1,80 @@
+"""The house rules: floors, packages, and nothing that only works in a checkout."""
+
+import ast
+import configparser
+import importlib.resources
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FLOORS = ["modeling", "data", "trainers"]
+MODULES = [path for folder in ("", *FLOORS, "hub_configs") for path in (ROOT / folder).glob("*.py")]
+
+
+def imported_floors(path: Path) -> set[str]:
+    """The rooms of this package that a module imports, by its relative imports."""
+    here = list(path.relative_to(ROOT).parts[:-1])
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = here[: len(here) - (node.level - 1)]
+            module = [*base, *(node.module or "").split(".")]
+            found.add(module[0])
+    return found & {*FLOORS, "cli"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_are_relative_and_never_run_upwards(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+        assert not any(name.split(".")[0] == "plmarker" for name in names)
+    room = path.relative_to(ROOT).parts[0]
+    if room in FLOORS:
+        above = {*FLOORS[FLOORS.index(room) + 1 :], "cli"}
+        assert not imported_floors(path) & above
+
+
+def test_modeling_needs_nothing_but_torch_and_transformers_and_what_they_bring() -> None:
+    allowed = {"torch", "transformers", "huggingface_hub", "numpy", "regex", "tqdm", "sentencex"}
+    third_party = set()
+    for path in (ROOT / "modeling").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                third_party |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                third_party.add((node.module or "").split(".")[0])
+    standard = {"__future__", "collections", "dataclasses", "functools", "importlib", "inspect", "itertools"}
+    standard |= {"pathlib", "re", "string", "typing"}
+    assert third_party <= allowed | standard
+
+
+def test_setup_cfg_lists_every_package() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    listed = setup["options"]["packages"].split()
+    folders = [path.parent.name for path in ROOT.glob("*/__init__.py")]
+    assert sorted(listed) == sorted(["plmarker", *(f"plmarker.{folder}" for folder in folders)])
+
+
+def test_no_upper_bounds_on_what_we_lean_on() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    requirements = setup["options"]["install_requires"].split("\n")
+    assert not [line for line in requirements if "<" in line or "==" in line or "~" in line]
+
+
+@pytest.mark.parametrize(("package", "names"), [
+    ("plmarker", ["py.typed"]),
+    ("plmarker.data", ["sample/train.jsonl", "sample/validation.jsonl", "sample/test.jsonl"]),
+    ("plmarker.hub_configs", ["demo.yaml", "scierc.yaml"]),
+])  # fmt: skip
+def test_an_installed_package_has_its_data_files(package: str, names: list[str]) -> None:
+    files = importlib.resources.files(package)
+    assert all((files / name).is_file() for name in names)
+
+
+def test_files_stay_small_enough_to_read() -> None:
+    long = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in MODULES}
+    assert {name: lines for name, lines in long.items() if lines > 520} == {}

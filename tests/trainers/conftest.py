@@ -1,0 +1,46 @@
+"""A tiny encoder in a folder, and documents that it can learn by heart."""
+
+from typing import Any
+
+import pytest
+import torch
+from datasets import Dataset
+from transformers import BertConfig, BertModel, PreTrainedTokenizerBase
+
+from plmarker.data import dataset_of, typed_document
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tmp_path_factory: pytest.TempPathFactory, minilm_tokenizer: PreTrainedTokenizerBase) -> str:
+    """A two-layer BERT with random weights and MiniLM's vocabulary."""
+    folder = tmp_path_factory.mktemp("encoder")
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(minilm_tokenizer),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=128,
+        hidden_dropout_prob=0.1,
+        attention_probs_dropout_prob=0.1,
+    )
+    BertModel(config).save_pretrained(folder)
+    minilm_tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+def raw_document(number: int) -> dict[str, Any]:
+    """Two sentences: an entity pair with a directed and one with a symmetric relation."""
+    person, firm, other = ("Ann", "Bob", "Eve")[number % 3], ("Acme", "Initech")[number % 2], ("Dan", "Pat")[number % 2]
+    return {
+        "doc_key": f"d{number}",
+        "sentences": [[person, "works", "for", firm, "."], [person, "married", other, "."], []],
+        "ner": [[[0, 0, "PER"], [3, 3, "ORG"]], [[5, 5, "PER"], [7, 7, "PER"]], []],
+        "relations": [[[0, 0, 3, 3, "WORKS_FOR"]], [[5, 5, 7, 7, "MARRIED"]], []],
+    }
+
+
+@pytest.fixture(scope="session")
+def documents() -> Dataset:
+    return dataset_of([typed_document(raw_document(number)) for number in range(12)])
