@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 from transformers import AutoModel, AutoTokenizer
 
 from .data.inputs import read_inputs, text_document, write_resumable
-from .data.loading import load_documents, split_of
+from .data.loading import load_split
 from .data.validation import check_file
 from .modeling.extraction_plmarker import build_extraction
 from .modeling.modeling_plmarker import (
@@ -73,7 +73,8 @@ def train(options: argparse.Namespace, rest: Sequence[str]) -> Any:
 def evaluate(options: argparse.Namespace) -> Any:
     """`plmarker evaluate MODEL`: the Ent / Rel / Rel+ table of a split."""
     entity, relation, tokenizer = _load(options.model)
-    documents = split_of(load_documents(options.dataset), options.split, options.dataset)
+    schema = (entity or relation).config.schema  # type: ignore[union-attr]
+    documents = load_split(options.dataset, options.split, schema)
     errors: dict[str, Counter[str]] = {}
     metrics = evaluate_documents(
         tqdm(documents, unit="document", disable=None),

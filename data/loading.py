@@ -19,7 +19,9 @@ SPLIT_NAMES = {"train": ("train",), "validation": ("validation", "valid", "dev")
 ENDINGS = (".jsonl", ".json")
 
 
-def load_documents(name: str | Path, schema: LabelSchema | None = None, annotated: bool = True) -> DatasetDict:
+def load_documents(
+    name: str | Path, schema: LabelSchema | None = None, annotated: bool = True, split: str | None = None
+) -> DatasetDict:
     """Load documents as a typed `DatasetDict`.
 
     Args:
@@ -27,6 +29,7 @@ def load_documents(name: str | Path, schema: LabelSchema | None = None, annotate
             as `.jsonl` or `.json`, or whatever `datasets.load_dataset` takes.
         schema: where given, labels outside it are errors.
         annotated: a file without gold entities is an error.
+        split: of a folder of JSONL files, read this one alone, where it is there.
 
     Raises:
         PLMarkerError: for a missing folder or file, and for files with problems, which it lists.
@@ -35,6 +38,8 @@ def load_documents(name: str | Path, schema: LabelSchema | None = None, annotate
     if path.is_file():
         return DatasetDict(train=dataset_of(read_documents(path, schema, annotated)))
     files = _split_files(path)
+    if split in files:
+        files = {split: files[split]}
     if files:
         return DatasetDict(
             {split: dataset_of(read_documents(file, schema, annotated)) for split, file in files.items()}
@@ -52,13 +57,17 @@ def dataset_of(documents: list[Document]) -> Dataset:
     return Dataset.from_list(documents, features=DOCUMENT_FEATURES)
 
 
-def split_of(datasets: DatasetDict, split: str, name: str | Path) -> Dataset:
-    """One split by name; `dev` means `validation`, and a single file is whatever split it is asked for.
+def load_split(name: str | Path, split: str, schema: LabelSchema | None = None, annotated: bool = True) -> Dataset:
+    """Load one split; `dev` means `validation`, and a single file is whatever split it is asked for.
+
+    Args:
+        name, schema, annotated: as `load_documents` takes them.
 
     Raises:
-        PLMarkerError: naming the splits that there are.
+        PLMarkerError: as `load_documents` does, and naming the splits that there are where this one is not.
     """
     split = "validation" if split == "dev" else split
+    datasets = load_documents(name, schema, annotated, split)
     if split in datasets:
         return datasets[split]
     if Path(name).is_file():

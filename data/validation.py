@@ -133,6 +133,18 @@ def document_problems(raw: Mapping[str, Any], schema: LabelSchema | None = None)
                     yield f"sentence {number}: {name} {row} is given twice, counted once", False
                 else:
                     seen.add(tuple(row))
+    yield from _relations_without_entity(raw)
+
+
+def _relations_without_entity(raw: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
+    """Relations with an end that is no entity: no model can find them."""
+    if not isinstance(raw.get("ner"), list) or not isinstance(raw.get("relations"), list):
+        return
+    for number, (entities, relations) in enumerate(zip(raw["ner"], raw["relations"], strict=False)):
+        spans = [row[:2] for row in entities if isinstance(row, list)] if isinstance(entities, list) else []
+        for row in relations if isinstance(relations, list) else []:
+            if isinstance(row, list) and not (row[:2] in spans and row[2:4] in spans):
+                yield f"sentence {number}: relation {row} has an end that is no entity, it cannot be found", False
 
 
 def _row_problem(

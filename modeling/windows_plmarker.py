@@ -10,6 +10,9 @@ from transformers import PreTrainedTokenizerBase
 
 BRACKETS = {"-LRB-": "(", "-RRB-": ")", "-LSB-": "[", "-RSB-": "]", "-LCB-": "{", "-RCB-": "}"}
 
+# A stream of documents must not fill the memory with words.
+MAX_KNOWN_WORDS = 500_000
+
 
 @dataclass(frozen=True)
 class Subwords:
@@ -62,6 +65,8 @@ class WordTokenizer:
 
     def __call__(self, words: Sequence[str]) -> Subwords:
         """Tokenise the words of a document."""
+        if len(self._known) > MAX_KNOWN_WORDS:
+            self._known.clear()
         new = [word for word in dict.fromkeys(words) if word not in self._known]
         if new:
             texts = [self._text(word) for word in new]

@@ -59,6 +59,9 @@ class Experiment:
         return {name: task for name, task in (("entity", self.entity), ("relation", self.relation)) if task}
 
 
+EXPERIMENT_FIELDS = [item.name for item in fields(Experiment)]
+
+
 def load_experiment(name: str | Path, overrides: Mapping[str, Any] | None = None) -> Experiment:
     """Read an experiment from a YAML file, or by the name of one in `hub_configs`.
 
@@ -83,18 +86,14 @@ def load_experiment(name: str | Path, overrides: Mapping[str, Any] | None = None
         raise PLMarkerError(f"{path}: expected a mapping with encoder, dataset, output_dir and entity or relation")
     training = {}
     for key, value in (overrides or {}).items():
-        if key == "seed" or key not in TRAINING_FIELDS or key in ("output_dir",):
-            values[key] = value
-        else:
-            training[key] = value
+        (values if key in EXPERIMENT_FIELDS else training)[key] = value
     return _experiment(path, values, training)
 
 
 def _experiment(path: Path, values: dict[str, Any], overrides: dict[str, Any]) -> Experiment:
-    known = {item.name for item in fields(Experiment)}
     for key in values:
-        if key not in known:
-            raise PLMarkerError(f"{path}: unknown key {key!r}; an experiment has {', '.join(sorted(known))}")
+        if key not in EXPERIMENT_FIELDS:
+            raise PLMarkerError(f"{path}: unknown key {key!r}; an experiment has {', '.join(EXPERIMENT_FIELDS)}")
     for key in ("encoder", "dataset", "output_dir"):
         if not isinstance(values.get(key), str):
             raise PLMarkerError(f"{path}: {key!r} is missing or no string")

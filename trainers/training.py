@@ -47,6 +47,9 @@ def run_experiment(experiment: Experiment, resume: bool = False) -> Metrics:
     output_dir = Path(experiment.output_dir)
     data = load_documents(experiment.dataset)
     schema = experiment_schema(experiment, data)
+    if experiment.entity_labels is not None:
+        # Labels were given, not collected: a document with another one is told by file and line.
+        data = load_documents(experiment.dataset, schema)
     tokenizer = load_tokenizer(experiment.encoder)
     models = {
         name: _train(experiment, name, task, data, schema, tokenizer, resume) for name, task in experiment.tasks.items()
