@@ -71,6 +71,8 @@ def parse_line(line: str) -> Document:
         document = json.loads(line)
     except json.JSONDecodeError as error:
         raise ValueError(f"broken JSON, {error.msg} at column {error.colno}") from None
+    except RecursionError:
+        raise ValueError("broken JSON, nested too deeply") from None
     if not isinstance(document, dict):
         raise ValueError(f"a document is a JSON object, got {type(document).__name__}")
     return document
@@ -85,7 +87,8 @@ def numbered_lines(path: str | Path) -> Iterator[tuple[int, str]]:
     path = Path(path)
     if not path.is_file():
         raise PLMarkerError(f"{path}: no such file")
-    with path.open(encoding="utf-8") as lines:
+    # Editors on Windows write a byte order mark; JSON knows none.
+    with path.open(encoding="utf-8-sig") as lines:
         try:
             for number, line in enumerate(lines, start=1):
                 if line.strip():

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..modeling.processing_plmarker import sentence_ranges
-from ..modeling.schema_plmarker import LabelSchema, PLMarkerError
+from ..modeling.schema_plmarker import NIL, LabelSchema, PLMarkerError
 from .documents import ANNOTATIONS, ENTITY_FIELDS, Document, numbered_lines, parse_line, typed_document
 
 # How many problems an error message lists.
@@ -64,13 +64,14 @@ def check_file(
             continue
         found = list(document_problems(raw, schema))
         key = raw.get("doc_key")
-        if key in line_of_key:
+        if isinstance(key, str) and key in line_of_key:
             found.append((f"doc_key {key!r} stands at line {line_of_key[key]} too; every document needs its own", True))
         elif isinstance(key, str):
             line_of_key[key] = number
-        problems += [Problem(str(path), number, message, fatal) for message, fatal in found]
         if not any(fatal for _, fatal in found):
             documents.append(typed_document(raw))
+            found += [(message, False) for message in _relations_without_entity(raw)]
+        problems += [Problem(str(path), number, message, fatal) for message, fatal in found]
     if not n_lines:
         problems.append(Problem(str(path), 0, "zero documents"))
     elif annotated and documents and not any(sentence for d in documents for sentence in d["ner"] or ()):
@@ -101,7 +102,7 @@ def raise_problems(problems: list[Problem]) -> None:
 def document_problems(raw: Mapping[str, Any], schema: LabelSchema | None = None) -> Iterator[tuple[str, bool]]:
     """Message, and whether it is fatal, of everything that is wrong with one document."""
     key = raw.get("doc_key")
-    if not isinstance(key, str) or not key:
+    if not isinstance(key, str) or not key or not _is_unicode(key):
         yield f"doc_key is a non-empty string, got {_short(key)}", True
     sentences = raw.get("sentences")
     if not isinstance(sentences, list) or not all(
@@ -112,6 +113,9 @@ def document_problems(raw: Mapping[str, Any], schema: LabelSchema | None = None)
     for number, sentence in enumerate(sentences):
         if not sentence:
             yield f"sentence {number} is empty", False
+        for word in sentence:
+            if not _is_unicode(word):
+                yield f"sentence {number}: word {word!r} is no valid Unicode, it holds a lone surrogate", True
     for name, fields in ANNOTATIONS.items():
         per_sentence = raw.get(name)
         if per_sentence is None:
@@ -129,22 +133,21 @@ def document_problems(raw: Mapping[str, Any], schema: LabelSchema | None = None)
                 message = _row_problem(name, row, fields, first, last, schema)
                 if message:
                     yield f"sentence {number}: {message}", True
-                elif tuple(row) in seen:
+                elif tuple(row[: len(fields)]) in seen:
                     yield f"sentence {number}: {name} {row} is given twice, counted once", False
                 else:
-                    seen.add(tuple(row))
-    yield from _relations_without_entity(raw)
+                    seen.add(tuple(row[: len(fields)]))
 
 
-def _relations_without_entity(raw: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
-    """Relations with an end that is no entity: no model can find them."""
-    if not isinstance(raw.get("ner"), list) or not isinstance(raw.get("relations"), list):
+def _relations_without_entity(raw: Mapping[str, Any]) -> Iterator[str]:
+    """Relations of a document without fatal problems that no model can find: an end is no entity."""
+    if raw.get("ner") is None or raw.get("relations") is None:
         return
-    for number, (entities, relations) in enumerate(zip(raw["ner"], raw["relations"], strict=False)):
-        spans = [row[:2] for row in entities if isinstance(row, list)] if isinstance(entities, list) else []
-        for row in relations if isinstance(relations, list) else []:
-            if isinstance(row, list) and not (row[:2] in spans and row[2:4] in spans):
-                yield f"sentence {number}: relation {row} has an end that is no entity, it cannot be found", False
+    for number, (entities, relations) in enumerate(zip(raw["ner"], raw["relations"], strict=True)):
+        spans = [row[:2] for row in entities]
+        for row in relations:
+            if row[:2] not in spans or row[2:4] not in spans:
+                yield f"sentence {number}: relation {row} has an end that is no entity, it cannot be found"
 
 
 def _row_problem(
@@ -161,6 +164,8 @@ def _row_problem(
     *ends, label = row[: len(fields)]
     if not all(isinstance(end, int) and not isinstance(end, bool) for end in ends) or not isinstance(label, str):
         return f"{kind} is [{', '.join(fields)}], word indices and a string, got {_short(row)}"
+    if label in ("", NIL):
+        return f"{kind} {row}: {label!r} cannot be a label"
     for start, end in zip(ends[::2], ends[1::2], strict=True):
         if start > end:
             return f"{kind} {row}: span {start}..{end} ends before it starts"
@@ -171,6 +176,10 @@ def _row_problem(
         if label not in labels:
             return f"unknown {kind} label {label!r}; the schema has {list(labels)}"
     return None
+
+
+def _is_unicode(text: str) -> bool:
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _short(value: Any) -> str:

@@ -74,17 +74,18 @@ class PackedLayout:
         """Who sees whom, as a boolean mask of shape (windows, 1, width, width), width the longest window.
 
         Args:
-            sliding_window: keep only keys whose position is at most this far from the query's.
+            sliding_window: keep only text whose position is at most this far from the query's.
         """
         index = self.padded_index
         mask = torch.zeros(index.shape[0], index.shape[1], index.shape[1], dtype=torch.bool, device=index.device)
-        for window, text, markers in zip(mask, self.text_lengths, self.marker_lengths, strict=True):
-            window[: text + markers, :text] = True
+        positions = self.position_ids[index.clamp(min=0)]
+        near = (positions[:, :, None] - positions[:, None, :]).abs() <= (sliding_window or positions.max())
+        for number, (text, markers) in enumerate(zip(self.text_lengths, self.marker_lengths, strict=True)):
+            stop = text + markers
+            mask[number, :stop, :text] = near[number, :stop, :text]
             pairs = torch.ones(markers // MARKERS_PER_SPAN, MARKERS_PER_SPAN, MARKERS_PER_SPAN, dtype=torch.bool)
-            window[text : text + markers, text : text + markers] = torch.block_diag(*pairs) if markers else True
-        if sliding_window is not None:
-            positions = self.position_ids[index.clamp(min=0)]
-            mask &= (positions[:, :, None] - positions[:, None, :]).abs() <= sliding_window
+            # A marker's partner is never too far away, however wide the span.
+            mask[number, text:stop, text:stop] = torch.block_diag(*pairs) if markers else True
         # A padding token sees itself: a row without any key would be all NaN.
         mask |= torch.eye(index.shape[1], dtype=torch.bool, device=index.device) & (index == -1)[:, None, :]
         return mask[:, None]

@@ -21,6 +21,7 @@ REFUSED = {
     "deberta": "its relative positions ignore position_ids, so a marker cannot borrow the position of a span",
     "deberta-v2": "its relative positions ignore position_ids, so a marker cannot borrow the position of a span",
     "mpnet": "its relative positions ignore position_ids, so a marker cannot borrow the position of a span",
+    "mobilebert": "its embeddings mix neighbours, so text would see the markers beside it",
     "t5": "its relative positions ignore position_ids, so a marker cannot borrow the position of a span",
     "xlnet": "its relative positions ignore position_ids, so a marker cannot borrow the position of a span",
     "longformer": "its chunked attention does not go through the attention interface",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -37,8 +38,6 @@ from .windows_plmarker import WordTokenizer
 
 Model = TypeVar("Model", bound="PLMarkerPreTrainedModel")
 
-# ALBERT and other tokenizers without unused tokens get as many for either task, so that one tokenizer serves both.
-N_MARKER_TOKENS = 4
 # Arguments of from_pretrained that say where the files are; the tokenizer lies at the same place.
 HUB_ARGUMENTS = ("revision", "subfolder", "token", "cache_dir", "force_download", "local_files_only")
 
@@ -109,7 +108,8 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
         self.position_offset = position_offset(self.encoder)
         dropout = config.head_dropout
         if dropout is None:
-            dropout = getattr(encoder_config, "hidden_dropout_prob", 0.0)
+            # DistilBERT has another name for it.
+            dropout = getattr(encoder_config, "hidden_dropout_prob", getattr(encoder_config, "dropout", 0.0))
         self.dropout = nn.Dropout(dropout)
 
     @classmethod
@@ -140,14 +140,13 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
         encoder_config = AutoConfig.from_pretrained(path)
         check_encoder_config(encoder_config)
         tokenizer = tokenizer or AutoTokenizer.from_pretrained(path)
-        names = choose_marker_tokens(tokenizer, N_MARKER_TOKENS)
+        names = choose_marker_tokens(tokenizer, len(cls.marker_init_words))
         token_ids = add_marker_tokens(tokenizer, names)
-        n_markers = len(cls.marker_init_words)
         values: dict[str, Any] = {**schema.to_dict(), **config_values}
         config = cls.config_class(
             encoder_config=encoder_config,
-            marker_tokens=names[:n_markers],
-            marker_token_ids=token_ids[:n_markers],
+            marker_tokens=names,
+            marker_token_ids=token_ids,
             pad_token_id=tokenizer.pad_token_id,
             **values,
         )
@@ -168,6 +167,8 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
     @torch.no_grad()
     def init_markers(self, tokenizer: PreTrainedTokenizerBase) -> None:
         """Copy the markers' embeddings from [MASK] and from words that say what they mark (SPEC, `lminit`)."""
+        if tokenizer.mask_token_id is None:
+            raise PLMarkerError("marker_init 'lm' needs a tokenizer with a mask token; use 'random'")
         table = self.encoder.get_input_embeddings().weight
         for token_id, word in zip(self.config.marker_token_ids, self.marker_init_words, strict=True):
             source = tokenizer.mask_token_id
@@ -372,11 +373,12 @@ class PLMarkerModel(PLMarkerBaseModel):
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Any:
-        """As `PreTrainedModel.from_pretrained`; the tokenizer is loaded from the same place."""
+        """As `PreTrainedModel.from_pretrained`; the tokenizer is loaded from the same place, if one is there."""
         loaded = super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
         model = loaded[0] if isinstance(loaded, tuple) else loaded
         hub = {name: kwargs[name] for name in HUB_ARGUMENTS if name in kwargs}
-        model.tokenizer = AutoTokenizer.from_pretrained(pretrained_model_name_or_path, **hub)
+        with suppress(OSError, ValueError):
+            model.tokenizer = AutoTokenizer.from_pretrained(pretrained_model_name_or_path, **hub)
         return loaded
 
     def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Document = Mapping[str, Any]
 
 # On a CPU rows of this size are the fastest: their states stay in the cache.
-BATCH_TOKENS = 4096
+BATCH_TOKENS = 2048
 # Documents are read ahead for this many rows, so that rows are full.
 ROWS_AHEAD = 8
 

@@ -7,14 +7,21 @@ from collections.abc import Callable, Sequence
 import regex
 
 # Words as annotated corpora cut them: hyphenated words stay whole, punctuation and clitics stand alone, and each
-# Chinese character is a word. Combining marks belong to the letter before them.
+# Chinese character is a word. Combining marks and joiners belong to what they follow; other invisible characters are
+# no words.
 WORD = regex.compile(
     r"""\p{Han}
-      | (?:(?!\p{Han})[\w\p{M}])+(?:[-.](?:(?!\p{Han})[\w\p{M}])+)*
+      | (?&letters)(?:[-.](?&letters))*
       | ['’](?:s|S|re|ve|ll|d|m|t)\b
-      | [^\w\s]""",
+      | (?&symbol)(?:\u200d(?&symbol))*
+      (?(DEFINE)
+        (?<letters>(?!\p{Han})\w(?:(?!\p{Han})[\w\p{M}\u200c\u200d])*)
+        (?<symbol>[^\w\s\p{M}\p{Cf}\p{Cs}]\p{M}*)
+      )""",
     regex.VERBOSE,
 )
+# What sentencex cannot take: lone surrogates, and spaces of several bytes, on which it panics (1.0.32).
+UNSPLITTABLE = regex.compile(r"[\p{Cs}]|(?![\n\r\t])\s")
 
 Offsets = tuple[int, int]
 SentenceSplitter = Callable[[str], Sequence[str]]
@@ -27,11 +34,18 @@ def split_sentences(text: str, language: str = "en") -> list[str]:
         language: ISO 639-1 code; sentencex falls back to its general rules for one that it does not know.
 
     Returns:
-        Sentences in order; white space around them may be kept or not.
+        Sentences in order, as they stand in the text, without the white space around them.
     """
     from sentencex import segment
 
-    return list(segment(language, text))
+    # Character by character, so that the offsets stay.
+    clean = UNSPLITTABLE.sub(" ", text)
+    sentences, place = [], 0
+    for sentence in segment(language, clean):
+        start = clean.index(sentence, place)
+        place = start + len(sentence)
+        sentences.append(text[start:place].strip())
+    return sentences
 
 
 def locate_words(text: str, splitter: SentenceSplitter = split_sentences) -> list[list[Offsets]]:

@@ -60,7 +60,10 @@ class WordTokenizer:
         self.wants_space = tokenizer.tokenize("a") != tokenizer.tokenize(" a")
         self.first_id = tokenizer.bos_token_id if tokenizer.cls_token_id is None else tokenizer.cls_token_id
         self.last_id = tokenizer.eos_token_id if tokenizer.sep_token_id is None else tokenizer.sep_token_id
-        self.forbidden = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
+        # Byte-level vocabularies may have no unknown token; any word has subwords there.
+        spare = (tokenizer.unk_token_id, tokenizer.mask_token_id, tokenizer.pad_token_id)
+        self.unknown_id = next(token_id for token_id in spare if token_id is not None)
+        self.forbidden = set(tokenizer.all_special_ids) - {self.unknown_id}
         self._known: dict[str, list[int]] = {}
 
     def __call__(self, words: Sequence[str]) -> Subwords:
@@ -86,13 +89,13 @@ class WordTokenizer:
         return [self.first_id, *ids, self.last_id]
 
     def _text(self, word: str) -> str:
-        word = self.brackets.get(word, word)
+        # A lone surrogate cannot be encoded; it becomes a question mark.
+        word = self.brackets.get(word, word).encode("utf-8", "replace").decode("utf-8")
         is_punctuation = len(word) == 1 and word in string.punctuation
         return f" {word}" if self.wants_space and not is_punctuation and not word.startswith("'") else word
 
     def _clean(self, ids: list[int]) -> list[int]:
-        unknown = self.tokenizer.unk_token_id
-        return [unknown if index in self.forbidden else index for index in ids] or [unknown]
+        return [self.unknown_id if index in self.forbidden else index for index in ids] or [self.unknown_id]
 
 
 def windows_of_sentence(word_starts: Sequence[int], first_word: int, last_word: int, max_subwords: int) -> list[Window]:

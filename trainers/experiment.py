@@ -84,7 +84,7 @@ def load_experiment(name: str | Path, overrides: Mapping[str, Any] | None = None
         raise PLMarkerError(f"{path}: broken YAML, {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise PLMarkerError(f"{path}: expected a mapping with encoder, dataset, output_dir and entity or relation")
-    training = {}
+    training: dict[str, Any] = {}
     for key, value in (overrides or {}).items():
         (values if key in EXPERIMENT_FIELDS else training)[key] = value
     return _experiment(path, values, training)

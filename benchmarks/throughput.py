@@ -1,0 +1,370 @@
+"""Speed and memory against the dense padded computation of the original, in one run on one machine.
+
+    python benchmarks/throughput.py --data FOLDER --json benchmarks/throughput.json
+
+FOLDER holds train.json, dev.json and test.json; documents are those of the validation split. Implementations:
+
+- `levitated`: the library as it is used: packed rows, shared windows, default row size;
+- `eager`, `sdpa`: items padded to a fixed shape (entities 512 subwords + 256 marker pairs, relations 256 + 16) under a
+  dense mask over text and markers, 16 items a batch (8 in training), by transformers' attention of that name.
+
+Inference is timed from documents to decoded spans or relations, tokenisation and mask building included, over the
+first `--documents` documents; relations stand between gold entities. Training is timed over a few optimizer steps
+(forward, backward, AdamW; dropout on) of 8 items each, drawn from the whole split with a fixed seed.
+
+Each implementation has a process of its own; they take turns, levitated in between the others, and the median turn
+counts. First all must agree on the logits of the first batch. `peak_memory_mb` is the resident memory (MiB) above what
+the process holds when that and a tiny warm-up have run: model, documents, in training AdamW's state, not gradients.
+`absolute_peak_memory_mb` is all of it. `cpu_seconds` far below `seconds` times threads tells a busy machine.
+Linux only, for the memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import gc
+import json
+import multiprocessing
+import os
+import platform
+import random
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+import transformers
+from torch import Tensor
+from torch.nn import functional as F
+from transformers import AutoTokenizer, set_seed
+
+import plmarker
+from plmarker import LabelSchema, PLMarkerForEntityRecognition, PLMarkerForRelationExtraction, load_documents
+from plmarker.data.loading import load_split
+from plmarker.modeling.decoding_plmarker import label_spans
+from plmarker.modeling.encoders_plmarker import check_marker_tokens, resolve_encoder
+from plmarker.modeling.prediction_plmarker import (
+    BATCH_TOKENS,
+    decode_sentence,
+    predict_relations,
+    predict_spans,
+    score_features,
+)
+from plmarker.modeling.processing_plmarker import Feature, entity_features, relation_features
+from plmarker.modeling.windows_plmarker import WordTokenizer
+
+Document = Mapping[str, Any]
+
+SYMMETRIC = ("CONJUNCTION", "COMPARE")
+SEED = 42
+INFERENCE_BATCH, TRAINING_BATCH = 16, 8
+STEPS = {"entity": 2, "relation": 6}
+CASES = ("entity_inference", "relation_inference", "entity_training", "relation_training")
+IMPLEMENTATIONS = ("levitated", "eager", "sdpa")
+TURNS = ("levitated", "eager", "levitated", "sdpa", "levitated")
+TOLERANCE = 1e-3
+# Least speedups, largest share of memory.
+TARGETS = {
+    "entity_inference.levitated.speedup": 10,
+    "entity_inference.levitated.speedup_sdpa": 4.5,
+    "entity_training.levitated.speedup": 8,
+    "relation_inference.levitated.speedup": 2,
+    "relation_training.levitated.speedup": 2,
+    **{f"{case}.levitated.memory_ratio": 0.2 for case in CASES},
+}
+MEBIBYTE = 2**20
+HEADINGS = ("sent/s", "items/s", "seconds", "x eager", "x sdpa", "memory", "tokens", "peak MiB", "absolute")
+RATIOS = ("sentences_per_second", "items_per_second", "seconds", "speedup", "speedup_sdpa", "memory_ratio")
+COUNTS = ("tokens", "peak_memory_mb", "absolute_peak_memory_mb")
+
+
+def resident_memory() -> int:
+    """Resident memory in bytes, after what is free has gone back to the system."""
+    gc.collect()
+    with suppress(AttributeError):  # a C library without it
+        ctypes.CDLL(None).malloc_trim(0)
+    return psutil.Process().memory_info().rss
+
+
+def reset_peak() -> None:
+    """Let the kernel's high-water mark of resident memory start again, where it may be reset."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_memory() -> int:
+    """Most resident memory in bytes since `reset_peak`, or in the whole life of the process where that does nothing."""
+    status = Path("/proc/self/status").read_text()
+    return next(1024 * int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
+
+
+class Workload:
+    """One case by one implementation, ready to run: the same weights, documents and items for all of them."""
+
+    def __init__(
+        self, case: str, implementation: str, encoder: str, threads: int, schema: LabelSchema, documents: list[Document]
+    ) -> None:
+        torch.set_num_threads(threads)
+        transformers.utils.logging.disable_progress_bar()
+        self.implementation, self.documents = implementation, documents
+        self.task, mode = case.split("_")
+        self.training = mode == "training"
+        model_class = PLMarkerForEntityRecognition if self.task == "entity" else PLMarkerForRelationExtraction
+        set_seed(SEED)
+        self.model: Any = model_class.from_encoder(encoder, schema).eval()
+        if implementation != "levitated":
+            self.model.set_attn_implementation(implementation)
+        self.config = self.model.config
+        tokenizer = AutoTokenizer.from_pretrained(resolve_encoder(encoder))
+        check_marker_tokens(tokenizer, self.config.marker_tokens, self.config.marker_token_ids)
+        self.tokenize = WordTokenizer(tokenizer)
+        self.n_tokens = 0
+        self.model.encoder.register_forward_pre_hook(self._count_tokens, with_kwargs=True)
+        items = self._items()
+        self.n_items, self.n_sentences = len(items), sum(len(document["sentences"]) for document in documents)
+        if self.training:
+            random.Random(SEED).shuffle(items)
+            del items[STEPS[self.task] * TRAINING_BATCH :]
+            self.n_items, self.n_sentences = len(items), len({(item["doc_key"], item["sentence"]) for item in items})
+        size = TRAINING_BATCH if self.training else INFERENCE_BATCH
+        self.batches = [items[first : first + size] for first in range(0, len(items), size)]
+        self.first_logits = self._logits(self.batches[0])
+        shortest = [min(items, key=lambda item: item["length"])]
+        if self.training:
+            self.model.train()
+            self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=2e-5, eps=1e-8, weight_decay=0.0, fused=True)
+            self._step(shortest)
+        else:
+            self._logits(shortest)
+        self.level = resident_memory()
+
+    def measure(self) -> dict[str, float]:
+        """Run the whole workload once."""
+        self.n_tokens = n_predictions = 0
+        reset_peak()
+        start, cpu_start = time.perf_counter(), time.process_time()
+        if self.training:
+            for batch in self.batches:
+                self._step(batch)
+        elif self.implementation != "levitated":
+            n_predictions = self._predict_dense()
+        else:
+            predict: Callable[..., Any] = predict_spans if self.task == "entity" else predict_relations
+            found = [sentences for _, sentences in predict(self.model, self.tokenize, self.documents)]
+            n_predictions = sum(len(sentence) for sentences in found for sentence in sentences)
+        run = {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - cpu_start}
+        run |= {"peak": peak_memory(), "tokens": self.n_tokens, "predictions": n_predictions}
+        resident_memory()
+        return run
+
+    def _items(self) -> list[Feature]:
+        """Items as the original has them: at most 256 spans, or a subject with at most 16 objects."""
+        config, schema = self.config, self.config.schema
+        text, group = config.max_seq_length, config.max_pair_length
+        items: list[Feature] = []
+        for document in self.documents:
+            if self.task == "entity":
+                items += entity_features(document, self.tokenize, schema, text, config.max_span_length, group)
+            else:
+                items += relation_features(document, self.tokenize, schema, text, group, empty_subject=self.training)
+        return [item for item in items if item["input_ids"]]
+
+    @torch.inference_mode()
+    def _logits(self, features: list[Feature]) -> list[Tensor]:
+        if self.implementation == "levitated":
+            scored = score_features(self.model, features, BATCH_TOKENS)
+            return [torch.cat(heads) for heads in zip(*(logits for _, logits in scored), strict=True)]
+        return self._forward_dense(features)[0]
+
+    def _step(self, features: list[Feature]) -> None:
+        """One optimizer step."""
+        if self.implementation == "levitated":
+            loss = self.model(**self.model.pack(features)).loss
+        else:
+            heads = zip(*self._forward_dense(features), strict=True)
+            loss = torch.stack([F.cross_entropy(logits, labels) for logits, labels in heads]).sum()
+        loss.backward()
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+
+    @torch.inference_mode()
+    def _predict_dense(self) -> int:
+        """Items in padded batches, decoded by the library's functions; the number of spans or relations."""
+        items, n_spans = self._items(), 0
+        sentences: dict[tuple[str, int], list[tuple[Feature, tuple[Tensor, ...]]]] = {}
+        for first in range(0, len(items), INFERENCE_BATCH):
+            batch = items[first : first + INFERENCE_BATCH]
+            sizes = [len(item["labels"]) for item in batch]
+            heads = [logits.split(sizes) for logits in self._forward_dense(batch)[0]]
+            for item, logits in zip(batch, zip(*heads, strict=True), strict=True):
+                if self.task == "entity":
+                    words = list(zip(item["word_starts"], item["word_ends"], strict=True))
+                    n_spans += len(label_spans(words, logits[0].numpy()))
+                else:
+                    sentences.setdefault((item["doc_key"], item["sentence"]), []).append((item, logits))
+        return n_spans + sum(len(decode_sentence(rows, self.config.schema, "relation")) for rows in sentences.values())
+
+    def _forward_dense(self, features: list[Feature]) -> tuple[list[Tensor], list[Tensor]]:
+        """The baseline, with every item padded to the full shape: the logits of each head, and their labels."""
+        rows = [self.model.pack([feature]) for feature in features]
+        lengths = [row["window_lengths"][0].tolist() for row in rows]
+        text_width, marker_width = self.config.max_seq_length, 2 * self.config.max_pair_length
+        width = text_width + marker_width
+        input_ids, position_ids = torch.zeros(2, len(rows), width, dtype=torch.long)
+        # A padding token sees itself.
+        mask = torch.eye(width, dtype=torch.bool).repeat(len(rows), 1, 1)
+        index: dict[str, list[Tensor]] = {}
+        for number, (row, (text, markers)) in enumerate(zip(rows, lengths, strict=True)):
+            places = torch.cat([torch.arange(text), torch.arange(text_width, text_width + markers)])
+            input_ids[number, places] = row["input_ids"][0]
+            position_ids[number, places] = row["position_ids"][0]
+            mask[number, places, :text] = True
+            starts = torch.arange(text_width, text_width + markers, 2)
+            mask[number, starts, starts + 1] = mask[number, starts + 1, starts] = True
+            for name in row:
+                if name.endswith("_index"):
+                    index.setdefault(name, []).append(places[row[name]] + number * width)
+        visible = mask[:, None]
+        if self.implementation == "eager":
+            visible = torch.zeros(visible.shape).masked_fill_(~visible, torch.finfo(torch.float32).min)
+        states = self.model.encoder(
+            input_ids=input_ids, position_ids=position_ids + self.model.position_offset, attention_mask=visible
+        ).last_hidden_state
+        states = self.model.dropout(states).flatten(0, 1)
+        inputs = {name: states[torch.cat(parts)].flatten(1) for name, parts in index.items()}
+        if self.task == "entity":
+            heads, names = [self.model.classifier(inputs["span_index"])], ["labels"]
+        else:
+            subjects, objects = inputs["subject_index"], inputs["object_index"]
+            relations = self.model.subject_classifier(subjects) + self.model.object_classifier(objects)
+            heads = [relations, self.model.entity_classifier(objects)]
+            names = ["labels", "object_labels"]
+        return heads, [torch.cat([row[name] for row in rows]) for name in names]
+
+    def _count_tokens(self, module: Any, args: Any, kwargs: dict[str, Any]) -> None:
+        self.n_tokens += kwargs["input_ids"].numel()
+
+
+WORKLOAD: Workload
+
+
+def prepare(*setup: Any) -> dict[str, Any]:
+    """In a process of its own: make the workload, which stays there."""
+    global WORKLOAD
+    WORKLOAD = Workload(*setup)
+    logits = [head.tolist() for head in WORKLOAD.first_logits]
+    return {name: getattr(WORKLOAD, name) for name in ("n_items", "n_sentences", "level")} | {"logits": logits}
+
+
+def measure() -> dict[str, float]:
+    """In that process: run its workload once."""
+    return WORKLOAD.measure()
+
+
+def run_case(case: str, *setup: Any) -> dict[str, Any]:
+    """Measure one case by all implementations."""
+    context = multiprocessing.get_context("spawn")
+    with ExitStack() as stack:
+        pools = {name: stack.enter_context(ProcessPoolExecutor(1, mp_context=context)) for name in IMPLEMENTATIONS}
+        ready = {name: pool.submit(prepare, case, name, *setup).result() for name, pool in pools.items()}
+        differences = {name: _difference(ready["levitated"]["logits"], ready[name]["logits"]) for name in pools}
+        print(f"{case}: largest difference of logits from levitated: {differences}", flush=True)
+        for name, difference in differences.items():
+            if not difference < TOLERANCE:
+                raise SystemExit(f"{case}: the logits of levitated and {name} differ by {difference}")
+        turns: dict[str, list[dict[str, float]]] = {name: [] for name in IMPLEMENTATIONS}
+        for name in TURNS:
+            turns[name].append(pools[name].submit(measure).result())
+            print(f"{case}: {name} {turns[name][-1]['seconds']:.2f} s", flush=True)
+    n_items, n_sentences = ready["levitated"]["n_items"], ready["levitated"]["n_sentences"]
+    result: dict[str, Any] = {"sentences": n_sentences, "items": n_items, "max_logit_difference": differences}
+    for name, runs in turns.items():
+        seconds = statistics.median(run["seconds"] for run in runs)
+        peak = max(run["peak"] for run in runs)
+        result[name] = {
+            "sentences_per_second": n_sentences / seconds,
+            "items_per_second": n_items / seconds,
+            "seconds": seconds,
+            "seconds_of_turns": [run["seconds"] for run in runs],
+            "cpu_seconds": statistics.median(run["cpu_seconds"] for run in runs),
+            "tokens": runs[0]["tokens"],
+            "peak_memory_mb": (peak - ready[name]["level"]) / MEBIBYTE,
+            "absolute_peak_memory_mb": peak / MEBIBYTE,
+        }
+        if case.endswith("inference"):
+            result[name]["predictions"] = runs[0]["predictions"]
+    for name in IMPLEMENTATIONS:
+        row = result[name]
+        row["speedup"] = result["eager"]["seconds"] / row["seconds"]
+        row["speedup_sdpa"] = result["sdpa"]["seconds"] / row["seconds"]
+        row["memory_ratio"] = row["peak_memory_mb"] / result["eager"]["peak_memory_mb"]
+    return result
+
+
+def _difference(first: list[Any], second: list[Any]) -> float:
+    heads = zip(first, second, strict=True)
+    return float(torch.cat([(torch.tensor(a) - torch.tensor(b)).abs().flatten() for a, b in heads]).max())  # NaN stays
+
+
+def check_targets(report: dict[str, Any]) -> dict[str, Any]:
+    """Each target with what was measured; ratios of memory are to stay below it, speedups above."""
+    targets = {}
+    for path, target in TARGETS.items():
+        case, implementation, key = path.split(".")
+        measured = report[case][implementation][key]
+        met = measured <= target if path.endswith("memory_ratio") else measured >= target
+        targets[path] = {"target": target, "measured": measured, "met": met}
+    return targets
+
+
+def print_tables(report: dict[str, Any]) -> None:
+    """Print the measurements and the targets."""
+    print(f"\n{'':30}" + "".join(f"{heading:>10}" for heading in HEADINGS))
+    for case in CASES:
+        for name in IMPLEMENTATIONS:
+            row = report[case][name]
+            values = [f"{row[key]:10.2f}" for key in RATIOS] + [f"{row[key]:10.0f}" for key in COUNTS]
+            print(f"{case + ' ' + name:30}" + "".join(values))
+    print()
+    for path, target in report["targets"].items():
+        verdict = "met" if target["met"] else "MISSED"
+        print(f"{path:42} {target['measured']:8.2f}   target {target['target']:5}   {verdict}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--json", type=Path, required=True)
+    parser.add_argument("--encoder", default="minilm")
+    parser.add_argument("--threads", type=int, default=2, help="threads of every process (default: 2)")
+    parser.add_argument("--documents", type=int, default=25, help="documents of the inference cases (default: 25)")
+    options = parser.parse_args()
+    data = load_documents(options.data)
+    schema = LabelSchema.from_documents((d for split in data.values() for d in split), SYMMETRIC)
+    documents = list(load_split(options.data, "validation"))
+    modules = (plmarker, torch, transformers)
+    report: dict[str, Any] = {
+        "encoder": options.encoder,
+        "threads": options.threads,
+        "documents": min(options.documents, len(documents)),
+        "versions": {"python": platform.python_version()} | {module.__name__: module.__version__ for module in modules},
+        "machine": {"processor": platform.machine(), "cores": os.cpu_count(), "load_average": os.getloadavg()},
+    }
+    for case in CASES:
+        part = documents if case.endswith("training") else documents[: options.documents]
+        report[case] = run_case(case, options.encoder, options.threads, schema, part)
+    report["targets"] = check_targets(report)
+    partial = options.json.with_name(options.json.name + ".partial")
+    partial.write_text(json.dumps(report, indent=1) + "\n")
+    partial.replace(options.json)
+    print_tables(report)
+
+
+if __name__ == "__main__":
+    main()

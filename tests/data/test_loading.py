@@ -1,0 +1,157 @@
+"""Datasets by name, and the sample corpus."""
+
+import json
+from collections import Counter
+
+import pytest
+from datasets import DatasetDict
+
+from plmarker.data import DOCUMENT_FEATURES, LabelSchema, PLMarkerError, check_file, load_documents
+from plmarker.data.loading import SAMPLE_FOLDER, SAMPLE_SYMMETRIC, load_split
+
+
+def line(key: str) -> str:
+    return json.dumps({"doc_key": key, "sentences": [["Ada"]], "ner": [[[0, 0, "PER"]]]}) + "\n"
+
+
+def keys(datasets: DatasetDict) -> dict[str, list[str]]:
+    return {split: list(dataset["doc_key"]) for split, dataset in datasets.items()}
+
+
+@pytest.mark.parametrize(
+    ("files", "splits"),
+    [
+        (["train.json", "dev.json", "test.json"], {"train", "validation", "test"}),
+        (["train.jsonl", "validation.jsonl"], {"train", "validation"}),
+        (["test.jsonl"], {"test"}),
+        (["train.jsonl", "valid.jsonl", "notes.txt"], {"train", "validation"}),
+    ],
+)
+def test_a_folder_of_jsonl_files_is_a_dataset(tmp_path, files, splits):
+    for name in files:
+        (tmp_path / name).write_text(line(name))
+    datasets = load_documents(tmp_path)
+    assert datasets.keys() == splits
+    assert all(dataset.features == DOCUMENT_FEATURES for dataset in datasets.values())
+    assert sorted(key for rows in keys(datasets).values() for key in rows) == sorted(set(files) - {"notes.txt"})
+    assert keys(load_documents(str(tmp_path))) == keys(datasets)
+
+
+def test_a_file_is_a_dataset_of_one_split_that_serves_as_any(tmp_path):
+    path = tmp_path / "corpus.jsonl"
+    path.write_text(line("a"))
+    datasets = load_documents(path)
+    assert keys(datasets) == {"train": ["a"]}
+    assert load_split(path, "test")["doc_key"][:] == ["a"]
+
+
+def test_a_split_is_found_by_either_of_its_names_or_the_splits_are_named(tmp_path):
+    (tmp_path / "dev.json").write_text(line("a"))
+    for split in ("dev", "validation"):
+        assert load_split(tmp_path, split)["doc_key"][:] == ["a"]
+    with pytest.raises(PLMarkerError, match="no split 'test', only 'validation'"):
+        load_split(tmp_path, "test")
+
+
+def test_a_fault_in_another_split_does_not_matter_where_one_is_read_alone(tmp_path):
+    (tmp_path / "test.jsonl").write_text(line("a"))
+    (tmp_path / "train.jsonl").write_text("{")
+    assert load_split(tmp_path, "test")["doc_key"][:] == ["a"]
+    with pytest.raises(PLMarkerError, match=r"train\.jsonl:1"):
+        load_split(tmp_path, "train")
+
+
+@pytest.mark.parametrize("name", ["nowhere.jsonl", "nowhere", "a/b/c", "folder/nowhere.json"])
+def test_a_missing_file_or_folder_is_one_sentence(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PLMarkerError, match=f"{name}: no such file or folder"):
+        load_documents(name)
+    with pytest.raises(PLMarkerError, match="no such file or folder"):
+        load_documents(tmp_path / name)
+
+
+def test_a_folder_without_files_of_known_names_is_one_sentence(tmp_path):
+    (tmp_path / "corpus.jsonl").write_text(line("a"))
+    with pytest.raises(PLMarkerError, match=r"no train\.jsonl, validation\.jsonl, test\.jsonl .* in this folder"):
+        load_documents(tmp_path)
+
+
+def test_faults_of_a_folder_s_file_are_told_with_file_and_line(tmp_path):
+    (tmp_path / "train.jsonl").write_text(line("a"))
+    (tmp_path / "dev.json").write_text(line("b") + "{")
+    with pytest.raises(PLMarkerError, match=r"dev\.json:2: broken JSON"):
+        load_documents(tmp_path)
+    with pytest.raises(PLMarkerError, match="unknown entity label 'PER'"):
+        load_documents(tmp_path / "train.jsonl", LabelSchema(("ORG",)))
+
+
+def test_unannotated_documents_load_where_that_is_allowed(tmp_path):
+    path = tmp_path / "corpus.jsonl"
+    path.write_text(json.dumps({"doc_key": "a", "sentences": [["Ada"]]}))
+    assert load_documents(path, annotated=False)["train"][0]["ner"] is None
+    with pytest.raises(PLMarkerError, match="zero gold entities"):
+        load_documents(path)
+
+
+def test_a_dataset_survives_parquet(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    documents = load_documents("sample")["test"]
+    documents.to_parquet(str(tmp_path / "test.parquet"))
+    assert type(documents).from_parquet(str(tmp_path / "test.parquet"), cache_dir=str(tmp_path))[:] == documents[:]
+
+
+@pytest.fixture(scope="module")
+def sample() -> DatasetDict:
+    return load_documents("sample")
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_the_sample_corpus_has_no_problems(split):
+    documents, problems = check_file(SAMPLE_FOLDER / f"{split}.jsonl")
+    assert documents
+    assert problems == []
+
+
+def test_the_sample_corpus_has_all_that_a_corpus_can_have(sample):
+    documents = [document for dataset in sample.values() for document in dataset]
+    assert sample.keys() == {"train", "validation", "test"}
+    assert len(documents) >= 60
+    sentences = [rows for document in documents for rows in document["ner"]]
+    relations = [row for document in documents for rows in document["relations"] for row in rows]
+    assert len({row["label"] for rows in sentences for row in rows}) >= 4
+    assert len({row["label"] for row in relations}) >= 4
+    assert any(not rows for rows in sentences)
+    spans = [(a, b) for rows in sentences for a in rows for b in rows if a != b]
+    assert any(a["start"] <= b["start"] and b["end"] <= a["end"] for a, b in spans)
+    assert set(SAMPLE_SYMMETRIC) <= {row["label"] for row in relations}
+
+
+def test_the_sample_corpus_has_every_label_in_every_split(sample):
+    for name in ("ner", "relations"):
+        labels = {
+            split: {row["label"] for document in dataset for rows in document[name] for row in rows}
+            for split, dataset in sample.items()
+        }
+        assert labels["train"] == labels["validation"] == labels["test"]
+
+
+def test_the_sample_corpus_s_relations_join_its_entities(sample):
+    for dataset in sample.values():
+        for document in dataset:
+            for rows, relations in zip(document["ner"], document["relations"], strict=True):
+                spans = {(row["start"], row["end"]) for row in rows}
+                for row in relations:
+                    ends = {(row["head_start"], row["head_end"]), (row["tail_start"], row["tail_end"])}
+                    assert ends <= spans
+                    assert len(ends) == 2
+
+
+def test_no_text_of_the_sample_corpus_is_in_two_splits(sample):
+    splits_of_text: dict[tuple[str, ...], set[str]] = {}
+    for split, dataset in sample.items():
+        for document in dataset:
+            for sentence in document["sentences"]:
+                splits_of_text.setdefault(tuple(sentence), set()).add(split)
+    assert [text for text, splits in splits_of_text.items() if len(splits) > 1] == []
+    counts = Counter(key for dataset in sample.values() for key in dataset["doc_key"])
+    assert max(counts.values()) == 1

@@ -1,0 +1,347 @@
+"""The three models: saving, combining, extracting."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+from transformers import AutoModel
+
+import plmarker
+from plmarker.modeling.modeling_plmarker import (
+    PLMarkerForEntityRecognition,
+    PLMarkerForRelationExtraction,
+    PLMarkerModel,
+)
+from plmarker.modeling.prediction_plmarker import predict_relations, predict_spans, score_features
+from plmarker.modeling.processing_plmarker import entity_features, relation_features
+from plmarker.modeling.schema_plmarker import LabelSchema, PLMarkerError
+from plmarker.modeling.windows_plmarker import WordTokenizer
+
+TEXT = (
+    "Ada Morrow, who founded the Kelmoor Institute in 1998, married Tom Vell. "
+    "He works for the University of Lisk 🙂 — naïvely.\n\nNobody  (yet) knows\twhy."
+)
+
+
+def document(n_sentences: int = 3) -> dict[str, Any]:
+    sentences = [["Ada", "Bell", "met", "Cyril", "of", "Acme", "."], ["Acme", "owns", "Zuleika-Works", "."], ["Yes"]]
+    ner = [[(0, 1, "PER"), (3, 3, "PER"), (5, 5, "ORG")], [(7, 7, "ORG"), (9, 9, "ORG")], []]
+    return {
+        "doc_key": "d",
+        "sentences": sentences[:n_sentences],
+        "ner": [[{"start": a, "end": b, "label": label} for a, b, label in rows] for rows in ner[:n_sentences]],
+    }
+
+
+@pytest.fixture
+def model(tiny_entity_model, tiny_relation_model, minilm_tokenizer) -> PLMarkerModel:
+    return PLMarkerModel.from_models(tiny_entity_model, tiny_relation_model, minilm_tokenizer)
+
+
+@pytest.fixture
+def tokenize(minilm_tokenizer) -> WordTokenizer:
+    return WordTokenizer(minilm_tokenizer)
+
+
+def test_the_entity_model_is_saved_and_loaded_exactly(tiny_entity_model, tokenize, schema, tmp_path):
+    tiny_entity_model.save_pretrained(tmp_path)
+    loaded = AutoModel.from_pretrained(tmp_path).eval()
+    assert type(loaded) is PLMarkerForEntityRecognition
+    assert loaded.config.schema == schema
+    assert loaded.encoder.config._attn_implementation == "levitated"
+    row = tiny_entity_model.pack(entity_features(document(), tokenize, schema))
+    with torch.no_grad():
+        assert torch.equal(loaded(**row).logits, tiny_entity_model(**row).logits)
+
+
+def test_the_relation_model_is_saved_and_loaded_exactly(tiny_relation_model, tokenize, schema, tmp_path):
+    tiny_relation_model.save_pretrained(tmp_path)
+    loaded = AutoModel.from_pretrained(tmp_path).eval()
+    assert type(loaded) is PLMarkerForRelationExtraction
+    row = tiny_relation_model.pack(relation_features(document(2), tokenize, schema))
+    with torch.no_grad():
+        before, after = tiny_relation_model(**row), loaded(**row)
+    assert torch.equal(before.logits, after.logits)
+    assert torch.equal(before.entity_logits, after.entity_logits)
+
+
+def test_the_model_of_both_is_saved_and_loaded_exactly_with_its_tokenizer(model, tmp_path):
+    model.save_pretrained(tmp_path)
+    loaded = AutoModel.from_pretrained(tmp_path)
+    assert type(loaded) is PLMarkerModel
+    assert loaded.state_dict().keys() == model.state_dict().keys()
+    assert all(torch.equal(tensor, loaded.state_dict()[name]) for name, tensor in model.state_dict().items())
+    assert loaded.extract(TEXT) == model.extract(TEXT)
+
+
+def test_the_attention_is_the_caller_s_choice(model, tmp_path):
+    model.save_pretrained(tmp_path)
+    dense = AutoModel.from_pretrained(tmp_path, attn_implementation="sdpa")
+    assert dense.relation.encoder.config._attn_implementation == "sdpa"
+    found, expected = dense.extract(TEXT).to_dict(), model.extract(TEXT).to_dict()
+    assert [(e["start"], e["end"], e["label"]) for e in found["entities"]] == [
+        (e["start"], e["end"], e["label"]) for e in expected["entities"]
+    ]
+
+
+def test_from_models_copies_no_weights(model, tiny_entity_model, tiny_relation_model):
+    assert model.entity is tiny_entity_model
+    assert model.relation is tiny_relation_model
+    assert not any(parameter.is_meta for parameter in model.parameters())
+
+
+def test_from_models_refuses_models_of_other_labels(make_tiny_model, tiny_relation_model, minilm_tokenizer):
+    other = make_tiny_model(PLMarkerForEntityRecognition, schema=LabelSchema(("GPE",)))
+    with pytest.raises(PLMarkerError, match=r"\['GPE'\].*\['PER', 'ORG'\]"):
+        PLMarkerModel.from_models(other, tiny_relation_model, minilm_tokenizer)
+
+
+def test_from_models_refuses_a_tokenizer_with_other_markers(make_tiny_model, minilm_tokenizer):
+    other = make_tiny_model(PLMarkerForEntityRecognition)
+    other.config.marker_token_ids = [1, 9]
+    with pytest.raises(PLMarkerError, match=r"\[unused1\]"):
+        PLMarkerModel.from_models(other, None, minilm_tokenizer)
+
+
+def test_a_model_of_entities_alone_finds_them_and_no_relations(tiny_entity_model, model, minilm_tokenizer, tmp_path):
+    PLMarkerModel.from_models(tiny_entity_model, None, minilm_tokenizer).save_pretrained(tmp_path)
+    loaded = AutoModel.from_pretrained(tmp_path)
+    extraction = loaded.extract(TEXT)
+    assert extraction.relations == []
+    assert extraction.entities == model.extract(TEXT).entities
+
+
+def test_what_is_found_stands_where_it_says(model):
+    extraction = model.extract(TEXT)
+    assert isinstance(extraction, plmarker.Extraction)
+    assert len(extraction.entities) > 3
+    assert len(extraction.relations) > 1
+    assert extraction.text == TEXT
+    for entity in extraction.entities:
+        assert TEXT[entity.start : entity.end] == entity.text != ""
+        assert entity.label in ("PER", "ORG")
+        assert 0 < entity.score <= 1
+        assert all(word in entity.text or entity.text in word for word in entity.text.split())
+    for relation in extraction.relations:
+        assert relation.label in ("MARRIED", "WORKS_FOR", "OWNS")
+        assert 0 < relation.score <= 1
+        assert relation.head.sentence == relation.tail.sentence
+        assert any(relation.head is entity for entity in extraction.entities)
+        assert any(relation.tail is entity for entity in extraction.entities)
+    places = [(entity.sentence, entity.start, entity.end) for entity in extraction.entities]
+    assert places == sorted(places)
+
+
+def test_an_extraction_is_json(model):
+    extraction = model.extract(TEXT)
+    plain = json.loads(json.dumps(extraction.to_dict()))
+    assert len(plain["entities"]) == len(extraction.entities)
+    for relation, found in zip(plain["relations"], extraction.relations, strict=True):
+        assert plain["entities"][relation["head"]]["start"] == found.head.start
+        assert plain["entities"][relation["tail"]]["text"] == found.tail.text
+
+
+def test_several_texts_are_answered_in_their_order_as_if_alone(model):
+    texts = [TEXT, "", "Ada met Tom.", TEXT[:40], "🙂"]
+    together = model.extract(texts, batch_tokens=150)
+    assert [extraction.text for extraction in together] == texts
+    for text, extraction in zip(texts, together, strict=True):
+        alone = model.extract(text)
+        assert extraction.sentences == alone.sentences
+        assert [(e.start, e.end, e.label) for e in extraction.entities] == [
+            (e.start, e.end, e.label) for e in alone.entities
+        ]
+        assert [e.score for e in extraction.entities] == pytest.approx([e.score for e in alone.entities], abs=1e-4)
+    assert model.extract([]) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["", " \n", "🙂👩‍👩‍👧 ❤️", "\x00", "a" * 400, "x. " * 150, "日本語のテキスト。", "[unused0] [SEP] <s>"]
+)
+def test_odd_texts_are_read_without_harm(model, text):
+    extraction = model.extract(text)
+    assert extraction.text == text
+    assert all(text[entity.start : entity.end] == entity.text for entity in extraction.entities)
+    if not text.strip():
+        assert (extraction.sentences, extraction.entities, extraction.relations) == ([], [], [])
+
+
+def test_words_are_read_as_they_are_cut(model):
+    words = [["Ada", "Morrow", "met", "Tom-Vell", "."], [], ["He", "left", "-LRB-", "soon", "-RRB-"]]
+    extraction = model.extract(words=words)
+    assert extraction.sentences == words
+    assert extraction.text.split() == [word for sentence in words for word in sentence]
+    assert extraction.entities
+    assert all(extraction.text[e.start : e.end] == e.text for e in extraction.entities)
+    assert model.extract(words=[]).entities == []
+
+
+def test_extract_takes_text_or_words(model):
+    for arguments in ({}, {"text": TEXT, "words": [["a"]]}):
+        with pytest.raises(ValueError, match="either text or words"):
+            model.extract(**arguments)
+
+
+def test_thresholds_keep_the_surer_findings_only(model):
+    everything = model.extract(TEXT)
+    entity_threshold = sorted(entity.score for entity in everything.entities)[1]
+    surer = model.extract(TEXT, entity_threshold=entity_threshold)
+    assert 0 < len(surer.entities) < len(everything.entities)
+    assert all(entity.score >= entity_threshold for entity in surer.entities)
+    relation_threshold = sorted(relation.score for relation in everything.relations)[1]
+    surer = model.extract(TEXT, relation_threshold=relation_threshold)
+    assert 0 < len(surer.relations) < len(everything.relations)
+
+
+def test_a_model_without_a_tokenizer_says_so(model):
+    model.tokenizer = None
+    with pytest.raises(PLMarkerError, match="no tokenizer"):
+        model.extract(TEXT)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_extraction_leaves_the_training_mode_as_it_was(model, training):
+    model.train(training)
+    first = model.extract(TEXT)
+    assert model.entity.training is model.relation.training is model.entity.encoder.training is training
+    # Dropout stays out of it in either mode.
+    assert model.extract(TEXT) == first
+
+
+def test_the_training_mode_is_restored_when_a_stream_is_left_early_or_breaks(tiny_entity_model, tokenize):
+    tiny_entity_model.train()
+    stream = predict_spans(tiny_entity_model, tokenize, iter([document()] * 3), batch_tokens=1)
+    next(stream)
+    stream.close()
+    assert tiny_entity_model.training
+
+    def broken() -> Iterator[dict[str, Any]]:
+        yield document()
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="disk"):
+        list(predict_spans(tiny_entity_model, tokenize, broken()))
+    assert tiny_entity_model.training
+
+
+def test_a_stream_is_read_only_as_far_ahead_as_rows_need(tiny_entity_model, tokenize):
+    n_read = 0
+
+    def documents() -> Iterator[dict[str, Any]]:
+        nonlocal n_read
+        for _ in range(100):
+            n_read += 1
+            yield document()
+
+    next(predict_spans(tiny_entity_model, tokenize, documents(), batch_tokens=20))
+    assert n_read < 10
+
+
+def by_span(scored: list[tuple[dict[str, Any], tuple[torch.Tensor, ...]]], prefix: str) -> dict[tuple, np.ndarray]:
+    """Logits of every span or pair, whatever feature it came in."""
+    logits = {}
+    for feature, heads in scored:
+        subject = feature.get("subject_word_start"), feature.get("subject_word_end")
+        spans = zip(feature[f"{prefix}word_starts"], feature[f"{prefix}word_ends"], strict=True)
+        for number, span in enumerate(spans):
+            logits[feature["sentence"], subject, span] = torch.cat([head[number] for head in heads]).numpy()
+    return logits
+
+
+@pytest.mark.parametrize("group", [None, 5, 1])
+@pytest.mark.parametrize("batch_tokens", [1, 90, None])
+def test_grouping_and_row_budget_change_no_entity_logit(tiny_entity_model, tokenize, schema, group, batch_tokens):
+    whole, grouped = (entity_features(document(), tokenize, schema, 64, 4, size) for size in (None, group))
+    expected = by_span(score_features(tiny_entity_model, whole, None), "")
+    found = by_span(score_features(tiny_entity_model, grouped, batch_tokens), "")
+    assert found.keys() == expected.keys()
+    for span, logits in found.items():
+        np.testing.assert_allclose(logits, expected[span], rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("group", [None, 2, 1])
+@pytest.mark.parametrize("batch_tokens", [1, 60, None])
+def test_grouping_and_row_budget_change_no_relation_logit(tiny_relation_model, tokenize, schema, group, batch_tokens):
+    expected = by_span(
+        score_features(tiny_relation_model, relation_features(document(), tokenize, schema, 64), None), "object_"
+    )
+    features = relation_features(document(), tokenize, schema, 64, group)
+    found = by_span(score_features(tiny_relation_model, features, batch_tokens), "object_")
+    assert len(expected) == 9 + 4
+    assert found.keys() == expected.keys()
+    for pair, logits in found.items():
+        np.testing.assert_allclose(logits, expected[pair], rtol=0, atol=1e-4)
+
+
+def test_sentences_longer_than_the_window_are_labelled_to_their_end(make_tiny_model, tokenize):
+    entity = make_tiny_model(PLMarkerForEntityRecognition, max_seq_length=18, max_span_length=2)
+    sentence = ["Ada", "met", "Cyril", "and", "Acme", "of", "Lisk", ","] * 12
+    ((_, (found,)),) = predict_spans(entity, tokenize, [{"doc_key": "d", "sentences": [sentence]}])
+    assert max(span.end for span in found) > 80
+    assert len({(span.start, span.end) for span in found}) == len(found)
+
+
+@pytest.mark.parametrize("nil_weight", [1.0, 0.2])
+def test_the_entity_loss_is_the_weighted_mean_over_all_spans(make_tiny_model, tokenize, schema, nil_weight):
+    model = make_tiny_model(PLMarkerForEntityRecognition, nil_weight=nil_weight)
+    row = model.pack(entity_features(document(), tokenize, schema))
+    with torch.no_grad():
+        output = model(**row)
+        unlabelled = model(**{name: tensor for name, tensor in row.items() if name != "labels"})
+    losses = F.cross_entropy(output.logits, row["labels"], reduction="none")
+    weights = torch.where(row["labels"] == 0, nil_weight, 1.0)
+    torch.testing.assert_close(output.loss, (losses * weights).sum() / weights.sum())
+    assert unlabelled.loss is None
+    assert torch.equal(unlabelled.logits, output.logits)
+
+
+def test_the_relation_loss_weighs_nil_in_its_relation_part_only(make_tiny_model, tokenize, schema):
+    annotated = document()
+    keys = ("head_start", "head_end", "tail_start", "tail_end")
+    annotated["relations"] = [[dict(zip(keys, (0, 1, 3, 3), strict=True), label="MARRIED")], [], []]
+    model = make_tiny_model(PLMarkerForRelationExtraction, nil_weight=0.2)
+    row = model.pack(relation_features(annotated, tokenize, schema, 64))
+    with torch.no_grad():
+        output = model(**row)
+    weight = torch.tensor([0.2, 1, 1, 1, 1, 1])
+    relation_loss = F.cross_entropy(output.logits, row["labels"], weight=weight)
+    entity_loss = F.cross_entropy(output.entity_logits, row["object_labels"])
+    torch.testing.assert_close(output.relation_loss, relation_loss)
+    torch.testing.assert_close(output.loss, relation_loss + entity_loss)
+
+
+def test_relations_are_found_between_given_entities_only(tiny_relation_model, tokenize):
+    given = document()
+    ((_, relations),) = predict_relations(tiny_relation_model, tokenize, [given], entity_types="input")
+    spans = [{(e["start"], e["end"]) for e in rows} for rows in given["ner"]]
+    assert any(relations)
+    for sentence, found in zip(spans, relations, strict=True):
+        assert all({relation.head, relation.tail} <= sentence for relation in found)
+    types = {(e["start"], e["end"]): e["label"] for rows in given["ner"] for e in rows}
+    names = tiny_relation_model.config.schema.entity_classes
+    for relation in (relation for found in relations for relation in found):
+        assert (names[relation.head_label], names[relation.tail_label]) == (types[relation.head], types[relation.tail])
+
+
+def test_entity_types_come_from_the_model_or_from_the_input(tiny_relation_model, tokenize):
+    with pytest.raises(ValueError, match="'gold'"):
+        list(predict_relations(tiny_relation_model, tokenize, [document()], entity_types="gold"))
+
+
+def test_minilm_reads_language_through_levitated_markers(schema, minilm_tokenizer):
+    """Markers borrow what stands at their position: the same word in another context has other states."""
+    model = PLMarkerForEntityRecognition.from_encoder("minilm", schema, marker_init="lm").eval()
+    tokenize = WordTokenizer(minilm_tokenizer)
+    states = []
+    for words in (["The", "bank", "of", "the", "river"], ["The", "shore", "of", "the", "river"], ["Run", "fast"]):
+        features = entity_features({"doc_key": "d", "sentences": [words]}, tokenize, schema, max_span_length=1)
+        row = model.pack(features)
+        with torch.no_grad():
+            encoded = model.encode(row["input_ids"], row["position_ids"], row["window_lengths"])
+        states.append(encoded[row["span_index"][1, 0]])
+    near, far = (F.cosine_similarity(states[0], other, dim=0) for other in states[1:])
+    assert near > far + 0.03

@@ -1,0 +1,279 @@
+"""The models compute what the published implementation computed, number by number."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from plmarker.modeling.decoding_plmarker import decode_relations, label_spans, remove_overlaps
+from plmarker.modeling.modeling_plmarker import PLMarkerForEntityRecognition, PLMarkerForRelationExtraction
+from plmarker.modeling.prediction_plmarker import BATCH_TOKENS, score_features
+from plmarker.modeling.processing_plmarker import entity_features, relation_features
+from plmarker.modeling.windows_plmarker import WordTokenizer
+
+ATTENTION = ("levitated", "eager", "sdpa")
+TOLERANCE = 1e-4
+# The recordings hold the items of the first documents.
+N_DOCUMENTS = 5
+N_TRAINING_DOCUMENTS = 2
+N_DENSE_ITEMS = 6
+
+ENTITY_HEADS = {"classifier": "ner_classifier"}
+RELATION_HEADS = {
+    "entity_classifier": "ner_classifier",
+    "subject_classifier": "re_classifier_m1",
+    "object_classifier": "re_classifier_m2",
+}
+
+
+@pytest.fixture(scope="module")
+def fixtures(shared: Path) -> Path:
+    return shared / "reference" / "fixtures"
+
+
+@pytest.fixture(scope="module")
+def recorded(fixtures: Path) -> Callable[[str], dict[str, np.ndarray]]:
+    return lambda name: dict(np.load(fixtures / f"{name}.npz"))
+
+
+def read_json(source: Path | str) -> Any:
+    return json.loads(source if isinstance(source, str) else source.read_text(encoding="utf-8"))
+
+
+@torch.no_grad()
+def set_heads(model: Any, tensors: dict[str, torch.Tensor], names: dict[str, str], prefix: str = "") -> None:
+    for ours, theirs in names.items():
+        getattr(model, ours).weight.copy_(tensors[f"{prefix}{theirs}.weight"])
+        getattr(model, ours).bias.copy_(tensors[f"{prefix}{theirs}.bias"])
+
+
+@torch.no_grad()
+def set_markers(model: Any, rows: torch.Tensor) -> None:
+    model.encoder.get_input_embeddings().weight[model.config.marker_token_ids] = rows
+
+
+@pytest.fixture(scope="module")
+def entity_model(fixtures: Path, scierc_schema) -> PLMarkerForEntityRecognition:
+    model = PLMarkerForEntityRecognition.from_encoder("minilm", scierc_schema).eval()
+    heads = load_file(fixtures / "ner_marker.heads.safetensors")
+    set_heads(model, heads, ENTITY_HEADS)
+    set_markers(model, heads["bert.embeddings.word_embeddings.rows"])
+    return model
+
+
+@pytest.fixture(scope="module")
+def relation_model(fixtures: Path, scierc_schema) -> PLMarkerForRelationExtraction:
+    model = PLMarkerForRelationExtraction.from_encoder("minilm", scierc_schema).eval()
+    heads = load_file(fixtures / "re_sub.heads.safetensors")
+    set_heads(model, heads, RELATION_HEADS)
+    set_markers(model, heads["bert.embeddings.word_embeddings.rows"])
+    return model
+
+
+@pytest.fixture(scope="module")
+def entity_items(scierc_dev, scierc_schema, minilm_tokenizer) -> list[dict[str, Any]]:
+    tokenize = WordTokenizer(minilm_tokenizer)
+    return [
+        feature
+        for document in scierc_dev[:N_DOCUMENTS]
+        for feature in entity_features(document, tokenize, scierc_schema, 512, 8, 256)
+    ]
+
+
+@pytest.fixture(scope="module")
+def relation_items(scierc_dev, scierc_schema, minilm_tokenizer) -> dict[str, list[dict[str, Any]]]:
+    # The original's relation scripts do not map brackets (SPEC, quirk Q1).
+    tokenize = WordTokenizer(minilm_tokenizer, map_brackets=False)
+
+    def items(n_documents: int, empty_subject: bool) -> list[dict[str, Any]]:
+        features = [
+            feature
+            for document in scierc_dev[:n_documents]
+            for feature in relation_features(document, tokenize, scierc_schema, 256, 16, empty_subject=empty_subject)
+        ]
+        return [feature for feature in features if feature["input_ids"]]
+
+    return {"re_sub": items(N_DOCUMENTS, False), "re_sub.train_mode": items(N_TRAINING_DOCUMENTS, True)}
+
+
+def concatenated(features: list[dict[str, Any]], *names: str) -> np.ndarray:
+    """The values of all features in one array, with a column for each name where there are several."""
+    columns = [np.array([value for feature in features for value in feature[name]]) for name in names]
+    return columns[0] if len(names) == 1 else np.stack(columns, axis=1)
+
+
+def original_row(model: Any, feature: dict[str, Any]) -> tuple[list[int], list[int]]:
+    """Ids and positions in the original's order: text, all start markers, all end markers."""
+    row = model.pack([feature])
+    ids, positions = row["input_ids"][0].tolist(), row["position_ids"][0].tolist()
+    text = int(row["window_lengths"][0, 0])
+    order = [*range(text), *range(text, len(ids), 2), *range(text + 1, len(ids), 2)]
+    return [ids[place] for place in order], [positions[place] for place in order]
+
+
+def assert_same_rows(model: Any, features: list[dict[str, Any]], want: dict[str, np.ndarray]) -> None:
+    rows = [original_row(model, feature) for feature in features]
+    np.testing.assert_array_equal([len(ids) for ids, _ in rows], np.diff(want["input_ids.offsets"]))
+    np.testing.assert_array_equal(np.concatenate([ids for ids, _ in rows]), want["input_ids"])
+    np.testing.assert_array_equal(np.concatenate([places for _, places in rows]), want["position_ids"])
+
+
+def test_entity_items_are_the_original_s(entity_model, entity_items, recorded):
+    want = recorded("ner_marker")
+    assert_same_rows(entity_model, entity_items, want)
+    np.testing.assert_array_equal(concatenated(entity_items, "word_starts", "word_ends"), want["word_spans"])
+    np.testing.assert_array_equal(concatenated(entity_items, "span_starts", "span_ends"), want["mention_pos"])
+    np.testing.assert_array_equal(concatenated(entity_items, "labels"), want["labels"])
+
+
+@pytest.mark.parametrize("name", ["re_sub", "re_sub.train_mode"])
+def test_relation_items_are_the_original_s(relation_model, relation_items, recorded, name):
+    want, features = recorded(name), relation_items[name]
+    assert_same_rows(relation_model, features, want)
+    spans = concatenated(features, "object_word_starts", "object_word_ends")
+    np.testing.assert_array_equal(spans, want["obj_word_spans"])
+    np.testing.assert_array_equal(concatenated(features, "labels"), want["rel_labels"])
+    np.testing.assert_array_equal(concatenated(features, "object_labels"), want["obj_ner_labels"])
+    named = [feature["subject_start"] >= 0 for feature in features]
+    subjects = np.array([(feature["subject_word_start"], feature["subject_word_end"]) for feature in features])
+    np.testing.assert_array_equal(subjects[named], want["sub_word_span"].reshape(-1, 2)[named])
+    assert all(named) == (name == "re_sub")
+
+
+@pytest.mark.parametrize("attention", ATTENTION)
+def test_entity_logits_are_the_original_s(entity_model, entity_items, recorded, attention):
+    entity_model.set_attn_implementation(attention)
+    # The dense masks are slow: the first sentences do for them.
+    items, budget = (entity_items, BATCH_TOKENS) if attention == "levitated" else (entity_items[:N_DENSE_ITEMS], 1)
+    logits = np.concatenate([heads[0].numpy() for _, heads in score_features(entity_model, items, budget)])
+    np.testing.assert_allclose(logits, recorded("ner_marker")["logits"][: len(logits)], rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("attention", ATTENTION)
+@pytest.mark.parametrize("name", ["re_sub", "re_sub.train_mode"])
+def test_relation_logits_are_the_original_s(relation_model, relation_items, recorded, name, attention):
+    relation_model.set_attn_implementation(attention)
+    items = relation_items[name] if attention == "levitated" else relation_items[name][:N_DENSE_ITEMS]
+    scored = score_features(relation_model, items, BATCH_TOKENS)
+    for head, key in enumerate(("re_logits", "ner_logits")):
+        logits = np.concatenate([heads[head].numpy() for _, heads in scored])
+        np.testing.assert_allclose(logits, recorded(name)[key][: len(logits)], rtol=0, atol=TOLERANCE)
+
+
+def test_losses_are_the_original_s(entity_model, relation_model, entity_items, relation_items, recorded):
+    for model in (entity_model, relation_model):
+        model.set_attn_implementation("levitated")
+    with torch.no_grad():
+        entity = entity_model(**entity_model.pack(entity_items[:4]))
+        relation = relation_model(**relation_model.pack(relation_items["re_sub.train_mode"][:8]))
+    assert float(entity.loss) == pytest.approx(recorded("ner_marker")["loss_per_batch_of_4"][0], rel=1e-4)
+    losses = [loss.item() for loss in (relation.loss, relation.relation_loss, relation.entity_loss)]
+    assert losses == pytest.approx(recorded("re_sub.train_mode")["loss_re_ner_per_batch_of_8"][0].tolist(), rel=1e-4)
+
+
+def test_empty_subject_instances_are_as_many_as_the_original_s(scierc_dev, scierc_schema, minilm_tokenizer, fixtures):
+    counts = read_json(fixtures / "re_sub.json")
+    tokenize = WordTokenizer(minilm_tokenizer, map_brackets=False)
+    for empty_subject, key in ((False, "n_examples_dev"), (True, "n_train_mode_examples_dev")):
+        features = [
+            feature
+            for document in scierc_dev
+            for feature in relation_features(document, tokenize, scierc_schema, 256, 16, empty_subject=empty_subject)
+        ]
+        assert sum(bool(feature["input_ids"]) for feature in features) == counts[key]
+
+
+@pytest.mark.parametrize(("flat", "name"), [(False, "ner_marker"), (True, "ner_marker.flat")])
+def test_entities_decoded_from_the_recorded_logits_are_the_original_s(
+    scierc_dev, scierc_schema, fixtures, recorded, flat, name
+):
+    want = recorded("ner_marker")
+    found: dict[tuple[int, int], list] = {}
+    for item, (document, sentence) in enumerate(want["example_index"].tolist()):
+        rows = slice(*want["logits.offsets"][item : item + 2])
+        spans = label_spans(want["word_spans"][rows].tolist(), want["logits"][rows])
+        found.setdefault((document, sentence), []).extend(spans)
+    lines = (fixtures / f"{name}.ent_pred_dev.json").read_text(encoding="utf-8").splitlines()
+    for (document, sentence), spans in found.items():
+        kept = [(s.start, s.end, scierc_schema.entity_classes[s.label]) for s in remove_overlaps(spans, flat)]
+        predicted = read_json(lines[document])["predicted_ner"][sentence]
+        assert kept == sorted(map(tuple, predicted))
+
+
+def test_relations_decoded_from_the_recorded_logits_are_the_original_s(scierc_schema, fixtures, recorded):
+    want = recorded("re_sub")
+    predicted = read_json(fixtures / "re_sub.gold.logsoftmax.pred_results.json")
+    rows_of: dict[tuple[int, int], list[int]] = {}
+    subjects = np.repeat(want["sub_word_span"].reshape(-1, 2), np.diff(want["rel_labels.offsets"]), axis=0)
+    for item, index in enumerate(want["example_index"].tolist()):
+        rows_of.setdefault(tuple(index), []).extend(range(*want["rel_labels.offsets"][item : item + 2]))
+    n_relations = 0
+    for (document, sentence), rows in rows_of.items():
+        decoded = decode_relations(
+            [tuple(span) for span in subjects[rows].tolist()],
+            [tuple(span) for span in want["obj_word_spans"][rows].tolist()],
+            want["re_logits"][rows],
+            want["ner_logits"][rows],
+            scierc_schema,
+        )
+        found = {(r.head, r.tail, scierc_schema.relation_classes[r.label]) for r in decoded}
+        original = dict(map(tuple, predicted[str(document)])).get(sentence, [])
+        assert found == {(tuple(head), tuple(tail), label) for head, tail, label in original}
+        n_relations += len(found)
+    assert n_relations > 50
+
+
+@pytest.mark.parametrize(
+    ("model_class", "name", "heads", "max_seq_length", "max_pair_length"),
+    [
+        (PLMarkerForEntityRecognition, "traj_ner", ENTITY_HEADS, 320, 64),
+        (PLMarkerForRelationExtraction, "traj_re", RELATION_HEADS, 256, 16),
+    ],
+)
+def test_six_training_steps_are_the_original_s(
+    fixtures, scierc_dev, scierc_schema, minilm_tokenizer, model_class, name, heads, max_seq_length, max_pair_length
+):
+    recording, tensors = read_json(fixtures / f"{name}.json"), load_file(fixtures / f"{name}.safetensors")
+    model = model_class.from_encoder("minilm", scierc_schema, marker_init="lm", head_dropout=0.0)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+        if hasattr(module, "dropout_prob"):
+            module.dropout_prob = 0.0
+    set_heads(model, tensors, heads, "init.")
+    if model_class is PLMarkerForEntityRecognition:
+        tokenize = WordTokenizer(minilm_tokenizer)
+        items = (entity_features(d, tokenize, scierc_schema, max_seq_length, 8, max_pair_length) for d in scierc_dev)
+    else:
+        tokenize = WordTokenizer(minilm_tokenizer, map_brackets=False)
+        items = (
+            relation_features(d, tokenize, scierc_schema, max_seq_length, max_pair_length, True)
+            for d in scierc_dev[:N_TRAINING_DOCUMENTS]
+        )
+    features = [feature for document in items for feature in document]
+    spared = [p for n, p in model.named_parameters() if n.endswith("bias") or "LayerNorm" in n]
+    decayed = [p for n, p in model.named_parameters() if not (n.endswith("bias") or "LayerNorm" in n)]
+    optimizer = torch.optim.AdamW([{"params": decayed, "weight_decay": 0.01}, {"params": spared, "weight_decay": 0.0}])
+    model.train()
+    for step, (rate, want) in enumerate(zip(recording["lrs"], recording["losses"], strict=True)):
+        for group in optimizer.param_groups:
+            # The original's AdamW adds epsilon before the bias correction, torch's after it.
+            group.update(lr=rate, eps=1e-8 / (1 - 0.999 ** (step + 1)) ** 0.5)
+        output = model(**model.pack(features[4 * step : 4 * step + 4]))
+        losses = [output.loss, output.get("relation_loss"), output.get("entity_loss")][: len(want)]
+        assert [loss.item() for loss in losses] == pytest.approx(want, rel=1e-3), f"step {step}"
+        optimizer.zero_grad()
+        output.loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+    for ours, theirs in heads.items():
+        torch.testing.assert_close(getattr(model, ours).weight, tensors[f"final.{theirs}.weight"], rtol=0, atol=1e-5)
+    query = model.encoder.encoder.layer[5].attention.self.query.weight
+    torch.testing.assert_close(
+        query, tensors["final.bert.encoder.layer.5.attention.self.query.weight"], rtol=0, atol=1e-5
+    )
