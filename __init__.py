@@ -4,6 +4,7 @@ from transformers import AutoConfig, AutoModel
 
 from .data import EntityFeatures, LabelSchema, PLMarkerError, RelationFeatures, load_documents
 from .modeling.configuration_plmarker import PLMarkerConfig, PLMarkerEntityConfig, PLMarkerRelationConfig
+from .modeling.encoders_plmarker import load_tokenizer
 from .modeling.extraction_plmarker import Entity, Extraction, Relation
 from .modeling.modeling_plmarker import (
     PLMarkerForEntityRecognition,
@@ -30,6 +31,7 @@ __all__ = [
     "Relation",
     "RelationFeatures",
     "load_documents",
+    "load_tokenizer",
 ]
 
 for _config, _model in (

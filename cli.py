@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import torch
 import yaml
 from tqdm.auto import tqdm
 from transformers import AutoModel, AutoTokenizer
@@ -25,7 +26,8 @@ from .modeling.modeling_plmarker import (
 )
 from .modeling.prediction_plmarker import BATCH_TOKENS, Document
 from .modeling.schema_plmarker import PLMarkerError
-from .trainers.evaluation import evaluate_documents
+from .modeling.windows_plmarker import WordTokenizer
+from .trainers.evaluation import coverage_of, evaluate_documents, features_of
 from .trainers.experiment import TRAINING_FIELDS, load_experiment
 from .trainers.report import errors_table, figures_table, seeds_table
 from .trainers.training import run_experiment, write_json
@@ -61,7 +63,9 @@ def train(options: argparse.Namespace, rest: Sequence[str]) -> Any:
         experiment = load_experiment(options.config, {**overrides, **({} if seed is None else {"seed": seed})})
         if options.seeds and len(options.seeds) > 1:
             experiment.output_dir = f"{experiment.output_dir}/seed-{seed}"
-        metrics = run_experiment(experiment, resume=options.resume)
+        metrics = run_experiment(experiment, options.resume, options.overwrite)
+        if metrics is None:
+            continue
         metrics_of_seeds[experiment.seed] = metrics
         print(f"\n{experiment.output_dir}, seed {experiment.seed}: figures on test, in percent\n")
         print(figures_table(metrics) if metrics else "there is no split 'test'")
@@ -72,18 +76,23 @@ def train(options: argparse.Namespace, rest: Sequence[str]) -> Any:
 
 def evaluate(options: argparse.Namespace) -> Any:
     """`plmarker evaluate MODEL`: the Ent / Rel / Rel+ table of a split."""
-    entity, relation, tokenizer = _load(options.model)
-    schema = (entity or relation).config.schema  # type: ignore[union-attr]
-    documents = load_split(options.dataset, options.split, schema)
+    entity, relation, tokenizer = _load(options.model, options.device)
+    models = [part for part in (entity, relation) if part is not None]
+    documents = load_split(options.dataset, options.split, models[-1].config.schema)
+    tokenize = WordTokenizer(tokenizer)
+    for part in models:
+        features = (feature for document in documents for feature in features_of(part.config, document, tokenize))
+        print(f"{options.dataset}, {options.split}: {coverage_of(part.config, features)}")
     errors: dict[str, Counter[str]] = {}
     metrics = evaluate_documents(
-        tqdm(documents, unit="document", disable=None),
+        documents,
         tokenizer,
         entity,
         relation,
         options.entity_types,
         options.batch_tokens,
-        errors,
+        show_progress=sys.stderr.isatty(),
+        errors=errors,
     )
     print(f"{options.model} on {options.dataset}, {options.split}: {len(documents)} documents, in percent\n")
     print(figures_table(metrics))
@@ -95,7 +104,7 @@ def predict(options: argparse.Namespace) -> Any:
     """`plmarker predict MODEL INPUT --out FILE`: entities and relations with character offsets."""
     if (options.input is None) == (options.text is None) or (options.input is None) != (options.out is None):
         raise PLMarkerError("predict takes INPUT and --out FILE, or --text TEXT")
-    entity, relation, tokenizer = _load(options.model)
+    entity, relation, tokenizer = _load(options.model, options.device)
     if entity is None:
         raise PLMarkerError(f"{options.model}: a relation model alone finds no entities; predict needs an entity model")
     model = PLMarkerModel.from_models(entity, relation, tokenizer)
@@ -111,7 +120,14 @@ def predict(options: argparse.Namespace) -> Any:
         _print_extraction(result)
         return result
     progress = tqdm(read_inputs(options.input), unit="document", disable=None)
-    count = write_resumable(options.out, progress, process)
+    settings = {
+        "weights": [
+            float(sum(p.detach().double().sum() for p in part.parameters())) for part in (entity, relation) if part
+        ],
+        "entity_threshold": options.entity_threshold,
+        "relation_threshold": options.relation_threshold,
+    }
+    count = write_resumable(options.out, progress, process, settings)
     print(f"{options.out}: {count} documents")
     return {"documents": count, "file": str(options.out)}
 
@@ -128,13 +144,16 @@ def check(options: argparse.Namespace) -> Any:
 
 
 def _load(
-    path: str,
+    path: str, device: str | None
 ) -> tuple[PLMarkerForEntityRecognition | None, PLMarkerForRelationExtraction | None, Any]:
     """The two models of a checkpoint, either of which may be missing, and the tokenizer."""
     try:
-        model = AutoModel.from_pretrained(path)
-    except OSError as error:
+        model = AutoModel.from_pretrained(path, trust_remote_code=False)
+    except (OSError, ValueError) as error:
         raise PLMarkerError(f"{path}: no model here, {str(error).splitlines()[0]}") from None
+    if device is None and torch.accelerator.is_available():
+        device = str(torch.accelerator.current_accelerator())
+    model.to(device or "cpu")
     if isinstance(model, PLMarkerModel):
         return model.entity, model.relation, model.tokenizer
     if not isinstance(model, PLMarkerPreTrainedModel):
@@ -183,6 +202,7 @@ def _parser() -> argparse.ArgumentParser:
     rows.add_argument(
         "--batch_tokens", type=int, default=BATCH_TOKENS, help="most tokens of a packed row (%(default)s)"
     )
+    rows.add_argument("--device", help="where the model runs, such as cpu or cuda:1 (an accelerator if there is one)")
 
     command = commands.add_parser(
         "train",
@@ -190,12 +210,14 @@ def _parser() -> argparse.ArgumentParser:
         help="train the models of an experiment",
         epilog="Any field of transformers.TrainingArguments may follow, such as --learning_rate 3e-5.",
     )
-    command.add_argument("config", help="a YAML file, or the name of one in hub_configs")
+    command.add_argument("config", help="a YAML file, or the name of one in hub_configs; it comes before the options")
     command.add_argument("--encoder", help="in place of the file's: a Hub id, a folder, or minilm")
     command.add_argument("--dataset", help="in place of the file's: a Hub id, a folder, a file, or sample")
     command.add_argument("--output_dir", help="in place of the file's")
     command.add_argument("--seeds", type=int, nargs="+", help="several give a table with mean and deviation")
-    command.add_argument("--resume", action="store_true", help="continue from the last checkpoints")
+    earlier = command.add_mutually_exclusive_group()
+    earlier.add_argument("--resume", action="store_true", help="continue from the last checkpoints")
+    earlier.add_argument("--overwrite", action="store_true", help="remove the checkpoints of an earlier run")
     command.set_defaults(run=train)
 
     command = commands.add_parser("evaluate", parents=[common, rows], help="the Ent / Rel / Rel+ table of a split")

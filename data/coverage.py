@@ -16,34 +16,55 @@ class Coverage:
         entities: annotated entities.
         too_wide: entities of more words than `max_span_length`.
         entities_outside: other entities that no window holds.
+        second_entity_label: entities whose span has another label too; a model gives one.
         relations: annotated relations.
         without_entity: relations with an end that is not among the entities that the model is given.
         relations_outside: other relations whose ends no window holds together.
+        second_relation_label: relations of a pair that has another one too, in either direction, and relations of a
+            span with itself; a model gives a pair one relation.
     """
 
     entities: int = 0
     too_wide: int = 0
     entities_outside: int = 0
+    second_entity_label: int = 0
     relations: int = 0
     without_entity: int = 0
     relations_outside: int = 0
+    second_relation_label: int = 0
+
+    @property
+    def lost(self) -> int:
+        """How many annotations cannot be found."""
+        entities = self.too_wide + self.entities_outside + self.second_entity_label
+        return entities + self.without_entity + self.relations_outside + self.second_relation_label
 
     def __str__(self) -> str:
+        outside = "outside the window"
         parts = []
         for kind, total, losses in (
-            ("entities", self.entities, ((self.too_wide, "too wide"), (self.entities_outside, "outside the window"))),
+            (
+                "entities",
+                self.entities,
+                {
+                    "too wide": self.too_wide,
+                    outside: self.entities_outside,
+                    "second labels of a span": self.second_entity_label,
+                },
+            ),
             (
                 "relations",
                 self.relations,
-                (
-                    (self.without_entity, "with an end that is no given entity"),
-                    (self.relations_outside, "outside the window"),
-                ),
+                {
+                    "with an end that is no given entity": self.without_entity,
+                    outside: self.relations_outside,
+                    "second relations of a pair": self.second_relation_label,
+                },
             ),
         ):
-            lost = sum(count for count, _ in losses)
+            lost = sum(losses.values())
             if lost:
-                reasons = ", ".join(f"{count} {reason}" for count, reason in losses if count)
+                reasons = ", ".join(f"{count} {reason}" for reason, count in losses.items() if count)
                 parts.append(f"{lost} of {total} {kind} ({lost / total:.1%}) cannot be found: {reasons}")
         return "; ".join(parts) or "every annotation can be found"
 
@@ -58,8 +79,13 @@ def entity_coverage(features: Iterable[Mapping[str, Any]], max_span_length: int)
         candidates[key].update(zip(feature["word_starts"], feature["word_ends"], strict=True))
     coverage = Coverage()
     for key, rows in gold.items():
+        seen: set[tuple[int, ...]] = set()
         for start, end, _ in rows:
             coverage.entities += 1
+            if (start, end) in seen:
+                coverage.second_entity_label += 1
+                continue
+            seen.add((start, end))
             if end - start + 1 > max_span_length:
                 coverage.too_wide += 1
             elif (start, end) not in candidates[key]:
@@ -81,8 +107,14 @@ def relation_coverage(features: Iterable[Mapping[str, Any]]) -> Coverage:
         pairs[key].update((*subject, *span) for span in objects)
     coverage = Coverage()
     for key, rows in gold.items():
+        linked: set[frozenset[tuple[int, ...]]] = set()
         for *ends, _ in rows:
             coverage.relations += 1
+            pair = frozenset((tuple(ends[:2]), tuple(ends[2:])))
+            if pair in linked or len(pair) == 1:
+                coverage.second_relation_label += 1
+                continue
+            linked.add(pair)
             if not {tuple(ends[:2]), tuple(ends[2:])} <= given[key]:
                 coverage.without_entity += 1
             elif tuple(ends) not in pairs[key]:

@@ -12,6 +12,8 @@ from ..modeling.processing_plmarker import Feature, entity_features, relation_fe
 from ..modeling.schema_plmarker import LabelSchema
 from ..modeling.windows_plmarker import WordTokenizer
 
+FEATURE_VERSION = 1
+
 _INTEGER = Value("int32")
 _INTEGERS = List(_INTEGER)
 _ROWS = List(_INTEGERS)
@@ -59,6 +61,8 @@ class _DocumentFeatures:
     def __init__(self, tokenizer: PreTrainedTokenizerBase, schema: LabelSchema) -> None:
         self.tokenizer = tokenizer
         self.schema = schema
+        # Part of the fingerprint by which datasets finds a cached result: raise it when features change.
+        self.version = FEATURE_VERSION
         self._tokenize: WordTokenizer | None = None
 
     def __call__(self, batch: Mapping[str, list[Any]]) -> dict[str, list[Any]]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from ..modeling.schema_plmarker import PLMarkerError
 from ..modeling.text_plmarker import join_words, locate_words
 from .documents import Document, numbered_lines, parse_line
-from .validation import document_problems
+from .validation import document_problems, is_unicode
 
 
 def text_document(key: str, text: str) -> Document:
@@ -41,6 +42,8 @@ def read_inputs(path: str | Path) -> Iterator[Document]:
             raw = parse_line(line)
             key = str(raw.get("doc_key") or key)
             if isinstance(raw.get("text"), str):
+                if not is_unicode(raw["text"]):
+                    raise ValueError("text is no valid Unicode, it holds a lone surrogate")
                 yield text_document(key, raw["text"])
                 continue
             problem = next(
@@ -56,48 +59,67 @@ def read_inputs(path: str | Path) -> Iterator[Document]:
 
 
 def write_resumable(
-    path: str | Path, items: Iterable[Document], process: Callable[[Iterator[Document]], Iterator[dict[str, Any]]]
+    path: str | Path,
+    items: Iterable[Document],
+    process: Callable[[Iterator[Document]], Iterator[dict[str, Any]]],
+    settings: dict[str, Any],
 ) -> int:
     """Write one JSON line for each item; what an interrupted call has written is not computed again.
 
     Args:
         path: appears when all is written; until then the lines are in `PATH.partial`.
-        items: the inputs, in the same order in every call.
+        items: the inputs, in the same order in every call, with `doc_key` and `text`, which the results repeat.
         process: yields a result for each item, in order.
+        settings: what the results depend on beside the items, such as the model; kept in `PATH.partial.settings`.
 
     Returns:
         Lines in the finished file.
+
+    Raises:
+        PLMarkerError: when the partial file was begun with other inputs or settings.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    with partial.open("a+", encoding="utf-8") as lines:
-        done = _complete_lines(lines)
-        total = len(done)
-        for result in process(_skip(iter(items), done, partial)):
+    settings_file = path.with_name(path.name + ".partial.settings")
+    content = json.dumps(settings, sort_keys=True)
+    if partial.exists() and settings_file.exists() and settings_file.read_text(encoding="utf-8") != content:
+        raise PLMarkerError(f"{partial}: begun with another model or other options; remove it to start anew")
+    settings_file.write_text(content, encoding="utf-8")
+    partial.touch()
+    total = _cut_last_line(partial)
+    with partial.open("a", encoding="utf-8") as lines:
+        for result in process(_skip(iter(items), partial, total)):
             lines.write(json.dumps(result, ensure_ascii=False) + "\n")
             lines.flush()
             total += 1
     partial.replace(path)
+    settings_file.unlink()
     return total
 
 
-def _complete_lines(lines: TextIO) -> list[str]:
-    """The `doc_key` of each whole line of a file; what an interruption left of the next line is cut off."""
-    lines.seek(0)
-    keys: list[str] = []
-    end = 0
-    while (line := lines.readline()).endswith("\n"):
-        keys.append(json.loads(line)["doc_key"])
-        end = lines.tell()
-    lines.seek(end)
-    lines.truncate()
-    return keys
+def _cut_last_line(partial: Path) -> int:
+    """Cut off what an interruption left of a line, which may end inside a character; count the whole lines."""
+    count = end = 0
+    with partial.open("rb+") as lines:
+        for line in lines:
+            if not line.endswith(b"\n"):
+                break
+            count, end = count + 1, end + len(line)
+        lines.truncate(end)
+    return count
 
 
-def _skip(items: Iterator[Document], keys: list[str], partial: Path) -> Iterator[Document]:
-    for number, key in enumerate(keys, start=1):
-        item = next(items, None)
-        if item is None or item["doc_key"] != key:
-            raise PLMarkerError(f"{partial}:{number}: begun with another input, {key!r}; remove it to start anew")
+def _skip(items: Iterator[Document], partial: Path, count: int) -> Iterator[Document]:
+    """Pass over the items whose results are in the partial file, and make sure that they are theirs."""
+    with partial.open(encoding="utf-8") as lines:
+        for number, line in enumerate(islice(lines, count), start=1):
+            item = next(items, None)
+            try:
+                result = json.loads(line)
+                same = item is not None and all(result[name] == item[name] for name in ("doc_key", "text"))
+            except (ValueError, KeyError, TypeError):
+                same = False
+            if not same:
+                raise PLMarkerError(f"{partial}:{number}: begun with another input; remove it to start anew")
     yield from items

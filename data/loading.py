@@ -7,7 +7,7 @@ from pathlib import Path
 from datasets import Dataset, DatasetDict, load_dataset
 
 from ..modeling.schema_plmarker import LabelSchema, PLMarkerError
-from .documents import DOCUMENT_FEATURES, Document
+from .documents import DOCUMENT_FEATURES, Document, raw_document, typed_document
 from .validation import read_documents
 
 SAMPLE = "sample"
@@ -48,8 +48,26 @@ def load_documents(
         names = ", ".join(f"{split}.jsonl" for split in SPLIT_NAMES)
         raise PLMarkerError(f"{path}: no {names} (or .json, or dev for validation) in this folder")
     if not path.exists() and (path.suffix in ENDINGS or len(path.parts) != 2 or path.is_absolute()):
-        raise PLMarkerError(f"{path}: no such file or folder")
-    return load_dataset(str(name))
+        raise PLMarkerError(f"{path}: no such file or folder, nor a Hub id of the form owner/name")
+    return DatasetDict({part: _typed(dataset, f"{name}, {part}") for part, dataset in load_dataset(str(name)).items()})
+
+
+def _typed(dataset: Dataset, name: str) -> Dataset:
+    """A dataset from elsewhere with the columns and types of `DOCUMENT_FEATURES`; lists become objects."""
+    if dataset.features == DOCUMENT_FEATURES:
+        return dataset
+    missing = {"doc_key", "sentences"} - set(dataset.column_names)
+    if missing:
+        raise PLMarkerError(f"{name}: no column {sorted(missing)[0]!r}, only {', '.join(dataset.column_names)}")
+
+    def raw(document: Document) -> Document:
+        is_typed = any(isinstance(row, dict) for rows in document.get("ner") or () for row in rows)
+        return raw_document(document) if is_typed else document
+
+    try:
+        return dataset_of([typed_document(raw(document)) for document in dataset])
+    except (KeyError, TypeError, ValueError) as error:
+        raise PLMarkerError(f"{name}: annotations are not as plmarker's documents have them, {error}") from None
 
 
 def dataset_of(documents: list[Document]) -> Dataset:

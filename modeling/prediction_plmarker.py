@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +78,10 @@ def predict_relations(
     schema = config.schema
 
     def features_of(document: Document) -> list[Feature]:
-        return relation_features(document, tokenize, schema, config.max_seq_length)
+        features = relation_features(document, tokenize, schema, config.max_seq_length)
+        # A sentence with a single entity, its own object, has no relation.
+        entities = Counter(feature["sentence"] for feature in features)
+        return [f for f in features if entities[f["sentence"]] > 1 or len(f["object_starts"]) > 1]
 
     for document, scored in _score_documents(model, features_of, documents, batch_tokens):
         rows: list[list[tuple[Feature, tuple[Tensor, ...]]]] = [[] for _ in document["sentences"]]

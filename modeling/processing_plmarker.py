@@ -9,12 +9,13 @@ Features know nothing of marker tokens or of padding; `packing_plmarker` makes r
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
 from .schema_plmarker import LabelSchema
-from .windows_plmarker import Subwords, Window, WordTokenizer, best_window, windows_of_sentence
+from .windows_plmarker import Subwords, Window, WordTokenizer, find_window, windows_of_sentence
 
 Span = tuple[int, int]
 Feature = dict[str, Any]
@@ -93,18 +94,19 @@ def entity_features(
     for sentence, (first, last) in enumerate(sentence_ranges(document["sentences"])):
         if last < first:
             continue
-        windows = windows_of_sentence(subwords.word_starts, first, last, max_seq_length - ENTITY_SPECIAL_TOKENS)
+        room = max_seq_length - ENTITY_SPECIAL_TOKENS
+        windows = windows_of_sentence(subwords.word_starts, first, last, room)
         gold = gold_entities(document, sentence, schema)
         classes = {(start, end): label for start, end, label in gold}
-        spans_of_window: list[list[Span]] = [[] for _ in windows]
+        spans_of_window: dict[int, list[Span]] = defaultdict(list)
         for span in candidate_spans(first, last, max_span_length):
-            index = best_window(windows, subwords.word_starts, *span)
+            index = find_window(windows, subwords.word_starts, *span, room)
             if index is not None:
                 spans_of_window[index].append(span)
         groups: list[tuple[Window | None, list[Span]]] = [
             (window, group)
-            for window, spans in zip(windows, spans_of_window, strict=True)
-            for group in _slices(spans, max_pair_length)
+            for index, window in enumerate(windows)
+            for group in _slices(spans_of_window[index], max_pair_length)
         ]
         if not groups and gold:
             groups = [(None, [])]
@@ -159,8 +161,9 @@ def relation_features(
         given = given_entities(document, sentence, schema)
         types = {(start, end): label for start, end, label in gold}
         classes = _pair_classes(relations, schema)
-        windows = windows_of_sentence(subwords.word_starts, first, last, max_seq_length - RELATION_SPECIAL_TOKENS)
-        instances: list[Instance] = list(_subject_instances(given, windows, subwords))
+        room = max_seq_length - RELATION_SPECIAL_TOKENS
+        windows = windows_of_sentence(subwords.word_starts, first, last, room)
+        instances: list[Instance] = list(_subject_instances(given, windows, subwords, room))
         if empty_subject:
             instances += _empty_subject_instances(given, windows, max_seq_length)
         groups: list[Instance] = [
@@ -168,7 +171,7 @@ def relation_features(
             for subject, window, objects in instances
             for group in _slices(objects, max_pair_length)
         ]
-        if not groups and (gold or relations or given) and not empty_subject:
+        if not groups and (gold or relations or given):
             groups = [(None, None, [])]
         for number, (subject, window, objects) in enumerate(groups):
             feature = _window_feature(document, sentence, subwords, window, tokenize)
@@ -198,19 +201,20 @@ def relation_features(
     return features
 
 
-def _subject_instances(given: list[list[int]], windows: Sequence[Window], subwords: Subwords) -> Iterator[Instance]:
+def _subject_instances(
+    given: list[list[int]], windows: list[Window], subwords: Subwords, room: int
+) -> Iterator[Instance]:
     """Each subject with the objects, itself included, that one window reads together with it."""
     spans = _unique([entity[:2] for entity in given])
     for subject in spans:
-        objects_of_window: list[list[Sequence[int]]] = [[] for _ in windows]
+        objects_of_window: dict[int, list[Sequence[int]]] = defaultdict(list)
         for entity in spans:
             hull = min(subject[0], entity[0]), max(subject[1], entity[1])
-            index = best_window(windows, subwords.word_starts, *hull)
+            index = find_window(windows, subwords.word_starts, *hull, room)
             if index is not None:
                 objects_of_window[index].append(entity)
-        for window, objects in zip(windows, objects_of_window, strict=True):
-            if objects:
-                yield subject, window, objects
+        for index, objects in sorted(objects_of_window.items()):
+            yield subject, windows[index], objects
 
 
 def _empty_subject_instances(

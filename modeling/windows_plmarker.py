@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from transformers import PreTrainedTokenizerBase
+from transformers import AddedToken, PreTrainedTokenizerBase
 
 BRACKETS = {"-LRB-": "(", "-RRB-": ")", "-LSB-": "[", "-RSB-": "]", "-LCB-": "{", "-RCB-": "}"}
 
 # A stream of documents must not fill the memory with words.
 MAX_KNOWN_WORDS = 500_000
+
+# Families of unused tokens that tokenizers reserve; markers are taken from them.
+UNUSED_TOKENS = (r"\[unused\d+\]", r"madeupword\d+")
+
+
+def is_reserved(token: AddedToken) -> bool:
+    """Whether an added token stands for no text: a special one, or an unused one."""
+    return token.special or any(re.fullmatch(pattern, token.content) for pattern in UNUSED_TOKENS)
 
 
 @dataclass(frozen=True)
@@ -63,7 +72,8 @@ class WordTokenizer:
         # Byte-level vocabularies may have no unknown token; any word has subwords there.
         spare = (tokenizer.unk_token_id, tokenizer.mask_token_id, tokenizer.pad_token_id)
         self.unknown_id = next(token_id for token_id in spare if token_id is not None)
-        self.forbidden = set(tokenizer.all_special_ids) - {self.unknown_id}
+        reserved = {index for index, token in tokenizer.added_tokens_decoder.items() if is_reserved(token)}
+        self.forbidden = {*tokenizer.all_special_ids, *reserved} - {self.unknown_id}
         self._known: dict[str, list[int]] = {}
 
     def __call__(self, words: Sequence[str]) -> Subwords:
@@ -110,21 +120,39 @@ def windows_of_sentence(word_starts: Sequence[int], first_word: int, last_word: 
         first_word, last_word: the sentence, both inclusive.
         max_subwords: room for text in a window, without special tokens and solid markers.
     """
-    n_subwords = word_starts[-1]
-    windows = []
-    for first, last in _pieces(word_starts, first_word, last_word, max_subwords):
-        start, stop = word_starts[first], word_starts[last + 1]
-        room = max_subwords - (stop - start)
-        left, right = start, n_subwords - stop
-        half = room // 2
-        if left < right:
-            left = min(left, half)
-            right = min(right, room - left)
-        else:
-            right = min(right, half)
-            left = min(left, room - right)
-        windows.append(Window(first, last, start - left, stop + right))
-    return windows
+    return [
+        _with_context(word_starts, first, last, max_subwords)
+        for first, last in _pieces(word_starts, first_word, last_word, max_subwords)
+    ]
+
+
+def find_window(
+    windows: list[Window], word_starts: Sequence[int], first_word: int, last_word: int, max_subwords: int
+) -> int | None:
+    """Which window reads the words `first_word` to `last_word`; one of their own is added where they have none.
+
+    Returns:
+        Index of the window, or None when these words do not fit into any.
+    """
+    index = best_window(windows, word_starts, first_word, last_word)
+    if index is None and word_starts[last_word + 1] - word_starts[first_word] <= max_subwords:
+        windows.append(_with_context(word_starts, first_word, last_word, max_subwords))
+        index = len(windows) - 1
+    return index
+
+
+def _with_context(word_starts: Sequence[int], first_word: int, last_word: int, max_subwords: int) -> Window:
+    """The window of a range of words that fits into it."""
+    start, stop = word_starts[first_word], word_starts[last_word + 1]
+    room = max_subwords - (stop - start)
+    left, right = start, word_starts[-1] - stop
+    if left < right:
+        left = min(left, room // 2)
+        right = min(right, room - left)
+    else:
+        right = min(right, room // 2)
+        left = min(left, room - right)
+    return Window(first_word, last_word, start - left, stop + right)
 
 
 def _pieces(word_starts: Sequence[int], first_word: int, last_word: int, max_subwords: int) -> list[tuple[int, int]]:

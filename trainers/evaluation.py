@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from torch import Tensor
+from tqdm.auto import tqdm
 from transformers import PreTrainedTokenizerBase
 
+from ..data.coverage import Coverage, entity_coverage, relation_coverage
 from ..modeling.configuration_plmarker import PLMarkerEntityConfig, PLMarkerRelationConfig, PLMarkerTaskConfig
 from ..modeling.decoding_plmarker import label_spans, remove_overlaps
 from ..modeling.modeling_plmarker import PLMarkerForEntityRecognition, PLMarkerForRelationExtraction
@@ -18,13 +20,36 @@ from ..modeling.prediction_plmarker import (
     predict_relations,
     predict_spans,
 )
-from ..modeling.processing_plmarker import Feature, given_entities, gold_entities, gold_relations
+from ..modeling.processing_plmarker import (
+    Feature,
+    entity_features,
+    given_entities,
+    gold_entities,
+    gold_relations,
+    relation_features,
+)
+from ..modeling.schema_plmarker import PLMarkerError
 from ..modeling.windows_plmarker import WordTokenizer
 from .errors import entity_errors, relation_errors
 from .metrics import EntityMetrics, Metrics, RelationMetrics
 
 # A feature, and its logits; None for a feature that only carries annotations.
 Scored = tuple[Feature, Sequence[Tensor] | None]
+
+
+def features_of(config: PLMarkerTaskConfig, document: Document, tokenize: WordTokenizer) -> list[Feature]:
+    """A document's features for evaluation."""
+    if isinstance(config, PLMarkerEntityConfig):
+        return entity_features(document, tokenize, config.schema, config.max_seq_length, config.max_span_length)
+    assert isinstance(config, PLMarkerRelationConfig)
+    return relation_features(document, tokenize, config.schema, config.max_seq_length)
+
+
+def coverage_of(config: PLMarkerTaskConfig, features: Iterable[Feature]) -> Coverage:
+    """What of the annotations in `features` a model cannot reach."""
+    if isinstance(config, PLMarkerEntityConfig):
+        return entity_coverage(features, config.max_span_length)
+    return relation_coverage(features)
 
 
 def evaluate_scored(config: PLMarkerTaskConfig, scored: Iterable[Scored], entity_types: str = "relation") -> Metrics:
@@ -78,6 +103,7 @@ def evaluate_documents(
     relation: PLMarkerForRelationExtraction | None = None,
     entity_types: str = "relation",
     batch_tokens: int = BATCH_TOKENS,
+    show_progress: bool = False,
     errors: dict[str, Counter[str]] | None = None,
 ) -> Metrics:
     """Ent, Rel and Rel+ of annotated documents, with the source of the entities in every relation figure's name.
@@ -87,6 +113,7 @@ def evaluate_documents(
         entity, relation: the models; without an entity model, predicted entities are the documents' `predicted_ner`.
         entity_types: see [`RelationMetrics`].
         batch_tokens: most tokens of a packed row.
+        show_progress: show a progress bar for each model and source of entities.
         errors: where given, filled with the counts of errors by kind, under `ent`, `rel` and `gold_rel`.
 
     Returns:
@@ -99,7 +126,12 @@ def evaluate_documents(
     if entity is not None:
         config = entity.config
         counts = EntityMetrics(config.schema)
-        found = predict_spans(entity, tokenize, given, batch_tokens)
+        found = tqdm(
+            predict_spans(entity, tokenize, given, batch_tokens),
+            desc="entities",
+            total=len(given),
+            disable=not show_progress,
+        )
         for document, (_, labelled_sentences) in zip(given, found, strict=True):
             document["predicted_ner"] = []
             for sentence, labelled in enumerate(labelled_sentences):
@@ -115,11 +147,20 @@ def evaluate_documents(
     if relation is not None:
         schema = relation.config.schema
         sources = {"gold_": [{**document, "predicted_ner": None} for document in given]}
-        if any(document["predicted_ner"] is not None for document in given):
+        predicted = [document["predicted_ner"] is not None for document in given]
+        if any(predicted):
+            if not all(predicted):
+                raise PLMarkerError(f"{predicted.count(False)} of {len(given)} documents have no predicted_ner")
             sources[""] = given
         for prefix, source in sources.items():
             relation_counts = RelationMetrics(schema, entity_types)
-            for read, sentences in predict_relations(relation, tokenize, source, batch_tokens, entity_types):
+            linked_documents = tqdm(
+                predict_relations(relation, tokenize, source, batch_tokens, entity_types),
+                desc=f"relations, {'gold' if prefix else 'predicted'} entities",
+                total=len(source),
+                disable=not show_progress,
+            )
+            for read, sentences in linked_documents:
                 for sentence, relations in enumerate(sentences):
                     gold = gold_entities(read, sentence, schema)
                     linked = gold_relations(read, sentence, schema)

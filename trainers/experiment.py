@@ -102,6 +102,8 @@ def _experiment(path: Path, values: dict[str, Any], overrides: dict[str, Any]) -
             values[name] = _task(path, name, values[name], overrides)
     for name in ("symmetric_labels", "entity_labels", "relation_labels"):
         if values.get(name) is not None:
+            if not isinstance(values[name], list) or not all(isinstance(label, str) for label in values[name]):
+                raise PLMarkerError(f"{path}: {name!r} is a list of strings, got {values[name]!r}")
             values[name] = tuple(values[name])
     experiment = Experiment(**values)
     if not experiment.tasks:
@@ -116,10 +118,16 @@ def _task(path: Path, name: str, values: Any, overrides: dict[str, Any]) -> Task
     for key, value in training.items():
         if key not in TRAINING_FIELDS:
             raise PLMarkerError(f"{path}: {name}.training.{key} is no field of transformers.TrainingArguments")
+        if key in EXPERIMENT_FIELDS:
+            raise PLMarkerError(f"{path}: {name}.training.{key} stands at the top of the file, once for all tasks")
+        # YAML reads `no` as false.
+        if key.endswith("_strategy") and value is False:
+            training[key] = "no"
         # YAML reads 3e-4 as a string: only 3.0e-4 is a number to it.
-        if isinstance(value, str) and "float" in str(TRAINING_FIELDS[key].type):
+        number = next((kind for kind in (float, int) if kind.__name__ in str(TRAINING_FIELDS[key].type)), None)
+        if isinstance(value, str) and number and "str" not in str(TRAINING_FIELDS[key].type):
             try:
-                training[key] = float(value)
+                training[key] = number(value)
             except ValueError:
                 raise PLMarkerError(f"{path}: {name}.training.{key} is a number, got {value!r}") from None
     return Task(dict(values.get("model") or {}), training)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -14,14 +16,13 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerBase, Trainer, TrainingArguments
 from transformers.trainer_utils import EvalLoopOutput
 
-from ..data.coverage import entity_coverage, relation_coverage
 from ..data.features import EntityFeatures, RelationFeatures
 from ..modeling.configuration_plmarker import PLMarkerEntityConfig, PLMarkerRelationConfig
 from ..modeling.encoders_plmarker import check_marker_tokens
 from ..modeling.modeling_plmarker import PLMarkerPreTrainedModel
 from ..modeling.schema_plmarker import PLMarkerError
 from .collator import PackedRowCollator
-from .evaluation import evaluate_scored
+from .evaluation import coverage_of, evaluate_scored
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +52,8 @@ class PLMarkerTrainer(Trainer):
         kwargs: further arguments of `Trainer`.
 
     Raises:
-        PLMarkerError: for documents without a tokenizer, or a tokenizer whose marker tokens are not the model's.
+        PLMarkerError: for documents without a tokenizer, a tokenizer whose marker tokens are not the model's, two
+            documents with one `doc_key`, or an argument that this Trainer has its own of.
     """
 
     def __init__(
@@ -65,7 +67,13 @@ class PLMarkerTrainer(Trainer):
         entity_types: str = "relation",
         **kwargs: Any,
     ) -> None:
+        for name in ("data_collator", "compute_metrics", "preprocess_logits_for_metrics"):
+            if kwargs.pop(name, None) is not None:
+                raise PLMarkerError(f"PLMarkerTrainer has its own {name}")
         args = TrainingArguments() if args is None else args
+        if args.n_gpu > 1:
+            logger.warning("a packed row cannot be scattered over GPUs: using one; torchrun uses all of them")
+            args._n_gpu = 1
         # Rows are made from columns that no model takes by their names.
         args.remove_unused_columns = False
         if not torch.accelerator.is_available():
@@ -80,7 +88,7 @@ class PLMarkerTrainer(Trainer):
         self.config = model.config
         self.tokenizer = processing_class
         if train_dataset is not None:
-            train_dataset = self._features(train_dataset, "training")
+            train_dataset = self._features(train_dataset, "training", training=True)
             train_dataset = train_dataset.filter(lambda length: length > 0, input_columns="length")
         if isinstance(eval_dataset, Mapping):
             eval_dataset = {name: self._features(part, name) for name, part in eval_dataset.items()}
@@ -89,20 +97,23 @@ class PLMarkerTrainer(Trainer):
         super().__init__(
             model=model,
             args=args,
-            data_collator=PackedRowCollator(model, max_row_tokens),
+            data_collator=PackedRowCollator.for_model(model, max_row_tokens),
             train_dataset=train_dataset,
             eval_dataset=eval_dataset,
             processing_class=processing_class,
             **kwargs,
         )
 
-    def _features(self, dataset: Dataset, name: str) -> Dataset:
+    def _features(self, dataset: Dataset, name: str, training: bool = False) -> Dataset:
         """Map documents to features, and say what of their annotations cannot be reached."""
         if "input_ids" in dataset.column_names:
             return dataset
         if self.tokenizer is None:
             raise PLMarkerError("a dataset of documents needs processing_class=tokenizer to be mapped to features")
-        config, training = self.config, name == "training"
+        repeated = [key for key, count in Counter(dataset["doc_key"]).items() if count > 1]
+        if repeated:
+            raise PLMarkerError(f"{name} data: {len(repeated)} doc_keys stand more than once, such as {repeated[0]!r}")
+        config = self.config
         group = config.max_pair_length if training else None
         if isinstance(config, PLMarkerEntityConfig):
             function: EntityFeatures | RelationFeatures = EntityFeatures(
@@ -120,12 +131,9 @@ class PLMarkerTrainer(Trainer):
             features=function.types,
             desc=f"{name} features",
         )
-        coverage = (
-            entity_coverage(features, config.max_span_length)
-            if isinstance(config, PLMarkerEntityConfig)
-            else relation_coverage(features)
-        )
-        logger.info(f"{name} data: {len(dataset)} documents, {len(features)} features; {coverage}")
+        coverage = coverage_of(config, features)
+        message = f"{name} data: {len(dataset)} documents, {len(features)} features; {coverage}"
+        logger.log(logging.WARNING if coverage.lost else logging.INFO, message)
         return features
 
     def get_eval_dataloader(self, eval_dataset: str | Dataset | None = None) -> DataLoader:
@@ -143,14 +151,17 @@ class PLMarkerTrainer(Trainer):
     def training_step(
         self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Tensor | int | None = None
     ) -> Tensor:
-        """Add up the gradients of the rows of a batch, each with its share of the batch's weight."""
-        weights = [self._weight(row["labels"]) for row in inputs["rows"]]
-        losses = [
-            super(PLMarkerTrainer, self).training_step(
-                model, {"row": row, "share": weight / sum(weights)}, num_items_in_batch
-            )
-            for row, weight in zip(inputs["rows"], weights, strict=True)
-        ]
+        """Add up the gradients of the rows of a batch, each with its share of the batch."""
+        rows = inputs["rows"]
+        weight = sum(self._weight(row["labels"]) for row in rows)
+        count = sum(len(row["labels"]) for row in rows)
+        losses = []
+        for number, row in enumerate(rows):
+            # Processes have different numbers of rows: they exchange gradients once a batch, with the last one.
+            last = number == len(rows) - 1
+            with nullcontext() if last else self.accelerator.no_sync(model):
+                shares = {"weight": self._weight(row["labels"]) / weight, "count": len(row["labels"]) / count}
+                losses.append(super().training_step(model, {"row": row, **shares}, num_items_in_batch))
         return torch.stack(losses).sum()
 
     def compute_loss(
@@ -160,9 +171,12 @@ class PLMarkerTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,
     ) -> Tensor | tuple[Tensor, Any]:
-        """The loss of one row, times its share of the batch."""
+        """The loss of one row, times its share of the batch; the entity types of relations are not weighted."""
         outputs = model(**inputs["row"])
-        loss = outputs.loss * inputs["share"]
+        if "relation_loss" in outputs:
+            loss = outputs.relation_loss * inputs["weight"] + outputs.entity_loss * inputs["count"]
+        else:
+            loss = outputs.loss * inputs["weight"]
         return (loss, outputs) if return_outputs else loss
 
     def _weight(self, labels: Tensor) -> float:
@@ -172,6 +186,16 @@ class PLMarkerTrainer(Trainer):
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
         """As in `Trainer`, for the rows of a batch."""
         return sum(super(PLMarkerTrainer, self).floating_point_ops(row) for row in inputs["rows"])
+
+    def _evaluation_model(self) -> nn.Module:
+        """The model as `Trainer` evaluates it: wrapped for mixed precision, or cast for half precision."""
+        model = self._wrap_model(self.model, training=False)  # type: ignore[arg-type]
+        if not self.accelerator._models and model is self.model:
+            model = self.accelerator.prepare_model(model, evaluation_mode=True)
+        if not self.is_in_train and (self.args.bf16_full_eval or self.args.fp16_full_eval):
+            dtype = torch.bfloat16 if self.args.bf16_full_eval else torch.float16
+            model = model.to(dtype=dtype, device=self.args.device)
+        return model
 
     @torch.no_grad()
     def evaluation_loop(
@@ -190,7 +214,7 @@ class PLMarkerTrainer(Trainer):
             `rel_gold_entities`, 1.0 where the relations stand between gold entities and 0.0 where between predicted
             ones.
         """
-        model = self.accelerator.unwrap_model(self.model)
+        model = self._evaluation_model()
         training = model.training
         model.eval()
         self.callback_handler.eval_dataloader = dataloader

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from accelerate import PartialState
 from datasets import Dataset, DatasetDict
 from transformers import PreTrainedTokenizerBase, TrainingArguments, set_seed
-from transformers.trainer_utils import get_last_checkpoint
 
 from ..data.loading import load_documents
 from ..modeling.encoders_plmarker import load_tokenizer
@@ -32,28 +32,36 @@ MODEL_CLASSES: dict[str, type[PLMarkerPreTrainedModel]] = {
 }
 
 
-def run_experiment(experiment: Experiment, resume: bool = False) -> Metrics:
+def run_experiment(experiment: Experiment, resume: bool = False, overwrite: bool = False) -> Metrics | None:
     """Train what the experiment says, and save the model at its `output_dir`.
 
     With both tasks the saved model is the combined one; checkpoints lie in a folder for each task. The best epoch on
     `validation`, where there is one, is kept.
 
     Args:
-        resume: continue from the last checkpoints; without it they are removed first.
+        resume: continue from the last checkpoints.
+        overwrite: remove the checkpoints of an earlier run first.
 
     Returns:
         Figures on `test`, as `evaluate_documents` gives them, also written to `metrics.json`; empty without `test`.
+        Of several processes only the main one saves and evaluates; the others get None.
+
+    Raises:
+        PLMarkerError: for bad data or arguments, and for checkpoints of an earlier run without a word on them.
     """
     output_dir = Path(experiment.output_dir)
     data = load_documents(experiment.dataset)
     schema = experiment_schema(experiment, data)
-    if experiment.entity_labels is not None:
+    if experiment.entity_labels is not None or experiment.relation_labels is not None:
         # Labels were given, not collected: a document with another one is told by file and line.
         data = load_documents(experiment.dataset, schema)
     tokenizer = load_tokenizer(experiment.encoder)
     models = {
-        name: _train(experiment, name, task, data, schema, tokenizer, resume) for name, task in experiment.tasks.items()
+        name: _train(experiment, name, task, data, schema, tokenizer, resume, overwrite)
+        for name, task in experiment.tasks.items()
     }
+    if not PartialState().is_main_process:
+        return None
     entity, relation = models.get("entity"), models.get("relation")
     if isinstance(entity, PLMarkerForEntityRecognition) and isinstance(relation, PLMarkerForRelationExtraction):
         PLMarkerModel.from_models(entity, relation, tokenizer).save_pretrained(output_dir)
@@ -86,31 +94,52 @@ def _train(
     schema: LabelSchema,
     tokenizer: PreTrainedTokenizerBase,
     resume: bool,
+    overwrite: bool,
 ) -> PLMarkerPreTrainedModel:
     if "train" not in data:
         raise PLMarkerError(f"{experiment.dataset}: no split 'train', only {', '.join(map(repr, data))}")
     if name == "relation" and not schema.relation_labels:
         raise PLMarkerError(f"{experiment.dataset}: no relations, nothing to train a relation model on")
     folder = Path(experiment.output_dir) / name
-    checkpoint = get_last_checkpoint(str(folder)) if resume and folder.is_dir() else None
-    if not resume:
-        shutil.rmtree(folder, ignore_errors=True)
+    checkpoint = _earlier_checkpoint(folder, resume, overwrite)
     validation = data.get("validation")
-    selection: dict[str, Any] = {}
-    if validation is not None:
-        selection = {"eval_strategy": "epoch", "save_strategy": "epoch", "load_best_model_at_end": True}
-    values = {"report_to": "none", "save_total_limit": 1, **selection, **task.training}
+    strategy = task.training.get("eval_strategy", "epoch")
+    values: dict[str, Any] = {"report_to": "none", "save_total_limit": 1}
+    if validation is not None and strategy != "no":
+        values |= {"eval_strategy": strategy, "save_strategy": strategy, "load_best_model_at_end": True}
+        if "eval_steps" in task.training:
+            values["save_steps"] = task.training["eval_steps"]
+    values |= task.training
+    try:
+        arguments = TrainingArguments(output_dir=str(folder), seed=experiment.seed, **values)
+    except (TypeError, ValueError) as error:
+        raise PLMarkerError(f"training arguments of {name}: {' '.join(str(error).split())}") from None
     set_seed(experiment.seed)
     model = MODEL_CLASSES[name].from_encoder(experiment.encoder, schema, tokenizer=tokenizer, **task.model)
     trainer = PLMarkerTrainer(
         model,
-        TrainingArguments(output_dir=str(folder), seed=experiment.seed, **values),
+        arguments,
         train_dataset=data["train"],
         eval_dataset=validation,
         processing_class=tokenizer,
     )
     trainer.train(resume_from_checkpoint=checkpoint)
     return model
+
+
+def _earlier_checkpoint(folder: Path, resume: bool, overwrite: bool) -> str | None:
+    """The checkpoint to continue from, where that is asked for; what an earlier run left is not lost unasked."""
+    # Trainer writes its state last: a checkpoint without it was cut off.
+    states = sorted(folder.glob("checkpoint-*/trainer_state.json"), key=lambda path: path.stat().st_mtime)
+    if resume:
+        return str(states[-1].parent) if states else None
+    if states and not overwrite:
+        raise PLMarkerError(f"{folder} holds checkpoints of an earlier run: continue it with --resume, or --overwrite")
+    if PartialState().is_main_process:
+        for state in states:
+            shutil.rmtree(state.parent)
+    PartialState().wait_for_everyone()
+    return None
 
 
 def write_json(path: str | Path, values: Any) -> None:

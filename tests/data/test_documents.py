@@ -148,7 +148,8 @@ def test_scores_behind_predictions_are_left_out(write):
         (raw(ner=[[], [[3, 4, "PER"]]]), "span 3..4 is outside its sentence, words 4..5"),
         (raw(ner=[[], [[0, 0, "PER"]]]), "span 0..0 is outside its sentence, words 4..5"),
         (raw(ner=[[[0, 0, "GPE"]], []]), "unknown entity label 'GPE'; the schema has ['PER', 'ORG']"),
-        (raw(relations=[[[0, 0, 4, 4, "OWNS"]], []]), "span 4..4 is outside its sentence, words 0..3"),
+        (raw(relations=[[[0, 0, 6, 6, "OWNS"]], []]), "span 6..6 is outside its document, words 0..5"),
+        (raw(ner=[[[0, 0, "NIL"]], []]), "'NIL' cannot be a label"),
         (raw(relations=[[[0, 0, 2, "OWNS"]], []]), "relation is [head_start, head_end, tail_start, tail_end, label]"),
         (raw(relations=[[[0, 0, 2, 2, "EATS"]], []]), "unknown relation label 'EATS'; the schema has ['OWNS']"),
         (raw(predicted_ner=[[[0, 9, "PER", 0.5]], []]), "span 0..9 is outside its sentence, words 0..3"),
@@ -195,6 +196,10 @@ def test_empty_lines_count_as_lines(write):
         (raw(relations=[[[0, 0, 2, 2, "OWNS"]] * 2, []]), "relations [0, 0, 2, 2, 'OWNS'] is given twice"),
         (raw(predicted_ner=[[[0, 0, "PER", 0.5]] * 2, []]), "is given twice"),
         (raw(relations=[[[0, 0, 1, 1, "OWNS"]], []]), "relation [0, 0, 1, 1, 'OWNS'] has an end that is no entity"),
+        (raw(relations=[[[0, 0, 4, 4, "OWNS"]], []]), "relation [0, 0, 4, 4, 'OWNS'] has an end that is no entity"),
+        (raw(relations=[[[0, 0, 0, 0, "OWNS"]], []]), "holds between a span and itself"),
+        (raw(relations=[[[0, 0, 2, 2, "OWNS"], [2, 2, 0, 0, "OWNS"]], []]), "is the second one of its pair"),
+        (raw(ner=[[[0, 0, "PER"], [0, 0, "ORG"]], []], relations=None), "span 0..0 has 2 labels"),
     ],
 )
 def test_what_does_no_harm_is_a_warning_and_the_document_stays(write, document, message):

@@ -209,10 +209,12 @@ def test_unknown_labels_missing_splits_and_missing_files_are_named(
 ) -> None:
     path = tmp_path / "test.jsonl"
     path.write_text(json.dumps({**GOOD, "ner": [[[0, 0, "Spaceship"]]]}))
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "test.jsonl").write_text(json.dumps({**GOOD, "ner": [[[0, 0, "Person"]]]}))
     for dataset, split, expected in (
         (str(path), "test", "unknown entity label 'Spaceship'"),
-        (str(tmp_path), "dev", "no split 'validation', only 'test'"),
         (str(tmp_path / "gone.jsonl"), "test", "no such file"),
+        (str(tmp_path / "corpus"), "dev", "no split 'validation', only 'test'"),
     ):
         assert main(["evaluate", str(model), "--dataset", dataset, "--split", split]) == 2
         assert expected in capsys.readouterr().err
@@ -229,3 +231,67 @@ def test_a_tokenizer_with_other_marker_tokens_is_refused(
     (tmp_path / "copy" / "config.json").write_text(json.dumps(config))
     assert main(["predict", str(tmp_path / "copy"), "--text", "Ann sings"]) == 2
     assert "gives marker token '[unused0]' the id 1, the model was built with 5" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--lr_scheduler_type", "foo"], "training arguments of entity: "),
+        (["--per_device_train_batch_size", "many"], "per_device_train_batch_size is a number, got 'many'"),
+    ],
+)
+def test_bad_training_arguments_are_one_line(
+    arguments: list[str], expected: str, encoder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", str(experiment(encoder, tmp_path)), *arguments]) == 2
+    assert expected in capsys.readouterr().err.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"entity": {"model": {"max_span_lenght": 3}}}, "has no field 'max_span_lenght'"),
+        ({"entity": {"model": {"max_seq_length": "64"}}}, "max_seq_length"),
+        ({"entity": {"training": {"seed": 3}}}, "entity.training.seed stands at the top of the file"),
+        ({"symmetric_labels": "SPOUSE_OF"}, "'symmetric_labels' is a list of strings"),
+        ({"epochs": 3}, "unknown key 'epochs'"),
+        ({"entity": None, "relation": None}, "nothing to train"),
+    ],
+)
+def test_a_wrong_experiment_is_told_in_one_line(
+    values: dict[str, Any], expected: str, encoder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", str(experiment(encoder, tmp_path, **values))]) == 2
+    assert expected in capsys.readouterr().err.strip().splitlines()[-1]
+
+
+def test_checkpoints_are_continued_or_overwritten_but_never_lost_unasked(
+    encoder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = experiment(encoder, tmp_path, relation=None)
+    saving = ["--save_strategy", "steps", "--save_steps", "1", "--max_steps", "2"]
+    other = tmp_path / "run" / "entity" / "notes.txt"
+    assert main(["train", str(path), *saving]) == 0
+    other.write_text("mine")
+    assert main(["train", str(path), *saving]) == 2
+    assert "continue it with --resume, or --overwrite" in capsys.readouterr().err
+    # A checkpoint that was cut off while it was written is passed over.
+    (tmp_path / "run" / "entity" / "checkpoint-9").mkdir()
+    assert main(["train", str(path), *saving, "--resume"]) == 0
+    assert main(["train", str(path), *saving, "--overwrite"]) == 0
+    assert other.read_text() == "mine"
+
+
+def test_an_interrupted_prediction_is_not_mixed_with_other_options(model: Path, tmp_path: Path) -> None:
+    inputs, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
+    inputs.write_text("Ada sings \u00e9.\nBob sings.\n", encoding="utf-8")
+    assert main(["predict", str(model), str(inputs), "--out", str(out)]) == 0
+    whole = out.read_bytes()
+    partial = out.with_name("out.jsonl.partial")
+    # Cut inside the two bytes of a character.
+    partial.write_bytes(whole[: whole.index("\u00e9".encode()) + 1])
+    assert main(["predict", str(model), str(inputs), "--out", str(out)]) == 0
+    assert out.read_bytes() == whole
+    partial.write_bytes(whole.splitlines(keepends=True)[0])
+    out.with_name("out.jsonl.partial.settings").write_text('{"weights": [1.0]}')
+    assert main(["predict", str(model), str(inputs), "--out", str(out)]) == 2

@@ -7,7 +7,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+from transformers import PreTrainedTokenizerFast
 
+from plmarker.modeling.encoders_plmarker import add_marker_tokens
 from plmarker.modeling.processing_plmarker import (
     candidate_spans,
     entity_features,
@@ -274,3 +279,24 @@ def test_an_unknown_label_is_an_error(document, tokenize, schema):
     document["ner"][0][0]["label"] = "GPE"
     with pytest.raises(PLMarkerError, match="'GPE'"):
         entity_features(document, tokenize, schema)
+
+
+def test_a_span_of_more_than_half_a_window_is_read_too(minilm_tokenizer, schema):
+    # Five words of ten subwords each, in a sentence of many windows: pieces that overlap by half do not hold them.
+    words = ["antidisestablishmentarianism" * 2] * 40
+    tokenize = WordTokenizer(minilm_tokenizer)
+    width = tokenize(words[:1]).word_starts[1]
+    features = entity_features(
+        {"doc_key": "a", "sentences": [words]}, tokenize, schema, max_seq_length=5 * width + 4, max_span_length=5
+    )
+    spans = {span for f in features for span in zip(f["word_starts"], f["word_ends"], strict=True)}
+    assert spans == set(candidate_spans(0, len(words) - 1, 5))
+
+
+def test_words_spelled_like_added_markers_become_unknown(schema):
+    tokenizer = Tokenizer(WordLevel({"[UNK]": 0, "[PAD]": 1, "a": 2}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = Whitespace()
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]", pad_token="[PAD]")
+    marker = add_marker_tokens(fast, ["[unused0]"])
+    assert WordTokenizer(fast)(["a", "[unused0]"]).ids == [2, fast.unk_token_id]
+    assert marker != [fast.unk_token_id]

@@ -45,7 +45,16 @@ def test_modeling_needs_nothing_but_torch_and_transformers_and_what_they_bring()
                 third_party |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 third_party.add((node.module or "").split(".")[0])
-    standard = {"__future__", "collections", "dataclasses", "functools", "importlib", "inspect", "itertools"}
+    standard = {
+        "__future__",
+        "collections",
+        "contextlib",
+        "dataclasses",
+        "functools",
+        "importlib",
+        "inspect",
+        "itertools",
+    }
     standard |= {"pathlib", "re", "string", "typing"}
     assert third_party <= allowed | standard
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from datasets import Dataset
+from datasets import Dataset, concatenate_datasets
 from transformers import AutoTokenizer, TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
@@ -186,7 +186,56 @@ def test_rows_of_the_collator_keep_to_the_budget_and_lose_no_feature(
     trainer = make_trainer(PLMarkerForEntityRecognition, tiny_encoder, schema, documents, tmp_path, {})
     features = [{**feature, "index": number} for number, feature in enumerate(trainer.eval_dataset)]
     longest = max(feature["length"] for feature in features)
-    batch = PackedRowCollator(trainer.model, 2 * longest)(features)
+    batch = PackedRowCollator.for_model(trainer.model, 2 * longest)(features)
     assert [number for row in batch["index"] for number in row] == list(range(len(features)))
     assert all(row["input_ids"].shape[1] <= 2 * longest for row in batch["rows"])
     assert 1 < len(batch["rows"]) < len(features)
+
+
+def test_documents_that_share_a_key_are_refused(
+    tiny_encoder: str, schema: LabelSchema, documents: Dataset, tmp_path: Path
+) -> None:
+    twice = concatenate_datasets([documents, documents.select([3])])
+    with pytest.raises(PLMarkerError, match="1 doc_keys stand more than once, such as 'd3'"):
+        make_trainer(PLMarkerForEntityRecognition, tiny_encoder, schema, twice, tmp_path, {})
+
+
+@pytest.mark.parametrize("name", ["data_collator", "compute_metrics"])
+def test_arguments_that_would_be_ignored_are_refused(name: str, tiny_encoder: str, schema: LabelSchema) -> None:
+    model = PLMarkerForEntityRecognition.from_encoder(tiny_encoder, schema, max_seq_length=64)
+    with pytest.raises(PLMarkerError, match=name):
+        PLMarkerTrainer(model, **{name: print})
+
+
+def test_what_cannot_be_found_is_said_as_a_warning(
+    tiny_encoder: str, schema: LabelSchema, documents: Dataset, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    wide = [{**d, "ner": [[{"start": 0, "end": 4, "label": "ORG"}], [], []], "relations": None} for d in documents]
+    data = Dataset.from_list(wide, features=documents.features)
+    make_trainer(PLMarkerForEntityRecognition, tiny_encoder, schema, data, tmp_path, {"max_span_length": 4})
+    assert "12 of 12 entities (100.0%) cannot be found: 12 too wide" in caplog.text
+
+
+def test_evaluation_in_bfloat16_casts_the_model(
+    tiny_encoder: str, schema: LabelSchema, documents: Dataset, tmp_path: Path
+) -> None:
+    trainer = make_trainer(
+        PLMarkerForEntityRecognition, tiny_encoder, schema, documents, tmp_path, {}, bf16_full_eval=True, use_cpu=True
+    )
+    trainer.evaluate()
+    assert trainer.model.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(("model_class", "metric"), MODELS)
+def test_gradient_checkpointing_changes_no_loss(
+    model_class: Any, metric: str, tiny_encoder: str, schema: LabelSchema, documents: Dataset, tmp_path: Path
+) -> None:
+    losses = []
+    for checkpointing in (False, True):
+        trainer = make_trainer(
+            model_class, tiny_encoder, schema, documents, tmp_path, {}, max_steps=3,
+            gradient_checkpointing=checkpointing, logging_steps=1,
+        )  # fmt: skip
+        trainer.train()
+        losses.append([entry["loss"] for entry in trainer.state.log_history if "loss" in entry])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
