@@ -218,7 +218,10 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
         layout = PackedLayout.from_lengths(window_lengths, position_ids)
         position_ids = position_ids + self.position_offset
         if self.encoder.config._attn_implementation == LEVITATED:
-            states = self.encoder(input_ids=input_ids, position_ids=position_ids, layout=layout).last_hidden_state[0]
+            # Without a mask for each, encoders with local layers would make a mask over the whole row for them.
+            masks = {"full_attention": None, "sliding_attention": None} if self._has_local_layers else None
+            batch: dict[str, Any] = {"input_ids": input_ids, "position_ids": position_ids, "attention_mask": masks}
+            states = self.encoder(**batch, layout=layout).last_hidden_state[0]
         else:
             states = self._encode_dense(input_ids, position_ids, layout)
         return self.dropout(states)
@@ -229,12 +232,16 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
         places = index.clamp(min=0)
         sliding_window = getattr(self.encoder.config, "sliding_window", None)
         mask: Any = self._dense_mask(layout.dense_mask())
-        if "sliding_attention" in getattr(self.encoder.config, "layer_types", ()):
+        if self._has_local_layers:
             # A single mask would be used for local layers too.
             mask = {"full_attention": mask, "sliding_attention": self._dense_mask(layout.dense_mask(sliding_window))}
         batch: dict[str, Any] = {"input_ids": input_ids[0, places], "position_ids": position_ids[0, places]}
         padded = self.encoder(**batch, attention_mask=mask).last_hidden_state
         return padded[index >= 0]
+
+    @property
+    def _has_local_layers(self) -> bool:
+        return "sliding_attention" in (getattr(self.encoder.config, "layer_types", None) or ())
 
     def _dense_mask(self, mask: Tensor) -> Tensor:
         """The form that the attention implementation takes: eager adds whatever it is given, even a boolean."""
