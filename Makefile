@@ -12,7 +12,6 @@ SOURCES := $(wildcard *.py modeling/*.py data/*.py data/sample/* trainers/*.py h
 
 demo: $(VENV)/installed
 	$(BIN)/plmarker train demo --overwrite
-	$(BIN)/plmarker evaluate out/demo --dataset sample --split test --json out/demo/metrics.json
 	$(BIN)/plmarker predict out/demo data/sample/test.jsonl --out out/demo/predictions.jsonl
 	$(BIN)/plmarker predict out/demo --text "$$(cat data/sample/paragraph.txt)"
 

@@ -7,6 +7,7 @@ import logging
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from transformers import AutoModel, AutoTokenizer
 
 from .data.inputs import read_inputs, text_document, write_resumable
 from .data.loading import load_split
-from .data.validation import check_file
+from .data.validation import Problem, check_file
 from .modeling.extraction_plmarker import build_extraction
 from .modeling.modeling_plmarker import (
     PLMarkerForEntityRecognition,
@@ -44,9 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if rest and options.command != "train":
             parser.error(f"unrecognized arguments: {' '.join(rest)}")
         result = options.run(options, rest) if options.command == "train" else options.run(options)
-    except (PLMarkerError, OSError) as error:
+    except (ValueError, OSError) as error:
         print(f"plmarker: error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("plmarker: interrupted; predict goes on with the same command, train with --resume", file=sys.stderr)
+        return 130
     if options.json:
         write_json(options.json, result)
     return int(bool(isinstance(result, dict) and result.get("problems")))
@@ -104,6 +108,8 @@ def predict(options: argparse.Namespace) -> Any:
     """`plmarker predict MODEL INPUT --out FILE`: entities and relations with character offsets."""
     if (options.input is None) == (options.text is None) or (options.input is None) != (options.out is None):
         raise PLMarkerError("predict takes INPUT and --out FILE, or --text TEXT")
+    if options.out is not None and Path(options.out).resolve() == Path(options.input).resolve():
+        raise PLMarkerError(f"{options.out}: the predictions would overwrite the input")
     entity, relation, tokenizer = _load(options.model, options.device)
     if entity is None:
         raise PLMarkerError(f"{options.model}: a relation model alone finds no entities; predict needs an entity model")
@@ -133,12 +139,20 @@ def predict(options: argparse.Namespace) -> Any:
 
 
 def check(options: argparse.Namespace) -> Any:
-    """`plmarker data check FILE`: every problem, with line numbers."""
-    documents, problems = check_file(options.file)
+    """`plmarker data check FILE ...`: every problem, with line numbers, and the labels that occur."""
+    documents: list[Document] = []
+    problems: list[Problem] = []
+    for file in options.files:
+        found, wrong = check_file(file)
+        documents += found
+        problems += wrong
     for problem in problems:
         print(problem)
     fatal = [str(problem) for problem in problems if problem.fatal]
-    print(f"{options.file}: {len(documents)} good documents, {len(fatal)} problems")
+    for name in ("ner", "relations"):
+        labels = Counter(row["label"] for d in documents for rows in d[name] or () for row in rows)
+        print(f"{name}: {', '.join(f'{label} {count}' for label, count in labels.most_common()) or 'none'}")
+    print(f"{len(documents)} good documents, {len(fatal)} problems")
     warnings = [str(problem) for problem in problems if not problem.fatal]
     return {"documents": len(documents), "problems": fatal, "warnings": warnings}
 
@@ -153,7 +167,10 @@ def _load(
         raise PLMarkerError(f"{path}: no model here, {str(error).splitlines()[0]}") from None
     if device is None and torch.accelerator.is_available():
         device = str(torch.accelerator.current_accelerator())
-    model.to(device or "cpu")
+    try:
+        model.to(device or "cpu")
+    except (AssertionError, RuntimeError) as error:
+        raise PLMarkerError(f"device {device!r} cannot be used: {str(error).splitlines()[0]}") from None
     if isinstance(model, PLMarkerModel):
         return model.entity, model.relation, model.tokenizer
     if not isinstance(model, PLMarkerPreTrainedModel):
@@ -177,6 +194,8 @@ def _training_overrides(rest: Sequence[str]) -> dict[str, Any]:
         if not name.startswith("--") or key not in TRAINING_FIELDS:
             raise PLMarkerError(f"unknown option {name!r}: not an option of train, nor a field of TrainingArguments")
         is_flag = not items or items[0].startswith("--")
+        if is_flag and "bool" not in str(TRAINING_FIELDS[key].type):
+            raise PLMarkerError(f"option {name!r} needs a value")
         overrides[key] = True if is_flag else yaml.safe_load(items.pop(0))
     return overrides
 
@@ -184,11 +203,12 @@ def _training_overrides(rest: Sequence[str]) -> dict[str, Any]:
 def _print_extraction(result: dict[str, Any]) -> None:
     print(result["text"] + "\n")
     for entity in result["entities"]:
-        print(f"  {entity['start']:>5} {entity['end']:>5}  {entity['label']:<20} {entity['text']}")
+        place = f"{entity['start']:>5} {entity['end']:>5}"
+        print(f"  {place}  {entity['score']:.2f}  {entity['label']:<20} {entity['text']}")
     print()
     for relation in result["relations"]:
         head, tail = (result["entities"][relation[end]]["text"] for end in ("head", "tail"))
-        print(f"  {head}  --{relation['label']}->  {tail}")
+        print(f"  {relation['score']:.2f}  {head}  --{relation['label']}->  {tail}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -248,7 +268,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("data", help="work on corpora")
     data_commands = command.add_subparsers(dest="data_command", required=True)
     command = data_commands.add_parser("check", parents=[common], help="every problem of a JSONL file, with its line")
-    command.add_argument("file")
+    command.add_argument("files", nargs="+")
     command.set_defaults(run=check)
     return parser
 

@@ -70,7 +70,8 @@ def parse_line(line: str) -> Document:
     try:
         document = json.loads(line)
     except json.JSONDecodeError as error:
-        raise ValueError(f"broken JSON, {error.msg} at column {error.colno}") from None
+        message = f"broken JSON, {error.msg.removesuffix(' at')} at column {error.colno}; each line is one document"
+        raise ValueError(message) from None
     except RecursionError:
         raise ValueError("broken JSON, nested too deeply") from None
     if not isinstance(document, dict):

@@ -13,6 +13,8 @@ from ..modeling.processing_plmarker import sentence_ranges
 from ..modeling.schema_plmarker import NIL, LabelSchema, PLMarkerError
 from .documents import ANNOTATIONS, ENTITY_FIELDS, Document, numbered_lines, parse_line, typed_document
 
+# What documents of the DyGIE family have; coreference and the like are not read here, and no cause for a warning.
+KNOWN_KEYS = {"doc_key", "sentences", "text", *ANNOTATIONS, "clusters", "dataset", "events", "weight"}
 # How many problems an error message lists.
 LISTED_PROBLEMS = 10
 
@@ -106,6 +108,9 @@ def document_problems(raw: Mapping[str, Any], schema: LabelSchema | None = None)
     key = raw.get("doc_key")
     if not isinstance(key, str) or not key or not is_unicode(key):
         yield f"doc_key is a non-empty string, got {_short(key)}", True
+    for name in raw:
+        if name not in KNOWN_KEYS:
+            yield f"unknown key {name!r} is not read; annotations are {', '.join(ANNOTATIONS)}", False
     sentences = raw.get("sentences")
     if not isinstance(sentences, list) or not all(
         isinstance(sentence, list) and all(isinstance(word, str) for word in sentence) for sentence in sentences
@@ -116,6 +121,8 @@ def document_problems(raw: Mapping[str, Any], schema: LabelSchema | None = None)
         if not sentence:
             yield f"sentence {number} is empty", False
         for word in sentence:
+            if not word.strip():
+                yield f"sentence {number}: word {word!r} is empty", True
             if not is_unicode(word):
                 yield f"sentence {number}: word {word!r} is no valid Unicode, it holds a lone surrogate", True
     n_words = sum(len(sentence) for sentence in sentences)

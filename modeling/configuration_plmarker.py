@@ -59,6 +59,13 @@ class PLMarkerTaskConfig(PreTrainedConfig):
         """The labels that the model was built for."""
         return LabelSchema(tuple(self.entity_labels), tuple(self.relation_labels), tuple(self.symmetric_labels))
 
+    def validate_limits(self):
+        """A window holds some text beside its special tokens; a span has a word."""
+        for name, least in (("max_seq_length", 8), ("max_span_length", 1), ("max_pair_length", 1)):
+            value = getattr(self, name, None)
+            if value is not None and value < least:
+                raise ValueError(f"{name} is at least {least}, got {value}")
+
     def validate_nil_weight(self):
         """A weight of 0 would leave a row of NIL spans without a mean."""
         if self.nil_weight <= 0:

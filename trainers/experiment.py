@@ -80,7 +80,7 @@ def load_experiment(name: str | Path, overrides: Mapping[str, Any] | None = None
         raise PLMarkerError(f"{name}: no such file, nor one of the experiments {known}")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise PLMarkerError(f"{path}: broken YAML, {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise PLMarkerError(f"{path}: expected a mapping with encoder, dataset, output_dir and entity or relation")
@@ -105,6 +105,8 @@ def _experiment(path: Path, values: dict[str, Any], overrides: dict[str, Any]) -
             if not isinstance(values[name], list) or not all(isinstance(label, str) for label in values[name]):
                 raise PLMarkerError(f"{path}: {name!r} is a list of strings, got {values[name]!r}")
             values[name] = tuple(values[name])
+    if not isinstance(values.get("seed", 0), int):
+        raise PLMarkerError(f"{path}: 'seed' is a whole number, got {values['seed']!r}")
     experiment = Experiment(**values)
     if not experiment.tasks:
         raise PLMarkerError(f"{path}: nothing to train, give 'entity' or 'relation' or both")
@@ -114,6 +116,9 @@ def _experiment(path: Path, values: dict[str, Any], overrides: dict[str, Any]) -
 def _task(path: Path, name: str, values: Any, overrides: dict[str, Any]) -> Task:
     if not isinstance(values, dict) or not set(values) <= {"model", "training"}:
         raise PLMarkerError(f"{path}: {name!r} has 'model' and 'training', got {values!r}")
+    for part in ("model", "training"):
+        if not isinstance(values.get(part) or {}, dict):
+            raise PLMarkerError(f"{path}: {name}.{part} is a mapping, got {values[part]!r}")
     training = {**(values.get("training") or {}), **overrides}
     for key, value in training.items():
         if key not in TRAINING_FIELDS:

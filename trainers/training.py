@@ -101,7 +101,6 @@ def _train(
     if name == "relation" and not schema.relation_labels:
         raise PLMarkerError(f"{experiment.dataset}: no relations, nothing to train a relation model on")
     folder = Path(experiment.output_dir) / name
-    checkpoint = _earlier_checkpoint(folder, resume, overwrite)
     validation = data.get("validation")
     strategy = task.training.get("eval_strategy", "epoch")
     values: dict[str, Any] = {"report_to": "none", "save_total_limit": 1}
@@ -116,6 +115,8 @@ def _train(
         raise PLMarkerError(f"training arguments of {name}: {' '.join(str(error).split())}") from None
     set_seed(experiment.seed)
     model = MODEL_CLASSES[name].from_encoder(experiment.encoder, schema, tokenizer=tokenizer, **task.model)
+    # Last of all checks: a mistake in the experiment must not cost the earlier run.
+    checkpoint = _earlier_checkpoint(folder, resume, overwrite)
     trainer = PLMarkerTrainer(
         model,
         arguments,

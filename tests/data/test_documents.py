@@ -111,7 +111,8 @@ def test_a_right_file_has_no_problems_and_its_documents_are_typed(write):
 
 def test_fields_that_are_not_of_the_format_are_left_out(write):
     documents, problems = check_file(write(raw(clusters=[[[0, 0], [2, 2]]], title="x")))
-    assert problems == []
+    assert [problem.fatal for problem in problems] == [False]
+    assert "unknown key 'title'" in problems[0].message
     assert documents == [typed_document(raw())]
 
 
