@@ -58,10 +58,7 @@ def load_tokenizer(name_or_path: str) -> PreTrainedTokenizerBase:
     Raises:
         PLMarkerError: naming the encoder, when there is none.
     """
-    try:
-        return AutoTokenizer.from_pretrained(resolve_encoder(name_or_path), trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise _unloadable(name_or_path, error) from None
+    return _load(AutoTokenizer, name_or_path)
 
 
 def load_encoder_config(name_or_path: str) -> PreTrainedConfig:
@@ -70,16 +67,16 @@ def load_encoder_config(name_or_path: str) -> PreTrainedConfig:
     Raises:
         PLMarkerError: naming the encoder, when there is none.
     """
+    return _load(AutoConfig, name_or_path)
+
+
+def _load(auto_class: Any, name_or_path: str) -> Any:
+    path = resolve_encoder(name_or_path)
     try:
-        return AutoConfig.from_pretrained(resolve_encoder(name_or_path), trust_remote_code=False)
+        return auto_class.from_pretrained(path, trust_remote_code=False)
     except (OSError, ValueError) as error:
-        raise _unloadable(name_or_path, error) from None
-
-
-def _unloadable(name_or_path: str, error: Exception) -> PLMarkerError:
-    if isinstance(error, PLMarkerError):
-        return error
-    return PLMarkerError(f"encoder {name_or_path!r} cannot be loaded: {str(error).strip().splitlines()[0]}")
+        reason = str(error).strip().splitlines()[0]
+        raise PLMarkerError(f"encoder {name_or_path!r} cannot be loaded: {reason}") from None
 
 
 def check_encoder_config(config: PreTrainedConfig) -> None:

@@ -33,7 +33,7 @@ from .encoders_plmarker import (
 )
 from .extraction_plmarker import Extraction, build_extraction
 from .packing_plmarker import Row, entity_row, relation_row
-from .prediction_plmarker import BATCH_TOKENS, Document, predict_relations, predict_spans
+from .prediction_plmarker import BATCH_TOKENS, Document, as_annotations, predict_relations, predict_spans
 from .processing_plmarker import Feature
 from .schema_plmarker import LabelSchema, PLMarkerError
 from .text_plmarker import SentenceSplitter, join_words, locate_words, split_sentences
@@ -476,15 +476,11 @@ class PLMarkerModel(PLMarkerBaseModel):
         def with_entities() -> Iterator[Document]:
             for document, found in predict_spans(self.entity, tokenize, documents, batch_tokens, entity_threshold):
                 spans = [remove_overlaps(sentence, self.entity.config.flat) for sentence in found]
-                predicted = [
-                    [{"start": span.start, "end": span.end, "label": classes[span.label]} for span in sentence]
-                    for sentence in spans
-                ]
                 # The annotations of the document, if it has any, stay behind.
                 yield {
                     "doc_key": document.get("doc_key", ""),
                     "sentences": document["sentences"],
-                    "predicted_ner": predicted,
+                    "predicted_ner": [as_annotations(sentence, classes) for sentence in spans],
                     "source": document,
                     "spans": spans,
                 }

@@ -25,6 +25,18 @@ BATCH_TOKENS = 2048
 ROWS_AHEAD = 8
 
 
+def as_annotations(spans: Sequence[ScoredSpan], classes: Sequence[str]) -> list[dict[str, Any]]:
+    """Spans in the form that a document's `predicted_ner` has."""
+    return [{"start": span.start, "end": span.end, "label": classes[span.label]} for span in spans]
+
+
+def split_logits(output: Any, features: Sequence[Feature]) -> Iterator[tuple[Tensor, ...]]:
+    """The logits of each head, on the CPU in float32, for each feature of the row that gave `output`."""
+    sizes = [len(feature["labels"]) for feature in features]
+    heads = [output[name].float().cpu().split(sizes) for name in ("logits", "entity_logits") if name in output]
+    return zip(*heads, strict=True)
+
+
 def predict_spans(
     model: PLMarkerForEntityRecognition,
     tokenize: WordTokenizer,
@@ -126,11 +138,7 @@ def score_features(
     scored: list[tuple[Feature, tuple[Tensor, ...]]] = []
     for batch in split_by_tokens(features, batch_tokens):
         row = {name: tensor.to(model.device) for name, tensor in model.pack(batch).items() if "labels" not in name}
-        output = model(**row)
-        sizes = [len(feature["labels"]) for feature in batch]
-        logits = [output[name] for name in ("logits", "entity_logits") if name in output]
-        heads = [head.float().cpu().split(sizes) for head in logits]
-        scored += zip(batch, zip(*heads, strict=True), strict=True)
+        scored += zip(batch, split_logits(model(**row), batch), strict=True)
     return scored
 
 

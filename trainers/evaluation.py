@@ -16,6 +16,7 @@ from ..modeling.modeling_plmarker import PLMarkerForEntityRecognition, PLMarkerF
 from ..modeling.prediction_plmarker import (
     BATCH_TOKENS,
     Document,
+    as_annotations,
     decode_sentence,
     predict_relations,
     predict_spans,
@@ -140,9 +141,7 @@ def evaluate_documents(
                 counts.add(gold, labelled, kept)
                 if errors is not None:
                     errors.setdefault("ent", Counter()).update(entity_errors(gold, kept))
-                document["predicted_ner"].append(
-                    [{"start": s.start, "end": s.end, "label": config.classes[s.label]} for s in kept]
-                )
+                document["predicted_ner"].append(as_annotations(kept, config.classes))
         metrics |= counts.compute()
     if relation is not None:
         schema = relation.config.schema

@@ -20,6 +20,7 @@ from ..data.features import EntityFeatures, RelationFeatures
 from ..modeling.configuration_plmarker import PLMarkerEntityConfig, PLMarkerRelationConfig
 from ..modeling.encoders_plmarker import check_marker_tokens
 from ..modeling.modeling_plmarker import PLMarkerPreTrainedModel
+from ..modeling.prediction_plmarker import split_logits
 from ..modeling.schema_plmarker import PLMarkerError
 from .collator import PackedRowCollator
 from .evaluation import coverage_of, evaluate_scored
@@ -227,9 +228,7 @@ class PLMarkerTrainer(Trainer):
                 with self.compute_loss_context_manager():
                     output = model(**row)
                 losses.append((float(output.loss), self._weight(row["labels"])))
-                logits = [output[name].float().cpu() for name in ("logits", "entity_logits") if name in output]
-                sizes = [len(features[index]["labels"]) for index in members]
-                scored += zip(members, zip(*(head.split(sizes) for head in logits), strict=True), strict=True)
+                scored += zip(members, split_logits(output, [features[index] for index in members]), strict=True)
             self.control = self.callback_handler.on_prediction_step(self.args, self.state, self.control)
         model.train(training)
         logits_of = dict(gather_object(scored))
