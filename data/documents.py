@@ -87,7 +87,7 @@ def numbered_lines(path: str | Path) -> Iterator[tuple[int, str]]:
     """
     path = Path(path)
     if not path.is_file():
-        raise PLMarkerError(f"{path}: no such file")
+        raise PLMarkerError(f"{path}: {'a folder, expected a file' if path.is_dir() else 'no such file'}")
     # Editors on Windows write a byte order mark; JSON knows none.
     with path.open(encoding="utf-8-sig") as lines:
         try:

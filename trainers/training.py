@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from accelerate import PartialState
 from datasets import Dataset, DatasetDict
 from transformers import PreTrainedTokenizerBase, TrainingArguments, set_seed
+from transformers.utils import CONFIG_NAME
 
 from ..data.loading import load_documents
 from ..modeling.encoders_plmarker import load_tokenizer
@@ -26,6 +29,11 @@ from .experiment import Experiment, Task
 from .metrics import Metrics
 from .trainer import PLMarkerTrainer
 
+logger = logging.getLogger(__name__)
+
+EXPERIMENT_FILE = "experiment.json"
+METRICS_FILE = "metrics.json"
+
 MODEL_CLASSES: dict[str, type[PLMarkerPreTrainedModel]] = {
     "entity": PLMarkerForEntityRecognition,
     "relation": PLMarkerForRelationExtraction,
@@ -39,22 +47,29 @@ def run_experiment(experiment: Experiment, resume: bool = False, overwrite: bool
     `validation`, where there is one, is kept.
 
     Args:
-        resume: continue from the last checkpoints.
-        overwrite: remove the checkpoints of an earlier run first.
+        resume: continue from the last checkpoints; what is finished is not done again.
+        overwrite: remove what an earlier run left first.
 
     Returns:
         Figures on `test`, as `evaluate_documents` gives them, also written to `metrics.json`; empty without `test`.
         Of several processes only the main one saves and evaluates; the others get None.
 
     Raises:
-        PLMarkerError: for bad data or arguments, and for checkpoints of an earlier run without a word on them.
+        PLMarkerError: for bad data or arguments, for an earlier run at this place without a word on it, and for one of
+            another experiment that is to be resumed.
     """
     output_dir = Path(experiment.output_dir)
+    if resume:
+        _check_same(output_dir, experiment)
+        if (output_dir / METRICS_FILE).is_file():
+            finished: Metrics = json.loads((output_dir / METRICS_FILE).read_text(encoding="utf-8"))
+            return finished
     data = load_documents(experiment.dataset)
     schema = experiment_schema(experiment, data)
     if experiment.entity_labels is not None or experiment.relation_labels is not None:
         # Labels were given, not collected: a document with another one is told by file and line.
         data = load_documents(experiment.dataset, schema)
+    _warn_of_rare_labels(data)
     tokenizer = load_tokenizer(experiment.encoder)
     models = {
         name: _train(experiment, name, task, data, schema, tokenizer, resume, overwrite)
@@ -72,7 +87,7 @@ def run_experiment(experiment: Experiment, resume: bool = False, overwrite: bool
     if "test" not in data:
         return {}
     metrics = evaluate_documents(data["test"], tokenizer, entity, relation)  # type: ignore[arg-type]
-    write_json(output_dir / "metrics.json", metrics)
+    write_json(output_dir / METRICS_FILE, metrics)
     return metrics
 
 
@@ -115,8 +130,12 @@ def _train(
         raise PLMarkerError(f"training arguments of {name}: {' '.join(str(error).split())}") from None
     set_seed(experiment.seed)
     model = MODEL_CLASSES[name].from_encoder(experiment.encoder, schema, tokenizer=tokenizer, **task.model)
+    if resume and (folder / CONFIG_NAME).is_file():
+        return MODEL_CLASSES[name].from_pretrained(folder)
     # Last of all checks: a mistake in the experiment must not cost the earlier run.
     checkpoint = _earlier_checkpoint(folder, resume, overwrite)
+    if PartialState().is_main_process:
+        write_json(Path(experiment.output_dir) / EXPERIMENT_FILE, _identity(experiment))
     trainer = PLMarkerTrainer(
         model,
         arguments,
@@ -125,7 +144,41 @@ def _train(
         processing_class=tokenizer,
     )
     trainer.train(resume_from_checkpoint=checkpoint)
+    trainer.save_model()
     return model
+
+
+def _identity(experiment: Experiment) -> dict[str, Any]:
+    """What makes a run this one, in the form in which JSON gives it back."""
+    values = {key: value for key, value in asdict(experiment).items() if key != "output_dir"}
+    identity: dict[str, Any] = json.loads(json.dumps(values))
+    return identity
+
+
+def _check_same(output_dir: Path, experiment: Experiment) -> None:
+    """Refuse to go on with a run of another experiment."""
+    path = output_dir / EXPERIMENT_FILE
+    if not path.is_file():
+        return
+    earlier, now = json.loads(path.read_text(encoding="utf-8")), _identity(experiment)
+    differing = [key for key in now if now[key] != earlier.get(key)]
+    if differing:
+        key = differing[0]
+        raise PLMarkerError(
+            f"{output_dir} holds a run with another {key}: {earlier.get(key)!r}, now {now[key]!r}; "
+            "resume it as it was begun, or --overwrite it"
+        )
+
+
+def _warn_of_rare_labels(data: DatasetDict) -> None:
+    """A label that training never shows is most often a mistyped one."""
+    schemas = {name: LabelSchema.from_documents(split) for name, split in data.items()}
+    for name, schema in schemas.items():
+        for kind in ("entity_labels", "relation_labels"):
+            known = getattr(schemas["train"], kind) if "train" in schemas else ()
+            unseen = [label for label in getattr(schema, kind) if label not in known]
+            if unseen:
+                logger.warning("%s %s: in %s, never in train", kind.replace("_", " "), ", ".join(unseen), name)
 
 
 def _earlier_checkpoint(folder: Path, resume: bool, overwrite: bool) -> str | None:
@@ -134,11 +187,14 @@ def _earlier_checkpoint(folder: Path, resume: bool, overwrite: bool) -> str | No
     states = sorted(folder.glob("checkpoint-*/trainer_state.json"), key=lambda path: path.stat().st_mtime)
     if resume:
         return str(states[-1].parent) if states else None
-    if states and not overwrite:
-        raise PLMarkerError(f"{folder} holds checkpoints of an earlier run: continue it with --resume, or --overwrite")
+    finished = [path for path in (folder / CONFIG_NAME, folder.parent / METRICS_FILE) if path.is_file()]
+    if (states or finished) and not overwrite:
+        raise PLMarkerError(f"{folder} holds an earlier run: continue it with --resume, or --overwrite it")
     if PartialState().is_main_process:
         for state in states:
             shutil.rmtree(state.parent)
+        for path in finished:
+            path.unlink()
     PartialState().wait_for_everyone()
     return None
 

@@ -133,7 +133,7 @@ def test_one_task_alone_is_trained_and_used(encoder: str, tmp_path: Path, capsys
     assert main(["evaluate", run, "--dataset", "sample"]) == 0
     assert "Rel" not in capsys.readouterr().out.split("errors")[0].split("Ent")[1]
     assert main(["predict", run, "--text", TEXT]) == 0
-    assert main(["train", str(experiment(encoder, tmp_path, entity=None)), "--max_steps", "1"]) == 0
+    assert main(["train", str(experiment(encoder, tmp_path, entity=None)), "--max_steps", "1", "--overwrite"]) == 0
     assert main(["evaluate", run, "--dataset", "sample"]) == 0
     output = capsys.readouterr().out
     assert "gold entities" in output
@@ -274,12 +274,56 @@ def test_checkpoints_are_continued_or_overwritten_but_never_lost_unasked(
     assert main(["train", str(path), *saving]) == 0
     other.write_text("mine")
     assert main(["train", str(path), *saving]) == 2
-    assert "continue it with --resume, or --overwrite" in capsys.readouterr().err
+    assert "continue it with --resume, or --overwrite it" in capsys.readouterr().err
     # A checkpoint that was cut off while it was written is passed over.
     (tmp_path / "run" / "entity" / "checkpoint-9").mkdir()
     assert main(["train", str(path), *saving, "--resume"]) == 0
     assert main(["train", str(path), *saving, "--overwrite"]) == 0
     assert other.read_text() == "mine"
+
+
+def test_a_resumed_run_must_be_the_same_experiment_and_does_nothing_twice(
+    encoder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, output = experiment(encoder, tmp_path), tmp_path / "run"
+    assert main(["train", str(path)]) == 0
+    assert main(["train", str(path)]) == 2
+    assert "entity holds an earlier run" in capsys.readouterr().err
+    assert main(["train", str(path), "--resume", "--seeds", "7"]) == 2
+    assert "a run with another seed: 42, now 7" in capsys.readouterr().err
+    # Both models are finished, the figures are not.
+    figures = json.loads((output / "metrics.json").read_text())
+    (output / "metrics.json").unlink()
+    weights = (output / "entity" / "model.safetensors").stat().st_mtime_ns
+    assert main(["train", str(path), "--resume"]) == 0
+    assert json.loads((output / "metrics.json").read_text()) == figures
+    assert (output / "entity" / "model.safetensors").stat().st_mtime_ns == weights
+    (output / "metrics.json").write_text('{"ent_f1": 0.5, "ent_precision": 0.5, "ent_recall": 0.5}')
+    capsys.readouterr()
+    assert main(["train", str(path), "--resume"]) == 0
+    assert "50.0" in capsys.readouterr().out
+
+
+def test_labels_that_training_never_shows_are_named(
+    encoder: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    for split, label in (("train", "PER"), ("dev", "PRE")):
+        line = {"doc_key": split, "sentences": [["Ada", "sings"]], "ner": [[[0, 0, label]]]}
+        (corpus / f"{split}.json").write_text(json.dumps(line))
+    assert (
+        main(
+            ["train", str(experiment(encoder, tmp_path, relation=None, symmetric_labels=[])), "--dataset", str(corpus)]
+        )
+        == 0
+    )
+    assert "entity labels PRE: in validation, never in train" in caplog.text
+
+
+def test_a_trained_model_is_no_encoder(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", str(experiment(str(model), tmp_path))]) == 2
+    assert "it is a trained model of this project" in capsys.readouterr().err
 
 
 def test_an_interrupted_prediction_is_not_mixed_with_other_options(model: Path, tmp_path: Path) -> None:
