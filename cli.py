@@ -26,9 +26,10 @@ from .modeling.modeling_plmarker import (
     PLMarkerPreTrainedModel,
 )
 from .modeling.prediction_plmarker import BATCH_TOKENS, Document
+from .modeling.processing_plmarker import features_of
 from .modeling.schema_plmarker import PLMarkerError
 from .modeling.windows_plmarker import WordTokenizer
-from .trainers.evaluation import coverage_of, evaluate_documents, features_of
+from .trainers.evaluation import coverage_of, evaluate_documents
 from .trainers.experiment import TRAINING_FIELDS, load_experiment
 from .trainers.report import errors_table, figures_table, seeds_table
 from .trainers.training import run_experiment, write_json

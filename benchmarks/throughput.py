@@ -216,7 +216,7 @@ class Workload:
                     n_spans += len(label_spans(words, logits[0].numpy()))
                 else:
                     sentences.setdefault((item["doc_key"], item["sentence"]), []).append((item, logits))
-        return n_spans + sum(len(decode_sentence(rows, self.config.schema, "relation")) for rows in sentences.values())
+        return n_spans + sum(len(decode_sentence(rows, self.config, "relation")) for rows in sentences.values())
 
     def _forward_dense(self, features: list[Feature]) -> tuple[list[Tensor], list[Tensor]]:
         """The baseline, with every item padded to the full shape: the logits of each head, and their labels."""

@@ -7,6 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..modeling.configuration_plmarker import PLMarkerEntityConfig
+from ..modeling.processing_plmarker import pairs_of_feature
+from ..modeling.tagging_plmarker import entities_of_tags, tags_of_entities
+
 
 @dataclass
 class Coverage:
@@ -17,6 +21,7 @@ class Coverage:
         too_wide: entities of more words than `max_span_length`.
         entities_outside: other entities that no window holds.
         second_entity_label: entities whose span has another label too; a model gives one.
+        untaggable: other entities that overlap a wider one, or touch one, so that tags of words cannot say both.
         relations: annotated relations.
         without_entity: relations with an end that is not among the entities that the model is given.
         relations_outside: other relations whose ends no window holds together.
@@ -28,6 +33,7 @@ class Coverage:
     too_wide: int = 0
     entities_outside: int = 0
     second_entity_label: int = 0
+    untaggable: int = 0
     relations: int = 0
     without_entity: int = 0
     relations_outside: int = 0
@@ -36,7 +42,7 @@ class Coverage:
     @property
     def lost(self) -> int:
         """How many annotations cannot be found."""
-        entities = self.too_wide + self.entities_outside + self.second_entity_label
+        entities = self.too_wide + self.entities_outside + self.second_entity_label + self.untaggable
         return entities + self.without_entity + self.relations_outside + self.second_relation_label
 
     def __str__(self) -> str:
@@ -50,6 +56,7 @@ class Coverage:
                     "too wide": self.too_wide,
                     outside: self.entities_outside,
                     "second labels of a span": self.second_entity_label,
+                    "too near to another for tags of words": self.untaggable,
                 },
             ),
             (
@@ -69,8 +76,8 @@ class Coverage:
         return "; ".join(parts) or "every annotation can be found"
 
 
-def entity_coverage(features: Iterable[Mapping[str, Any]], max_span_length: int) -> Coverage:
-    """Count the entities that no candidate span of `features` matches."""
+def entity_coverage(features: Iterable[Mapping[str, Any]], config: PLMarkerEntityConfig) -> Coverage:
+    """Count the entities that no candidate span of `features` matches, or no sequence of tags."""
     gold: dict[Any, list[Sequence[int]]] = defaultdict(list)
     candidates: dict[Any, set[tuple[int, ...]]] = defaultdict(set)
     for feature in features:
@@ -78,19 +85,31 @@ def entity_coverage(features: Iterable[Mapping[str, Any]], max_span_length: int)
         gold[key] += feature["gold"]
         candidates[key].update(zip(feature["word_starts"], feature["word_ends"], strict=True))
     coverage = Coverage()
+    by_words = config.method == "bio"
     for key, rows in gold.items():
         seen: set[tuple[int, ...]] = set()
-        for start, end, _ in rows:
+        taggable = _taggable(rows, config.tags) if by_words else rows
+        for start, end, label in rows:
             coverage.entities += 1
+            spans = {(word, word) for word in range(start, end + 1)} if by_words else {(start, end)}
             if (start, end) in seen:
                 coverage.second_entity_label += 1
-                continue
-            seen.add((start, end))
-            if end - start + 1 > max_span_length:
+            elif not by_words and end - start + 1 > config.max_span_length:
                 coverage.too_wide += 1
-            elif (start, end) not in candidates[key]:
+            elif not spans <= candidates[key]:
                 coverage.entities_outside += 1
+            elif [start, end, label] not in taggable:
+                coverage.untaggable += 1
+            seen.add((start, end))
     return coverage
+
+
+def _taggable(entities: Sequence[Sequence[int]], tags: str) -> list[list[int]]:
+    """The entities that come back from the tags of a sentence."""
+    if not entities:
+        return []
+    first, last = min(start for start, _, _ in entities), max(end for _, end, _ in entities)
+    return entities_of_tags(tags_of_entities(entities, first, last, tags), first, tags)
 
 
 def relation_coverage(features: Iterable[Mapping[str, Any]]) -> Coverage:
@@ -102,9 +121,7 @@ def relation_coverage(features: Iterable[Mapping[str, Any]]) -> Coverage:
         key = feature["doc_key"], feature["sentence"]
         gold[key] += feature["gold_relations"]
         given[key].update((start, end) for start, end, _ in feature["given"])
-        subject = feature["subject_word_start"], feature["subject_word_end"]
-        objects = zip(feature["object_word_starts"], feature["object_word_ends"], strict=True)
-        pairs[key].update((*subject, *span) for span in objects)
+        pairs[key].update((*subject, *entity) for subject, entity in pairs_of_feature(feature))
     coverage = Coverage()
     for key, rows in gold.items():
         linked: set[frozenset[tuple[int, ...]]] = set()

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from datasets import Features, List, Value
 from transformers import PreTrainedTokenizerBase
 
+from ..modeling.configuration_plmarker import PLMarkerEntityConfig, PLMarkerTaskConfig
 from ..modeling.processing_plmarker import Feature, entity_features, relation_features
-from ..modeling.schema_plmarker import LabelSchema
+from ..modeling.schema_plmarker import LabelSchema, PLMarkerError
 from ..modeling.windows_plmarker import WordTokenizer
 
-FEATURE_VERSION = 1
+FEATURE_VERSION = 2
 
 _INTEGER = Value("int32")
 _INTEGERS = List(_INTEGER)
@@ -44,8 +46,27 @@ RELATION_FEATURE_TYPES = Features(
     object_ends=_INTEGERS,
     object_word_starts=_INTEGERS,
     object_word_ends=_INTEGERS,
+    subject_type=_INTEGER,
     labels=_INTEGERS,
     object_labels=_INTEGERS,
+    object_types=_INTEGERS,
+    gold=_ROWS,
+    gold_relations=_ROWS,
+    given=_ROWS,
+    length=_INTEGER,
+)
+
+
+PAIR_FEATURE_TYPES = Features(
+    doc_key=Value("string"),
+    sentence=_INTEGER,
+    input_ids=_INTEGERS,
+    **{
+        f"{kind}_{name}": _INTEGERS
+        for kind in ("subject", "object")
+        for name in ("starts", "ends", "word_starts", "word_ends", "labels")
+    },
+    labels=_INTEGERS,
     gold=_ROWS,
     gold_relations=_ROWS,
     given=_ROWS,
@@ -57,10 +78,19 @@ class _DocumentFeatures:
     """Applies a function of one document to a batch of them, as `map(batched=True)` calls it."""
 
     types: Features
+    make: Callable[..., list[Feature]]
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, schema: LabelSchema) -> None:
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, schema: LabelSchema, map_brackets: bool = True, **options: Any
+    ) -> None:
+        known = inspect.signature(self.make).parameters
+        unknown = [name for name in options if name not in known]
+        if unknown:
+            raise PLMarkerError(f"{type(self).__name__} has no option {unknown[0]!r}")
         self.tokenizer = tokenizer
         self.schema = schema
+        self.map_brackets = map_brackets
+        self.options = options
         # Part of the fingerprint by which datasets finds a cached result: raise it when features change.
         self.version = FEATURE_VERSION
         self._tokenize: WordTokenizer | None = None
@@ -68,10 +98,11 @@ class _DocumentFeatures:
     def __call__(self, batch: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
         """Turn documents, as columns, into features, as columns: none, one or many for each document."""
         if self._tokenize is None:
-            self._tokenize = WordTokenizer(self.tokenizer)
+            self._tokenize = WordTokenizer(self.tokenizer, self.map_brackets)
         columns: dict[str, list[Any]] = {name: [] for name in self.types}
         for values in zip(*batch.values(), strict=True):
-            for feature in self.features_of(dict(zip(batch, values, strict=True)), self._tokenize):
+            document = dict(zip(batch, values, strict=True))
+            for feature in self.make(document, self._tokenize, self.schema, **self.options):
                 for name, column in columns.items():
                     column.append(feature[name])
         return columns
@@ -79,9 +110,6 @@ class _DocumentFeatures:
     def __getstate__(self) -> dict[str, Any]:
         # The memory of known words would change the fingerprint by which datasets finds a cached result.
         return {**self.__dict__, "_tokenize": None}
-
-    def features_of(self, document: Mapping[str, Any], tokenize: WordTokenizer) -> list[Feature]:
-        raise NotImplementedError
 
 
 class EntityFeatures(_DocumentFeatures):
@@ -93,30 +121,15 @@ class EntityFeatures(_DocumentFeatures):
     Args:
         tokenizer: the encoder's tokenizer.
         schema: the labels; an annotation outside it is an error.
-        max_seq_length: subwords of a window, special tokens included.
-        max_span_length: words of the widest candidate span.
-        max_pair_length: spans of one feature; None puts all spans of a window into one.
+        map_brackets: as [`WordTokenizer`] takes it.
+        options: `max_seq_length`, `max_span_length` and whatever else [`entity_features`] takes.
+
+    Raises:
+        PLMarkerError: for an unknown option.
     """
 
     types = ENTITY_FEATURE_TYPES
-
-    def __init__(
-        self,
-        tokenizer: PreTrainedTokenizerBase,
-        schema: LabelSchema,
-        max_seq_length: int = 512,
-        max_span_length: int = 8,
-        max_pair_length: int | None = None,
-    ) -> None:
-        super().__init__(tokenizer, schema)
-        self.max_seq_length = max_seq_length
-        self.max_span_length = max_span_length
-        self.max_pair_length = max_pair_length
-
-    def features_of(self, document: Mapping[str, Any], tokenize: WordTokenizer) -> list[Feature]:
-        return entity_features(
-            document, tokenize, self.schema, self.max_seq_length, self.max_span_length, self.max_pair_length
-        )
+    make = staticmethod(entity_features)
 
 
 class RelationFeatures(_DocumentFeatures):
@@ -125,27 +138,30 @@ class RelationFeatures(_DocumentFeatures):
     Args:
         tokenizer: the encoder's tokenizer.
         schema: the labels; an annotation outside it is an error.
-        max_seq_length: subwords of a window, special tokens and the two solid markers included.
-        max_pair_length: objects of one feature; None puts all objects of a subject into one.
-        empty_subject: add an instance without a subject for each sentence (training only).
+        map_brackets: as [`WordTokenizer`] takes it.
+        options: `max_seq_length`, `max_pair_length` and whatever else [`relation_features`] takes.
+
+    Raises:
+        PLMarkerError: for an unknown option.
     """
 
-    types = RELATION_FEATURE_TYPES
+    make = staticmethod(relation_features)
 
-    def __init__(
-        self,
-        tokenizer: PreTrainedTokenizerBase,
-        schema: LabelSchema,
-        max_seq_length: int = 256,
-        max_pair_length: int | None = None,
-        empty_subject: bool = False,
-    ) -> None:
-        super().__init__(tokenizer, schema)
-        self.max_seq_length = max_seq_length
-        self.max_pair_length = max_pair_length
-        self.empty_subject = empty_subject
+    @property
+    def types(self) -> Features:
+        return PAIR_FEATURE_TYPES if self.options.get("levitated") else RELATION_FEATURE_TYPES
 
-    def features_of(self, document: Mapping[str, Any], tokenize: WordTokenizer) -> list[Feature]:
-        return relation_features(
-            document, tokenize, self.schema, self.max_seq_length, self.max_pair_length, self.empty_subject
-        )
+
+def features_for(
+    config: PLMarkerTaskConfig, tokenizer: PreTrainedTokenizerBase, training: bool = False, seed: int = 0
+) -> EntityFeatures | RelationFeatures:
+    """The function for `Dataset.map` that makes a model's features.
+
+    Args:
+        training: for training examples; else for evaluation.
+        seed: of a random grouping of spans.
+    """
+    options = config.feature_options(training)
+    if isinstance(config, PLMarkerEntityConfig):
+        return EntityFeatures(tokenizer, config.schema, seed=seed, **options)
+    return RelationFeatures(tokenizer, config.schema, **options)

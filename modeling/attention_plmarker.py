@@ -3,7 +3,8 @@
 A packed row is a batch without padding: for each window its text, then its marker pairs, interleaved
 (start, end, start, end, ...). Text attends to the text of its own window; a marker attends to the text of its
 window, to itself and to its partner. So the keys of a marker are the window's text and one 2 x 2 block on the
-diagonal, and nothing of size (text + markers) squared is ever made.
+diagonal, and nothing of size (text + markers) squared is ever made. Variants have blocks of four markers, or let the
+markers of one kind see each other in all blocks of a window.
 """
 
 from __future__ import annotations
@@ -31,18 +32,28 @@ class PackedLayout:
         text_lengths: text tokens of each window.
         marker_lengths: marker tokens of each window, a multiple of 2.
         position_ids: positions of all tokens, shape (tokens,); needed only by encoders with local attention layers.
+        block: how many consecutive markers belong together and see each other: a pair, or two pairs.
+        joined: for each place in a block, whether the markers at that place see each other in all blocks of a window.
     """
 
     text_lengths: tuple[int, ...]
     marker_lengths: tuple[int, ...]
     position_ids: Tensor
+    block: int = MARKERS_PER_SPAN
+    joined: tuple[bool, ...] = ()
 
     @classmethod
-    def from_lengths(cls, window_lengths: Tensor, position_ids: Tensor) -> PackedLayout:
+    def from_lengths(
+        cls,
+        window_lengths: Tensor,
+        position_ids: Tensor,
+        block: int = MARKERS_PER_SPAN,
+        joined: tuple[bool, ...] = (),
+    ) -> PackedLayout:
         """Read `window_lengths` of shape (windows, 2): text and marker tokens of each window.
 
         Raises:
-            ValueError: when they do not add up to the row, or markers do not come in pairs.
+            ValueError: when they do not add up to the row, or markers do not come in whole blocks.
         """
         text, markers = zip(*window_lengths.tolist(), strict=True)
         if sum(text) + sum(markers) != position_ids.shape[-1]:
@@ -50,9 +61,27 @@ class PackedLayout:
                 f"the windows hold {sum(text)} text and {sum(markers)} marker tokens, "
                 f"the row has {position_ids.shape[-1]} tokens"
             )
-        if any(length % MARKERS_PER_SPAN for length in markers):
-            raise ValueError(f"marker tokens come in pairs, got windows with {list(markers)} of them")
-        return cls(text, markers, position_ids.reshape(-1))
+        if any(length % block for length in markers):
+            kind = "pairs" if block == MARKERS_PER_SPAN else f"blocks of {block}"
+            raise ValueError(f"marker tokens come in {kind}, got windows with {list(markers)} of them")
+        return cls(text, markers, position_ids.reshape(-1), block, joined)
+
+    def marker_mask(self, n_markers: int) -> Tensor:
+        """Which markers of a window see which, shape (markers, markers)."""
+        number = torch.arange(n_markers, device=self.position_ids.device)
+        blocks, places = number // self.block, number % self.block
+        mask = blocks[:, None] == blocks[None]
+        for place, is_joined in enumerate(self.joined):
+            if is_joined:
+                mask |= (places[:, None] == place) & (places[None] == place)
+        return mask
+
+    @property
+    def is_text(self) -> Tensor:
+        """Which tokens of the row are text, shape (tokens,)."""
+        kinds = torch.tensor([True, False]).repeat(len(self.text_lengths))
+        lengths = torch.tensor(list(zip(self.text_lengths, self.marker_lengths, strict=True))).flatten()
+        return kinds.repeat_interleave(lengths).to(self.position_ids.device)
 
     def windows(self) -> Iterator[tuple[int, int, int]]:
         """Where each window begins, where its text ends and where its markers end."""
@@ -83,9 +112,8 @@ class PackedLayout:
         for number, (text, markers) in enumerate(zip(self.text_lengths, self.marker_lengths, strict=True)):
             stop = text + markers
             mask[number, :stop, :text] = near[number, :stop, :text]
-            pairs = torch.ones(markers // MARKERS_PER_SPAN, MARKERS_PER_SPAN, MARKERS_PER_SPAN, dtype=torch.bool)
             # A marker's partner is never too far away, however wide the span.
-            mask[number, text:stop, text:stop] = torch.block_diag(*pairs) if markers else True
+            mask[number, text:stop, text:stop] = self.marker_mask(markers)
         # A padding token sees itself: a row without any key would be all NaN.
         mask |= torch.eye(index.shape[1], dtype=torch.bool, device=index.device) & (index == -1)[:, None, :]
         return mask[:, None]
@@ -129,7 +157,8 @@ def levitated_attention_forward(
     for start, text_stop, stop in layout.windows():
         local = _local_mask(layout.position_ids[start:stop], text_stop - start, sliding_window)
         q, k, v = (states[:, :, start:stop] for states in (query, key, value))
-        pieces.append(attend(q, k, v, text_stop - start, scaling, dropout, local))
+        blocks = _Blocks.of_window(layout, stop - text_stop)
+        pieces.append(attend(q, k, v, text_stop - start, blocks, scaling, dropout, local))
     return torch.cat(pieces, dim=2).transpose(1, 2).contiguous(), None
 
 
@@ -140,13 +169,47 @@ def _local_mask(positions: Tensor, text_length: int, sliding_window: int | None)
     return (positions[:, None] - positions[None, :text_length]).abs() < sliding_window
 
 
-def _pairs(states: Tensor) -> Tensor:
-    """(1, heads, markers, size) -> (1, heads, pairs, 2, size)."""
-    return states.unflatten(2, (-1, MARKERS_PER_SPAN))
+@dataclass(frozen=True)
+class _Blocks:
+    """How the markers of one window see each other: in blocks, or in one block with a mask.
+
+    Args:
+        size: markers of a block.
+        mask: which markers of the one block see which, shape (markers, markers); None where all of a block do.
+    """
+
+    size: int
+    mask: Tensor | None = None
+
+    @classmethod
+    def of_window(cls, layout: PackedLayout, n_markers: int) -> _Blocks:
+        if any(layout.joined) and n_markers:
+            return cls(n_markers, layout.marker_mask(n_markers))
+        return cls(layout.block)
+
+    def split(self, states: Tensor) -> Tensor:
+        """(1, heads, markers, size) -> (1, heads, blocks, markers of a block, size)."""
+        return states.unflatten(2, (-1, self.size))
+
+    def scores(self, query: Tensor, key: Tensor) -> Tensor:
+        """What markers think of those in their block, unscaled: shape (1, heads, markers, markers of a block)."""
+        scores = (self.split(query) @ self.split(key).transpose(-1, -2)).flatten(2, 3)
+        return scores if self.mask is None else scores.masked_fill(~self.mask, float("-inf"))
+
+    def attend(self, weights: Tensor, value: Tensor) -> Tensor:
+        """The values of a block's markers, weighted: shape (1, heads, markers, size)."""
+        return (self.split(weights) @ self.split(value)).flatten(2, 3)
 
 
 def _attend_plain(
-    query: Tensor, key: Tensor, value: Tensor, text_length: int, scaling: float, dropout: float, local: Tensor | None
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    text_length: int,
+    blocks: _Blocks,
+    scaling: float,
+    dropout: float,
+    local: Tensor | None,
 ) -> Tensor:
     """One window in plain, differentiable operations."""
     text_key, text_value = key[:, :, :text_length], value[:, :, :text_length]
@@ -164,21 +227,28 @@ def _attend_plain(
     text_scores = query @ text_key.transpose(-1, -2) * scaling
     if local is not None:
         text_scores = text_scores.masked_fill(~local[text_length:], float("-inf"))
-    pair_scores = (_pairs(query) @ _pairs(key).transpose(-1, -2) * scaling).flatten(2, 3)
-    weights = torch.softmax(torch.cat([text_scores, pair_scores], dim=-1), dim=-1)
+    marker_scores = blocks.scores(query, key) * scaling
+    weights = torch.softmax(torch.cat([text_scores, marker_scores], dim=-1), dim=-1)
     weights = F.dropout(weights, p=dropout)
-    text_weights, pair_weights = weights.split([text_length, MARKERS_PER_SPAN], dim=-1)
-    markers = text_weights @ text_value + (_pairs(pair_weights) @ _pairs(value)).flatten(2, 3)
+    text_weights, marker_weights = weights.split([text_length, blocks.size], dim=-1)
+    markers = text_weights @ text_value + blocks.attend(marker_weights, value)
     return torch.cat([text, markers], dim=2)
 
 
 def _attend_fused(
-    query: Tensor, key: Tensor, value: Tensor, text_length: int, scaling: float, dropout: float, local: Tensor | None
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    text_length: int,
+    blocks: _Blocks,
+    scaling: float,
+    dropout: float,
+    local: Tensor | None,
 ) -> Tensor:
     """One window by the fused CPU kernel, for inference.
 
-    The kernel attends all tokens to the text and returns the log-sum-exp of the scores; the marker pair's two
-    further keys are merged into the same softmax with it.
+    The kernel attends all tokens to the text and returns the log-sum-exp of the scores; the further keys of the
+    markers are merged into the same softmax with it.
     """
     mask = None if local is None else torch.zeros(local.shape, dtype=query.dtype).masked_fill(~local, float("-inf"))
     output, text_lse = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
@@ -192,12 +262,12 @@ def _attend_fused(
         return output
     query, key, value = (states[:, :, text_length:] for states in (query, key, value))
     text_lse = text_lse[:, :, text_length:, None]
-    pair_scores = (_pairs(query) @ _pairs(key).transpose(-1, -2)).flatten(2, 3).float() * scaling
-    total_lse = torch.logaddexp(text_lse, pair_scores.logsumexp(dim=-1, keepdim=True))
-    pair_weights = (pair_scores - total_lse).exp().to(value.dtype)
+    marker_scores = blocks.scores(query, key).float() * scaling
+    total_lse = torch.logaddexp(text_lse, marker_scores.logsumexp(dim=-1, keepdim=True))
+    marker_weights = (marker_scores - total_lse).exp().to(value.dtype)
     markers = output[:, :, text_length:]
     markers *= (text_lse - total_lse).exp().to(markers.dtype)
-    markers += (_pairs(pair_weights) @ _pairs(value)).flatten(2, 3)
+    markers += blocks.attend(marker_weights, value)
     return output
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .schema_plmarker import LabelSchema
+from .tagging_plmarker import entities_of_tags
 
 Span = tuple[int, int]
 Array = NDArray[np.floating]
@@ -84,6 +85,25 @@ def label_spans(spans: Sequence[Span], logits: Array, threshold: float = 0.0) ->
     ]
 
 
+def label_words(first_word: int, logits: Array, tags: str, threshold: float = 0.0) -> list[ScoredSpan]:
+    """The entities that a sequence tagger finds in a sentence.
+
+    Args:
+        first_word: of the sentence, at document level.
+        logits: shape (words, tag classes), see `tag_classes`.
+        threshold: least score of an entity that is kept; the score is the mean probability of its words' tags.
+    """
+    if not len(logits):
+        return []
+    probabilities = softmax(np.asarray(logits, dtype=np.float64))
+    best = probabilities.max(axis=-1)
+    spans = [
+        ScoredSpan(start, end, label, float(best[start - first_word : end - first_word + 1].mean()))
+        for start, end, label in entities_of_tags(probabilities.argmax(axis=-1).tolist(), first_word, tags)
+    ]
+    return [span for span in spans if span.score >= threshold]
+
+
 def remove_overlaps(spans: Sequence[ScoredSpan], flat: bool) -> list[ScoredSpan]:
     """Keep the more probable of overlapping spans.
 
@@ -105,52 +125,114 @@ def decode_relations(
     subjects: Sequence[Span],
     objects: Sequence[Span],
     relation_logits: Array,
-    entity_logits: Array,
+    entity_logits: Array | None,
     schema: LabelSchema,
     given_types: Mapping[Span, int] | None = None,
     threshold: float = 0.0,
+    pair_scores: str = "log_softmax",
+    inverse_score: bool = False,
 ) -> list[ScoredRelation]:
     """Relations of one sentence, from both directions of every pair (paper, section 3.3).
 
-    For an unordered pair, in first-seen order, the log-probabilities of the two directions are added, the second
-    with forward and inverse classes swapped. A pair with a NIL type at an end gives nothing; of relations with the
-    same label and overlapping subjects and objects the one with the best score stays.
+    For an unordered pair, in first-seen order, the scores of the two directions are added, the second with forward
+    and inverse classes swapped. A pair with a NIL type at an end gives nothing; of relations with the same label and
+    overlapping subjects and objects the one with the best score stays.
 
     Args:
         subjects, objects: the pair of each row; a row with subject = object says only what it says of the type.
         relation_logits: shape (pairs, relation classes), inverse classes included.
-        entity_logits: shape (pairs, entity classes), of the object.
+        entity_logits: shape (pairs, entity classes), of the object; None only with `given_types`.
         given_types: take these entity classes in place of the model's own.
         threshold: least score of a relation that is kept.
+        pair_scores: the form of the scores: `log_softmax`, `softmax` or `raw`.
+        inverse_score: sort a relation found in its inverse class by the score of its forward class (SPEC, quirk Q3).
 
     Returns:
-        The relations, best score first.
+        The relations, best first.
     """
     if not len(subjects):
         return []
-    scores = log_softmax(np.asarray(relation_logits, dtype=np.float64))
-    types = np.asarray(entity_logits).argmax(axis=-1)
+    scores, log_scores = _pair_scores(relation_logits, pair_scores)
+    types = [given_types[span] for span in objects] if given_types is not None else _best_classes(entity_logits)
     row_of_pair = {pair: row for row, pair in enumerate(zip(subjects, objects, strict=True))}
-    found: list[ScoredRelation] = []
+    found: list[tuple[float, ScoredRelation]] = []
     for (head, tail), row in row_of_pair.items():
         back = row_of_pair.get((tail, head))
         if head == tail or back is None or back < row:
             continue
-        head_label = given_types[head] if given_types else int(types[back])
-        tail_label = given_types[tail] if given_types else int(types[row])
+        head_label, tail_label = types[back], types[row]
         if head_label == 0 or tail_label == 0:
             continue
         both = scores[row] + scores[back][schema.inverse_order]
         label = int(both.argmax())
-        score = float(np.exp(both[label] / 2))
+        log_score = log_scores[row][label] + log_scores[back][schema.inverse(label)]
+        score = float(np.exp(log_score / 2))
         if label == 0 or score < threshold:
             continue
+        rank = both[label]
         if label >= schema.n_forward:
             label = schema.inverse(label)
             head, tail, head_label, tail_label = tail, head, tail_label, head_label
-        found.append(ScoredRelation(head, tail, label, score, head_label, tail_label))
+            rank = both[label] if inverse_score else rank
+        found.append((rank, ScoredRelation(head, tail, label, score, head_label, tail_label)))
+    return _without_overlaps(found)
+
+
+def decode_directed(
+    subjects: Sequence[Span],
+    objects: Sequence[Span],
+    relation_logits: Array,
+    schema: LabelSchema,
+    subject_types: Sequence[int],
+    object_types: Sequence[int],
+    threshold: float = 0.0,
+    pair_scores: str = "log_softmax",
+    self_pairs: bool = False,
+) -> list[ScoredRelation]:
+    """Relations of one sentence, each direction of a pair by itself; a symmetric one may be found in both.
+
+    Args:
+        subjects, objects: the pair of each row.
+        relation_logits: shape (pairs, relation classes); a row whose best class is an inverse one gives nothing.
+        subject_types, object_types: entity classes of each row's subject and object.
+        threshold: least probability of a relation that is kept.
+        pair_scores: what relations are sorted by: `log_softmax`, `softmax` or `raw`.
+        self_pairs: keep a relation of a span with itself.
+
+    Returns:
+        The relations, best first; as in `decode_relations` none that overlaps a better one of its label.
+    """
+    if not len(subjects):
+        return []
+    scores, log_scores = _pair_scores(relation_logits, pair_scores)
+    found: list[tuple[float, ScoredRelation]] = []
+    rows = zip(subjects, objects, scores, log_scores, subject_types, object_types, strict=True)
+    for head, tail, row, log_row, head_label, tail_label in rows:
+        label = int(row.argmax())
+        score = float(np.exp(log_row[label]))
+        if 0 < label < schema.n_forward and score >= threshold and (self_pairs or head != tail):
+            found.append((row[label], ScoredRelation(head, tail, label, score, int(head_label), int(tail_label))))
+    return _without_overlaps(found)
+
+
+def _best_classes(logits: Array | None) -> list[int]:
+    if logits is None:
+        raise ValueError("entity types come from given_types or from entity_logits")
+    classes: list[int] = np.asarray(logits).argmax(axis=-1).tolist()
+    return classes
+
+
+def _pair_scores(logits: Array, form: str) -> tuple[Array, Array]:
+    """Logits in the form in which they are added up and compared, and as log-probabilities."""
+    logits = np.asarray(logits, dtype=np.float64)
+    log_scores = log_softmax(logits)
+    return {"log_softmax": log_scores, "softmax": np.exp(log_scores), "raw": logits}[form], log_scores
+
+
+def _without_overlaps(found: Sequence[tuple[float, ScoredRelation]]) -> list[ScoredRelation]:
+    """The relations by rank, without those of the same label and overlapping ends as a better one."""
     kept: list[ScoredRelation] = []
-    for relation in sorted(found, key=lambda relation: -relation.score):
+    for _, relation in sorted(found, key=lambda item: -item[0]):
         if not any(
             relation.label == other.label
             and overlaps(relation.head, other.head)

@@ -2,44 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import torch
-from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor, nn
-from torch.nn import functional as F
 from tqdm.auto import tqdm
-from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils import ModelOutput
 
-from .attention_plmarker import LEVITATED, PackedLayout
-from .configuration_plmarker import PLMarkerConfig, PLMarkerEntityConfig, PLMarkerRelationConfig, PLMarkerTaskConfig
+from .base_plmarker import PLMarkerBaseModel, PLMarkerPreTrainedModel
+from .configuration_plmarker import PLMarkerConfig, PLMarkerEntityConfig, PLMarkerRelationConfig
 from .decoding_plmarker import ScoredRelation, ScoredSpan, remove_overlaps
-from .encoders_plmarker import (
-    add_marker_tokens,
-    check_encoder,
-    check_encoder_config,
-    check_marker_tokens,
-    choose_marker_tokens,
-    encoder_kwargs,
-    load_encoder,
-    load_encoder_config,
-    load_tokenizer,
-    position_offset,
-    resolve_encoder,
-)
+from .encoders_plmarker import check_marker_tokens
 from .extraction_plmarker import Extraction, build_extraction
-from .packing_plmarker import Row, entity_row, relation_row
 from .prediction_plmarker import BATCH_TOKENS, Document, as_annotations, predict_relations, predict_spans
-from .processing_plmarker import Feature
-from .schema_plmarker import LabelSchema, PLMarkerError
+from .schema_plmarker import PLMarkerError
 from .text_plmarker import SentenceSplitter, join_words, locate_words, split_sentences
 from .windows_plmarker import WordTokenizer
-
-Model = TypeVar("Model", bound="PLMarkerPreTrainedModel")
 
 # Arguments of from_pretrained that say where the files are; the tokenizer lies at the same place.
 HUB_ARGUMENTS = ("revision", "subfolder", "token", "cache_dir", "force_download", "local_files_only")
@@ -65,211 +47,33 @@ class RelationExtractionOutput(ModelOutput):
     Args:
         loss: scalar, where labels were given: `relation_loss` + `entity_loss`.
         logits: shape (objects, relation classes), NIL first, inverse classes last.
-        entity_logits: shape (objects, entity classes), the object's type, NIL first.
+        entity_logits: shape (objects, entity classes), the object's type, NIL first; None without entity head.
+        subject_logits: shape (objects, entity classes), the subject's type, where it has levitated markers.
         relation_loss, entity_loss: the mean cross entropies.
     """
 
     loss: Tensor | None = None
     logits: Tensor | None = None
     entity_logits: Tensor | None = None
+    subject_logits: Tensor | None = None
     relation_loss: Tensor | None = None
     entity_loss: Tensor | None = None
-
-
-class PLMarkerBaseModel(PreTrainedModel):
-    """What every model here says to transformers about itself."""
-
-    supports_gradient_checkpointing = True
-    _supports_sdpa = True
-    _supports_attention_backend = True
-    # FlashAttention cannot take levitated markers: it reads their positions as packed sequences.
-    _supports_flash_attn = False
-    _supports_flex_attn = False
-
-    def get_correct_attn_implementation(self, requested_attention: str | None, is_init_check: bool = False) -> str:
-        """Levitated attention unless the user asks for another one."""
-        return super().get_correct_attn_implementation(requested_attention or LEVITATED, is_init_check)
-
-
-class PLMarkerPreTrainedModel(PLMarkerBaseModel):
-    """An encoder over packed rows; the base of the two task models."""
-
-    config: PLMarkerTaskConfig
-    config_class: type[PLMarkerTaskConfig]
-    base_model_prefix = "encoder"
-    # The loss is a mean over the row's spans, weighted by class: it cannot be renormalised by a count from outside.
-    accepts_loss_kwargs = False
-
-    def __init__(self, config: PLMarkerTaskConfig) -> None:
-        super().__init__(config)
-        encoder_config = config.encoder_config
-        check_encoder_config(encoder_config)
-        # The dtype is that of the model around it, not what the encoder was once saved in.
-        self.encoder = AutoModel.from_config(
-            encoder_config,
-            attn_implementation=config._attn_implementation,
-            dtype=torch.get_default_dtype(),
-            **encoder_kwargs(encoder_config),
-        )
-        check_encoder(self.encoder)
-        self.position_offset = position_offset(self.encoder)
-        dropout = config.head_dropout
-        if dropout is None:
-            # DistilBERT has another name for it.
-            dropout = getattr(encoder_config, "hidden_dropout_prob", getattr(encoder_config, "dropout", 0.0))
-        self.dropout = nn.Dropout(dropout)
-
-    @classmethod
-    def from_encoder(
-        cls: type[Model],
-        name_or_path: str,
-        schema: LabelSchema,
-        marker_init: str = "random",
-        tokenizer: PreTrainedTokenizerBase | None = None,
-        **config_values: Any,
-    ) -> Model:
-        """Start from a pretrained encoder, with new heads and marker tokens.
-
-        Args:
-            name_or_path: a Hub id, a local folder, or `minilm`.
-            schema: the labels to predict.
-            marker_init: `lm` copies the markers' embeddings from [MASK] and from words that say what they mark (the
-                original's `lminit`); `random` leaves the embeddings as the encoder has them.
-            tokenizer: where it is not the encoder's own.
-            config_values: fields of the model's config, such as `max_seq_length`.
-
-        Raises:
-            PLMarkerError: for an encoder that cannot be loaded or cannot carry levitated markers, a window longer
-                than its positions, or a field that the config does not have.
-        """
-        known = cls.config_class.__dataclass_fields__
-        for name in config_values:
-            if name not in known:
-                raise PLMarkerError(f"{cls.config_class.__name__} has no field {name!r}")
-        if marker_init not in ("random", "lm"):
-            raise PLMarkerError(f"marker_init is 'random' or 'lm', not {marker_init!r}")
-        encoder_config = load_encoder_config(name_or_path)
-        check_encoder_config(encoder_config)
-        tokenizer = tokenizer or load_tokenizer(name_or_path)
-        names = choose_marker_tokens(tokenizer, len(cls.marker_init_words))
-        token_ids = add_marker_tokens(tokenizer, names)
-        values: dict[str, Any] = {**schema.to_dict(), **config_values}
-        try:
-            config = cls.config_class(
-                encoder_config=encoder_config,
-                marker_tokens=names,
-                marker_token_ids=token_ids,
-                pad_token_id=tokenizer.pad_token_id,
-                **values,
-            )
-        except StrictDataclassError as error:
-            raise PLMarkerError(f"{cls.config_class.__name__}: {' '.join(str(error).split())}") from None
-        encoder = load_encoder(resolve_encoder(name_or_path), encoder_config)
-        if max(token_ids) >= encoder.config.vocab_size:
-            encoder.resize_token_embeddings(max(token_ids) + 1)
-            config.encoder_config.vocab_size = max(token_ids) + 1
-        model = cls(config)
-        model._check_window()
-        model.encoder.load_state_dict(encoder.state_dict())
-        if marker_init == "lm":
-            model.init_markers(tokenizer)
-        return model
-
-    # Token or word from which `lm` initialisation copies each marker; None stands for the mask token.
-    marker_init_words: tuple[str | None, ...] = ()
-
-    @torch.no_grad()
-    def init_markers(self, tokenizer: PreTrainedTokenizerBase) -> None:
-        """Copy the markers' embeddings from [MASK] and from words that say what they mark (SPEC, `lminit`)."""
-        if tokenizer.mask_token_id is None:
-            raise PLMarkerError("marker_init 'lm' needs a tokenizer with a mask token; use 'random'")
-        table = self.encoder.get_input_embeddings().weight
-        for token_id, word in zip(self.config.marker_token_ids, self.marker_init_words, strict=True):
-            source = tokenizer.mask_token_id
-            if word is not None:
-                source = tokenizer(word, add_special_tokens=False)["input_ids"][0]
-            table[token_id] = table[source].clone()
-
-    def _check_window(self) -> None:
-        room = getattr(self.config.encoder_config, "max_position_embeddings", None)
-        if room is not None and self.config.max_seq_length + self.position_offset > room:
-            raise PLMarkerError(
-                f"max_seq_length is {self.config.max_seq_length}, but encoder "
-                f"{self.config.encoder_config.model_type!r} has positions for {room - self.position_offset} subwords"
-            )
-
-    # Makes the row of tensors that `forward` takes, from features and the ids of the marker tokens.
-    make_row: Callable[[Sequence[Feature], Sequence[int]], Row]
-
-    def pack(self, features: Sequence[Feature]) -> Row:
-        """Make the row of tensors that `forward` takes."""
-        return type(self).make_row(features, self.config.marker_token_ids)
-
-    def encode(self, input_ids: Tensor, position_ids: Tensor, window_lengths: Tensor) -> Tensor:
-        """Encode a packed row.
-
-        Args:
-            input_ids, position_ids: shape (1, tokens); positions count from 0 in every window.
-            window_lengths: shape (windows, 2), text and marker tokens of each window.
-
-        Returns:
-            States after dropout, shape (tokens, hidden size).
-        """
-        layout = PackedLayout.from_lengths(window_lengths, position_ids)
-        position_ids = position_ids + self.position_offset
-        if self.encoder.config._attn_implementation == LEVITATED:
-            # Without a mask for each, encoders with local layers would make a mask over the whole row for them.
-            masks = {"full_attention": None, "sliding_attention": None} if self._has_local_layers else None
-            batch: dict[str, Any] = {"input_ids": input_ids, "position_ids": position_ids, "attention_mask": masks}
-            states = self.encoder(**batch, layout=layout).last_hidden_state[0]
-        else:
-            states = self._encode_dense(input_ids, position_ids, layout)
-        return self.dropout(states)
-
-    def _encode_dense(self, input_ids: Tensor, position_ids: Tensor, layout: PackedLayout) -> Tensor:
-        """The reference: a padded batch of windows and a dense mask over text and markers."""
-        index = layout.padded_index
-        places = index.clamp(min=0)
-        sliding_window = getattr(self.encoder.config, "sliding_window", None)
-        mask: Any = self._dense_mask(layout.dense_mask())
-        if self._has_local_layers:
-            # A single mask would be used for local layers too.
-            mask = {"full_attention": mask, "sliding_attention": self._dense_mask(layout.dense_mask(sliding_window))}
-        batch: dict[str, Any] = {"input_ids": input_ids[0, places], "position_ids": position_ids[0, places]}
-        padded = self.encoder(**batch, attention_mask=mask).last_hidden_state
-        return padded[index >= 0]
-
-    @property
-    def _has_local_layers(self) -> bool:
-        return "sliding_attention" in (getattr(self.encoder.config, "layer_types", None) or ())
-
-    def _dense_mask(self, mask: Tensor) -> Tensor:
-        """The form that the attention implementation takes: eager adds whatever it is given, even a boolean."""
-        if self.encoder.config._attn_implementation != "eager":
-            return mask
-        additive = torch.zeros(mask.shape, dtype=self.dtype, device=mask.device)
-        return additive.masked_fill_(~mask, torch.finfo(self.dtype).min)
-
-    def _cross_entropy(self, logits: Tensor, labels: Tensor, nil_weight: float = 1.0) -> Tensor:
-        weight = torch.ones(logits.shape[-1], dtype=torch.float32, device=logits.device)
-        weight[0] = nil_weight
-        return F.cross_entropy(logits.float(), labels, weight=weight)
 
 
 class PLMarkerForEntityRecognition(PLMarkerPreTrainedModel):
     """Scores every candidate span of a sentence by a levitated marker pair (paper, section 3.2).
 
-    The head reads the two markers and the first and last subword: Linear(4 H, classes).
+    The head reads the two markers and the first and last subword: Linear(4 H, classes). The paper's baselines have no
+    markers: T-Concat reads the two subwords, Linear(2 H, classes); the tagger a word's first, Linear(H, classes).
     """
 
     config: PLMarkerEntityConfig
     config_class = PLMarkerEntityConfig
-    marker_init_words = (None, "entity")
-    make_row = staticmethod(entity_row)
 
     def __init__(self, config: PLMarkerEntityConfig) -> None:
         super().__init__(config)
-        self.classifier = nn.Linear(4 * self.encoder.config.hidden_size, len(config.classes))
+        self.n_states = {"marker": 4, "t-concat": 2, "bio": 1}[config.method]
+        self.classifier = nn.Linear(self.n_states * self.encoder.config.hidden_size, len(config.classes))
         self.post_init()
 
     def forward(
@@ -284,11 +88,12 @@ class PLMarkerForEntityRecognition(PLMarkerPreTrainedModel):
 
         Args:
             input_ids, position_ids, window_lengths: the row, see `encode`.
-            span_index: shape (spans, 4), where the two markers, the first and the last subword stand in the row.
+            span_index: shape (spans, 4), where the two markers, the first and the last subword stand in the row;
+                (spans, 2) without markers.
             labels: shape (spans,), class indices.
         """
         states = self.encode(input_ids, position_ids, window_lengths)
-        logits = self.classifier(states[span_index].flatten(1))
+        logits = self.classifier(states[span_index[:, : self.n_states]].flatten(1))
         loss = None if labels is None else self._cross_entropy(logits, labels, self.config.nil_weight)
         return EntityRecognitionOutput(loss=loss, logits=logits)
 
@@ -296,18 +101,22 @@ class PLMarkerForEntityRecognition(PLMarkerPreTrainedModel):
 class PLMarkerForRelationExtraction(PLMarkerPreTrainedModel):
     """Scores all objects of a subject at once: solid markers around it, levitated ones for them (paper, section 3.3).
 
-    The object's type is Linear(2 H)(object); the relation Linear(2 H)(subject) + Linear(2 H)(object).
+    The object's type is Linear(2 H)(object); the relation Linear(2 H)(subject) + Linear(2 H)(object). With levitated
+    subjects the type head reads both, and the sum of the two is the relation's Linear(4 H)(subject, object).
     """
 
     config: PLMarkerRelationConfig
     config_class = PLMarkerRelationConfig
-    marker_init_words = (None, "subject", None, "object")
-    make_row = staticmethod(relation_row)
 
     def __init__(self, config: PLMarkerRelationConfig) -> None:
         super().__init__(config)
         width = 2 * self.encoder.config.hidden_size
-        self.entity_classifier = nn.Linear(width, len(config.schema.entity_classes))
+        self.levitated = config.subject_markers == "levitated"
+        self.marker_block = 4 if self.levitated else 2
+        self.joined_markers = config.joined
+        self.entity_classifier = None
+        if config.entity_head:
+            self.entity_classifier = nn.Linear(width, len(config.schema.entity_classes))
         self.subject_classifier = nn.Linear(width, len(config.classes))
         self.object_classifier = nn.Linear(width, len(config.classes))
         self.post_init()
@@ -321,26 +130,35 @@ class PLMarkerForRelationExtraction(PLMarkerPreTrainedModel):
         object_index: Tensor,
         labels: Tensor | None = None,
         object_labels: Tensor | None = None,
+        subject_labels: Tensor | None = None,
     ) -> RelationExtractionOutput:
         """Score the objects of a packed row.
 
         Args:
             input_ids, position_ids, window_lengths: the row, see `encode`.
-            subject_index: shape (objects, 2), where the solid markers of each object's subject stand.
+            subject_index: shape (objects, 2), where the markers of each object's subject stand.
             object_index: shape (objects, 2), where the object's own markers stand.
             labels: shape (objects,), relation classes.
             object_labels: shape (objects,), entity classes.
+            subject_labels: shape (objects,), entity classes; with levitated subjects alone.
         """
         states = self.encode(input_ids, position_ids, window_lengths)
         subjects, objects = states[subject_index].flatten(1), states[object_index].flatten(1)
-        entity_logits = self.entity_classifier(objects)
         logits = self.subject_classifier(subjects) + self.object_classifier(objects)
+        entity_logits = self.entity_classifier(objects) if self.entity_classifier else None
+        subject_logits = self.entity_classifier(subjects) if self.entity_classifier and self.levitated else None
         loss = relation_loss = entity_loss = None
-        if labels is not None and object_labels is not None:
-            relation_loss = self._cross_entropy(logits, labels, self.config.nil_weight)
-            entity_loss = self._cross_entropy(entity_logits, object_labels)
-            loss = relation_loss + entity_loss
-        return RelationExtractionOutput(loss, logits, entity_logits, relation_loss, entity_loss)
+        if labels is not None:
+            loss = relation_loss = self._cross_entropy(logits, labels, self.config.nil_weight)
+            losses = [
+                self._cross_entropy(typed, types)
+                for typed, types in ((entity_logits, object_labels), (subject_logits, subject_labels))
+                if typed is not None and types is not None
+            ]
+            if losses:
+                entity_loss = torch.stack(losses).sum()
+                loss = relation_loss + entity_loss
+        return RelationExtractionOutput(loss, logits, entity_logits, subject_logits, relation_loss, entity_loss)
 
 
 class PLMarkerModel(PLMarkerBaseModel):
@@ -471,7 +289,7 @@ class PLMarkerModel(PLMarkerBaseModel):
         if self.tokenizer is None:
             raise PLMarkerError("the model has no tokenizer: load it with from_pretrained, or set model.tokenizer")
         tokenize = WordTokenizer(self.tokenizer)
-        classes = self.entity.config.classes
+        classes = self.entity.config.schema.entity_classes
 
         def with_entities() -> Iterator[Document]:
             for document, found in predict_spans(self.entity, tokenize, documents, batch_tokens, entity_threshold):

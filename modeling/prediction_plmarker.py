@@ -6,21 +6,34 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from .decoding_plmarker import ScoredRelation, ScoredSpan, decode_relations, label_spans
+from .configuration_plmarker import PLMarkerEntityConfig, PLMarkerRelationConfig
+from .decoding_plmarker import (
+    ScoredRelation,
+    ScoredSpan,
+    decode_directed,
+    decode_relations,
+    label_spans,
+    label_words,
+)
 from .packing_plmarker import split_by_tokens
-from .processing_plmarker import Feature, entity_features, relation_features
+from .processing_plmarker import Feature, features_of, pairs_of_feature
 from .windows_plmarker import WordTokenizer
 
 if TYPE_CHECKING:
     from .modeling_plmarker import PLMarkerForEntityRecognition, PLMarkerForRelationExtraction
 
 Document = Mapping[str, Any]
+# A feature, and the logits that each head of the model gives its spans or pairs.
+Scored = tuple[Feature, Sequence[Tensor]]
 
 # On a CPU rows of this size are the fastest: their states stay in the cache.
 BATCH_TOKENS = 2048
+# The scores of a model's heads, in the order in which they are passed on; a model has one, two or three of them.
+LOGITS = ("logits", "entity_logits", "subject_logits")
 # Documents are read ahead for this many rows, so that rows are full.
 ROWS_AHEAD = 8
 
@@ -33,7 +46,7 @@ def as_annotations(spans: Sequence[ScoredSpan], classes: Sequence[str]) -> list[
 def split_logits(output: Any, features: Sequence[Feature]) -> Iterator[tuple[Tensor, ...]]:
     """The logits of each head, on the CPU in float32, for each feature of the row that gave `output`."""
     sizes = [len(feature["labels"]) for feature in features]
-    heads = [output[name].float().cpu().split(sizes) for name in ("logits", "entity_logits") if name in output]
+    heads = [output[name].float().cpu().split(sizes) for name in LOGITS if name in output]
     return zip(*heads, strict=True)
 
 
@@ -53,17 +66,25 @@ def predict_spans(
     Yields:
         Each document with, for each sentence, the spans whose class is not NIL, overlaps included.
     """
-    config = model.config
+    for document, sentences in _score_sentences(model, tokenize, documents, batch_tokens):
+        yield document, [label_sentence(scored, model.config, threshold) for scored in sentences]
 
-    def features_of(document: Document) -> list[Feature]:
-        return entity_features(document, tokenize, config.schema, config.max_seq_length, config.max_span_length)
 
-    for document, scored in _score_documents(model, features_of, documents, batch_tokens):
-        found: list[list[ScoredSpan]] = [[] for _ in document["sentences"]]
-        for feature, (logits,) in scored:
-            spans = list(zip(feature["word_starts"], feature["word_ends"], strict=True))
-            found[feature["sentence"]] += label_spans(spans, logits.numpy(), threshold)
-        yield document, found
+def label_sentence(scored: Sequence[Scored], config: PLMarkerEntityConfig, threshold: float = 0.0) -> list[ScoredSpan]:
+    """Label the spans of one sentence from its features and their logits; overlaps are not removed."""
+    spans = [span for feature, _ in scored for span in zip(feature["word_starts"], feature["word_ends"], strict=True)]
+    if not spans:
+        return []
+    logits = torch.cat([logits[0] for _, logits in scored]).numpy()
+    if config.method != "bio":
+        return label_spans(spans, logits, threshold)
+    # A long sentence is read in several windows, and a word that is in none of them has no tag.
+    first, last = min(spans)[0], max(spans)[0]
+    tags = np.zeros((last - first + 1, logits.shape[1]), dtype=logits.dtype)
+    tags[:, 0] = 1.0
+    for (word, _), row in zip(spans, logits, strict=True):
+        tags[word - first] = row
+    return label_words(first, tags, config.tags, threshold)
 
 
 def predict_relations(
@@ -86,42 +107,56 @@ def predict_relations(
     """
     if entity_types not in ("relation", "input"):
         raise ValueError(f"entity_types is 'relation' or 'input', not {entity_types!r}")
-    config = model.config
-    schema = config.schema
-
-    def features_of(document: Document) -> list[Feature]:
-        features = relation_features(document, tokenize, schema, config.max_seq_length)
-        # A sentence with a single entity, its own object, has no relation.
-        entities = Counter(feature["sentence"] for feature in features)
-        return [f for f in features if entities[f["sentence"]] > 1 or len(f["object_starts"]) > 1]
-
-    for document, scored in _score_documents(model, features_of, documents, batch_tokens):
-        rows: list[list[tuple[Feature, tuple[Tensor, ...]]]] = [[] for _ in document["sentences"]]
-        for feature, logits in scored:
-            rows[feature["sentence"]].append((feature, logits))
-        yield document, [decode_sentence(sentence, schema, entity_types, threshold) for sentence in rows]
+    for document, sentences in _score_sentences(model, tokenize, documents, batch_tokens):
+        yield document, [decode_sentence(scored, model.config, entity_types, threshold) for scored in sentences]
 
 
 def decode_sentence(
-    scored: Sequence[tuple[Feature, Sequence[Tensor]]], schema: Any, entity_types: str, threshold: float = 0.0
+    scored: Sequence[Scored],
+    config: PLMarkerRelationConfig,
+    entity_types: str,
+    threshold: float = 0.0,
 ) -> list[ScoredRelation]:
-    """Decode the relations of one sentence from the features of its subjects and their two logits."""
-    if not scored:
-        return []
-    subjects, objects = [], []
-    for feature, _ in scored:
-        spans = list(zip(feature["object_word_starts"], feature["object_word_ends"], strict=True))
-        objects += spans
-        subjects += [(feature["subject_word_start"], feature["subject_word_end"])] * len(spans)
+    """Decode the relations of one sentence from its features and their logits.
+
+    Args:
+        entity_types: `relation` takes the model's own types, where it has any, `input` those of the given entities.
+    """
     given = {(start, end): label for feature, _ in scored for start, end, label in feature["given"]}
-    return decode_relations(
-        subjects,
-        objects,
-        torch.cat([logits[0] for _, logits in scored]).numpy(),
-        torch.cat([logits[1] for _, logits in scored]).numpy(),
-        schema,
-        given_types=given if entity_types == "input" else None,
+    if config.has_quirk("last_group"):
+        scored = scored[-1:]
+    pairs = [pair for feature, _ in scored for pair in pairs_of_feature(feature)]
+    if not pairs:
+        return []
+    subjects, objects = [subject for subject, _ in pairs], [entity for _, entity in pairs]
+    heads = [torch.cat(parts).numpy() for parts in zip(*(logits for _, logits in scored), strict=True)]
+    types_given = entity_types == "input" or not config.entity_head
+    if config.adds_directions:
+        return decode_relations(
+            subjects,
+            objects,
+            heads[0],
+            None if types_given else heads[1],
+            config.schema,
+            given_types=given if types_given else None,
+            threshold=threshold,
+            pair_scores=config.pair_scores,
+            inverse_score=config.has_quirk("inverse_score"),
+        )
+    levitated = config.subject_markers == "levitated"
+    object_types = [given[span] for span in objects] if types_given else heads[1].argmax(axis=-1).tolist()
+    subject_types = heads[2].argmax(axis=-1).tolist() if levitated and not types_given else [given[s] for s in subjects]
+    rows = [row for row, label in enumerate(object_types) if levitated or label]
+    return decode_directed(
+        [subjects[row] for row in rows],
+        [objects[row] for row in rows],
+        heads[0][rows],
+        config.schema,
+        [subject_types[row] for row in rows],
+        [object_types[row] for row in rows],
         threshold=threshold,
+        pair_scores=config.pair_scores,
+        self_pairs=config.has_quirk("last_group"),
     )
 
 
@@ -133,7 +168,7 @@ def score_features(
 
     Returns:
         Each feature that has tokens with its logits, on the CPU in float32: (spans, classes) of an entity model;
-        (objects, relation classes) and (objects, entity classes) of a relation model.
+        (objects, relation classes) and, for each of its other heads, (objects, entity classes) of a relation model.
     """
     scored: list[tuple[Feature, tuple[Tensor, ...]]] = []
     for batch in split_by_tokens(features, batch_tokens):
@@ -142,9 +177,19 @@ def score_features(
     return scored
 
 
-def _score_documents(
-    model: Any, features_of: Any, documents: Iterable[Document], batch_tokens: int
-) -> Iterator[tuple[Document, list[tuple[Feature, tuple[Tensor, ...]]]]]:
+def _with_answers(features: list[Feature]) -> list[Feature]:
+    """Leave out sentences with a single entity, its own object: they have no relation."""
+    if not features or "object_starts" not in features[0]:
+        return features
+    pairs: Counter[int] = Counter()
+    for feature in features:
+        pairs[feature["sentence"]] += sum(subject != entity for subject, entity in pairs_of_feature(feature))
+    return [feature for feature in features if pairs[feature["sentence"]]]
+
+
+def _score_sentences(
+    model: Any, tokenize: WordTokenizer, documents: Iterable[Document], batch_tokens: int
+) -> Iterator[tuple[Document, list[list[Scored]]]]:
     """Score documents a few rows at a time, so that a stream of any length takes bounded memory."""
     training = model.training
     model.eval()
@@ -152,7 +197,7 @@ def _score_documents(
     n_tokens = 0
     try:
         for document in documents:
-            features = features_of(document)
+            features = _with_answers(features_of(model.config, document, tokenize))
             waiting.append((document, features))
             n_tokens += sum(feature["length"] for feature in features)
             if n_tokens >= ROWS_AHEAD * batch_tokens:
@@ -165,8 +210,12 @@ def _score_documents(
 
 def _score_waiting(
     model: Any, waiting: Sequence[tuple[Document, list[Feature]]], batch_tokens: int
-) -> Iterator[tuple[Document, list[tuple[Feature, tuple[Tensor, ...]]]]]:
+) -> Iterator[tuple[Document, list[list[Scored]]]]:
     scored = score_features(model, [feature for _, features in waiting for feature in features], batch_tokens)
     logits_of = {id(feature): logits for feature, logits in scored}
     for document, features in waiting:
-        yield document, [(feature, logits_of[id(feature)]) for feature in features if id(feature) in logits_of]
+        sentences: list[list[Scored]] = [[] for _ in document["sentences"]]
+        for feature in features:
+            if id(feature) in logits_of:
+                sentences[feature["sentence"]].append((feature, logits_of[id(feature)]))
+        yield document, sentences

@@ -9,19 +9,23 @@ Features know nothing of marker tokens or of padding; `packing_plmarker` makes r
 
 from __future__ import annotations
 
+import random
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
+from .configuration_plmarker import PLMarkerEntityConfig, PLMarkerTaskConfig
+from .grouping_plmarker import Candidate, Span, group_spans, slices
 from .schema_plmarker import LabelSchema
+from .tagging_plmarker import tags_of_entities
 from .windows_plmarker import Subwords, Window, WordTokenizer, find_window, windows_of_sentence
 
-Span = tuple[int, int]
 Feature = dict[str, Any]
-Item = TypeVar("Item")
-# Subject, window and objects; without a subject for the empty one, without all for what only carries annotations.
-Instance = tuple[Sequence[int] | None, Window | None, list[Sequence[int]]]
+Pair = tuple[Span, Span]
+# A window, and the pairs of subject and object that are read behind it.
+Instance = tuple[Window, list[Pair]]
+# Stands for the subject of an instance that has none.
+NO_SUBJECT: Span = (-1, -1)
 
 # [CLS] and [SEP]; around a relation's subject also the two solid markers.
 ENTITY_SPECIAL_TOKENS = 2
@@ -72,6 +76,21 @@ def given_entities(document: Mapping[str, Any], sentence: int, schema: LabelSche
     return gold_entities({"ner": document["predicted_ner"]}, sentence, schema)
 
 
+def features_of(
+    config: PLMarkerTaskConfig, document: Mapping[str, Any], tokenize: WordTokenizer, training: bool = False
+) -> list[Feature]:
+    """Features of one document for a model; see [`entity_features`] and [`relation_features`].
+
+    Args:
+        training: as training examples; else for evaluation.
+    """
+    make = entity_features if isinstance(config, PLMarkerEntityConfig) else relation_features
+    options = config.feature_options(training)
+    tokenize = tokenize if options.pop("map_brackets") else tokenize.raw()
+    features: list[Feature] = make(document, tokenize, config.schema, **options)
+    return features
+
+
 def entity_features(
     document: Mapping[str, Any],
     tokenize: WordTokenizer,
@@ -79,8 +98,21 @@ def entity_features(
     max_seq_length: int = 512,
     max_span_length: int = 8,
     max_pair_length: int | None = None,
+    grouping: str = "consecutive",
+    tags: str | None = None,
+    word_parts: bool = False,
+    markers_per_span: int = 2,
+    seed: int = 0,
 ) -> list[Feature]:
     """Features of one document for the entity model.
+
+    Args:
+        document: `candidates`, where it has them, are for each sentence the only spans to score, as [start, end].
+        grouping: how the spans of a window are divided, see `group_spans`.
+        tags: for a sequence tagger, the kind of tags: the spans are then the words, their labels the tags.
+        word_parts: also make candidates of spans that end inside a word, as NIL (SPEC, quirk Q5).
+        markers_per_span: tokens that a span adds to a row.
+        seed: of a random grouping.
 
     Returns:
         One feature per window and group of `max_pair_length` candidate spans:
@@ -98,32 +130,54 @@ def entity_features(
         windows = windows_of_sentence(subwords.word_starts, first, last, room)
         gold = gold_entities(document, sentence, schema)
         classes = {(start, end): label for start, end, label in gold}
-        spans_of_window: dict[int, list[Span]] = defaultdict(list)
-        for span in candidate_spans(first, last, max_span_length):
+        candidates = candidate_spans(first, last, 1 if tags else max_span_length)
+        if tags:
+            classes = {
+                (word, word): tag for word, tag in enumerate(tags_of_entities(gold, first, last, tags), start=first)
+            }
+        elif document.get("candidates") is not None:
+            candidates = [(start, end) for start, end in document["candidates"][sentence]]
+        spans_of_window: dict[int, list[Candidate]] = defaultdict(list)
+        for span in candidates:
             index = find_window(windows, subwords.word_starts, *span, room)
             if index is not None:
-                spans_of_window[index].append(span)
-        groups: list[tuple[Window | None, list[Span]]] = [
+                if word_parts:
+                    spans_of_window[index] += _word_parts(span, subwords, windows[index])
+                spans_of_window[index].append(_candidate(span, subwords, windows[index]))
+        generator = random.Random(f"{seed} {document.get('doc_key', '')} {sentence}")
+        groups: list[tuple[Window | None, list[Candidate]]] = [
             (window, group)
             for index, window in enumerate(windows)
-            for group in _slices(spans_of_window[index], max_pair_length)
+            for group in group_spans(spans_of_window[index], max_pair_length, grouping, generator)
         ]
         if not groups and gold:
             groups = [(None, [])]
         for number, (window, spans) in enumerate(groups):
             feature = _window_feature(document, sentence, subwords, window, tokenize)
-            starts, ends = _positions(spans, subwords, window)
             feature.update(
-                span_starts=starts,
-                span_ends=ends,
-                word_starts=[start for start, _ in spans],
-                word_ends=[end for _, end in spans],
-                labels=[classes.get(span, 0) for span in spans],
+                span_starts=[span.start for span in spans],
+                span_ends=[span.end for span in spans],
+                word_starts=[span.words[0] for span in spans],
+                word_ends=[span.words[1] for span in spans],
+                labels=[0 if span.is_part else classes.get(span.words, 0) for span in spans],
                 gold=gold if number == 0 else [],
-                length=len(feature["input_ids"]) + 2 * len(spans),
+                length=len(feature["input_ids"]) + markers_per_span * len(spans),
             )
             features.append(feature)
     return features
+
+
+def _candidate(span: Span, subwords: Subwords, window: Window) -> Candidate:
+    (start,), (end,) = _positions([span], subwords, window)
+    return Candidate(start, end, span)
+
+
+def _word_parts(span: Span, subwords: Subwords, window: Window) -> Iterator[Candidate]:
+    """The spans that end at a subword inside the last word of `span`."""
+    whole = _candidate(span, subwords, window)
+    n_subwords = subwords.word_starts[span[1] + 1] - subwords.word_starts[span[1]]
+    for end in range(whole.end - n_subwords + 1, whole.end):
+        yield Candidate(whole.start, end, span, is_part=True)
 
 
 def relation_features(
@@ -133,12 +187,18 @@ def relation_features(
     max_seq_length: int = 256,
     max_pair_length: int | None = None,
     empty_subject: bool = False,
+    levitated: bool = False,
+    inverse: bool = True,
+    self_pairs: bool = True,
 ) -> list[Feature]:
     """Features of one document for the relation model, one instance per subject.
 
     Args:
         empty_subject: also emit, for each sentence, an instance without a subject, from which the entity types are
             learnt too (training only).
+        levitated: all pairs of a sentence behind one window, without solid markers around a subject.
+        inverse: label a pair by its inverse class where only the other order is annotated.
+        self_pairs: make a subject its own object too, so that its type is predicted.
 
     Returns:
         One feature per subject, window and group of `max_pair_length` objects: `doc_key`, `sentence`; `input_ids` of
@@ -146,8 +206,11 @@ def relation_features(
         subword in the window, -1 for the empty subject; `subject_word_start`, `subject_word_end`, `subject_label`;
         `object_starts`, `object_ends`, `object_word_starts`, `object_word_ends` in the same manner;
         `labels`, the relation class of each object; `object_labels`, its annotated type, 0 where it is no entity;
+        `subject_type`, `object_types`, the types of the given entities;
         `gold`, `gold_relations` and `given`, the annotated entities, the relations and the entities that the model
         reads, of the whole sentence, in its first feature only; `length`, the tokens that it adds to a row.
+        With levitated subjects one per window and group of pairs, where `subject_starts`, `subject_ends`,
+        `subject_word_starts`, `subject_word_ends`, `subject_labels` are lists beside those of the objects.
         A sentence with annotations but without an instance gives one feature without objects, so that no annotation
         is lost from recall.
     """
@@ -159,62 +222,90 @@ def relation_features(
         gold = gold_entities(document, sentence, schema)
         relations = gold_relations(document, sentence, schema)
         given = given_entities(document, sentence, schema)
-        types = {(start, end): label for start, end, label in gold}
-        classes = _pair_classes(relations, schema)
-        room = max_seq_length - RELATION_SPECIAL_TOKENS
+        room = max_seq_length - (ENTITY_SPECIAL_TOKENS if levitated else RELATION_SPECIAL_TOKENS)
         windows = windows_of_sentence(subwords.word_starts, first, last, room)
-        instances: list[Instance] = list(_subject_instances(given, windows, subwords, room))
+        instances: list[Instance] = list(_subject_instances(given, windows, subwords, room, self_pairs))
         if empty_subject:
             instances += _empty_subject_instances(given, windows, max_seq_length)
-        groups: list[Instance] = [
-            (subject, window, group)
-            for subject, window, objects in instances
-            for group in _slices(objects, max_pair_length)
+        if levitated:
+            instances = _join_windows(instances)
+        groups: list[tuple[Window | None, list[Pair]]] = [
+            (window, group) for window, members in instances for group in slices(members, max_pair_length)
         ]
         if not groups and (gold or relations or given):
-            groups = [(None, None, [])]
-        for number, (subject, window, objects) in enumerate(groups):
+            groups = [(None, [])]
+        types, given_types = ({(a, b): label for a, b, label in rows} for rows in (gold, given))
+        # Symmetric classes come first; a levitated pair is labelled in the annotated order alone.
+        reversed_classes = range(0 if levitated else schema.n_forward if inverse else schema.n_symmetric)
+        classes = _pair_classes(relations, schema, reversed_classes)
+        for number, (window, pairs) in enumerate(groups):
+            is_first = number == 0
             feature = _window_feature(document, sentence, subwords, window, tokenize)
-            starts, ends = _positions(objects, subwords, window)
-            (subject_start,), (subject_end,) = _positions([subject], subwords, window) if subject else ([-1], [-1])
+            subjects, objects = [subject for subject, _ in pairs], [entity for _, entity in pairs]
+            if levitated:
+                feature |= _columns("subject", subjects, subwords, window)
+                feature["subject_labels"] = [types.get(subject, 0) for subject in subjects]
+            else:
+                subject = subjects[0] if subjects else NO_SUBJECT
+                one = _columns("subject", [subject] if subject != NO_SUBJECT else [], subwords, window)
+                feature |= {name.removesuffix("s"): values[0] if values else -1 for name, values in one.items()}
+                feature["subject_label"] = types.get(subject, 0)
+                feature["subject_type"] = given_types.get(subject, 0)
+                feature["object_types"] = [given_types.get(entity, 0) for entity in objects]
+            feature |= _columns("object", objects, subwords, window)
             feature.update(
-                subject_start=subject_start,
-                subject_end=subject_end,
-                subject_word_start=subject[0] if subject else -1,
-                subject_word_end=subject[1] if subject else -1,
-                subject_label=types.get((subject[0], subject[1]), 0) if subject else 0,
-                object_starts=starts,
-                object_ends=ends,
-                object_word_starts=[entity[0] for entity in objects],
-                object_word_ends=[entity[1] for entity in objects],
-                labels=[
-                    classes.get((subject[0], subject[1], entity[0], entity[1]), 0) if subject else 0
-                    for entity in objects
-                ],
-                object_labels=[types.get((entity[0], entity[1]), 0) for entity in objects],
-                gold=gold if number == 0 else [],
-                gold_relations=relations if number == 0 else [],
-                given=given if number == 0 else [],
-                length=len(feature["input_ids"]) + 2 + 2 * len(objects) if objects else 0,
+                labels=[classes.get((*subject, *entity), 0) for subject, entity in pairs],
+                object_labels=[types.get(entity, 0) for entity in objects],
+                gold=gold if is_first else [],
+                gold_relations=relations if is_first else [],
+                given=given if is_first else [],
+                length=_length(feature, len(pairs), levitated),
             )
             features.append(feature)
     return features
 
 
+def pairs_of_feature(feature: Mapping[str, Any]) -> list[Pair]:
+    """Subject and object, as words, of each row of scores that a relation feature gets."""
+    objects = list(zip(feature["object_word_starts"], feature["object_word_ends"], strict=True))
+    if "subject_word_starts" in feature:
+        subjects = list(zip(feature["subject_word_starts"], feature["subject_word_ends"], strict=True))
+    else:
+        subjects = [(feature["subject_word_start"], feature["subject_word_end"])] * len(objects)
+    return list(zip(subjects, objects, strict=True))
+
+
+def _columns(kind: str, spans: Sequence[Span], subwords: Subwords, window: Window | None) -> dict[str, list[int]]:
+    """Where spans stand in the window, as subwords, and in the document, as words."""
+    starts, ends = _positions(spans, subwords, window)
+    return {
+        f"{kind}_starts": starts,
+        f"{kind}_ends": ends,
+        f"{kind}_word_starts": [start for start, _ in spans],
+        f"{kind}_word_ends": [end for _, end in spans],
+    }
+
+
+def _length(feature: Feature, n_pairs: int, levitated: bool) -> int:
+    if not n_pairs:
+        return 0
+    return len(feature["input_ids"]) + (4 * n_pairs if levitated else 2 + 2 * n_pairs)
+
+
 def _subject_instances(
-    given: list[list[int]], windows: list[Window], subwords: Subwords, room: int
+    given: list[list[int]], windows: list[Window], subwords: Subwords, room: int, self_pairs: bool
 ) -> Iterator[Instance]:
-    """Each subject with the objects, itself included, that one window reads together with it."""
-    spans = _unique([entity[:2] for entity in given])
+    """Each subject with the objects, itself included where its type is asked for, that one window reads with it."""
+    spans: list[Span] = list(dict.fromkeys((start, end) for start, end, _ in given))
     for subject in spans:
-        objects_of_window: dict[int, list[Sequence[int]]] = defaultdict(list)
+        pairs_of_window: dict[int, list[Pair]] = defaultdict(list)
         for entity in spans:
             hull = min(subject[0], entity[0]), max(subject[1], entity[1])
             index = find_window(windows, subwords.word_starts, *hull, room)
-            if index is not None:
-                objects_of_window[index].append(entity)
-        for index, objects in sorted(objects_of_window.items()):
-            yield subject, windows[index], objects
+            if index is not None and (self_pairs or entity != subject):
+                pairs_of_window[index].append((subject, entity))
+        for index, pairs in sorted(pairs_of_window.items()):
+            yield windows[index], pairs
 
 
 def _empty_subject_instances(
@@ -222,16 +313,32 @@ def _empty_subject_instances(
 ) -> Iterator[Instance]:
     """All entities of a window behind markers that surround nothing; skipped when the window is full."""
     for window in windows:
-        objects: list[Sequence[int]] = [e[:2] for e in given if window.first_word <= e[0] and e[1] <= window.last_word]
-        if objects and window.stop - window.start + RELATION_SPECIAL_TOKENS < max_seq_length:
-            yield None, window, objects
+        inside = ((e[0], e[1]) for e in given if window.first_word <= e[0] and e[1] <= window.last_word)
+        pairs = [(NO_SUBJECT, span) for span in inside]
+        if pairs and window.stop - window.start + RELATION_SPECIAL_TOKENS < max_seq_length:
+            yield window, pairs
 
 
-def _pair_classes(relations: list[list[int]], schema: LabelSchema) -> dict[tuple[int, ...], int]:
-    """Relation class of every ordered pair: as annotated, and the inverse where the other order has none of its own."""
+def _join_windows(instances: Sequence[Instance]) -> list[Instance]:
+    """The pairs of all subjects of a window together."""
+    joined: dict[Window, list[Pair]] = {}
+    for window, pairs in instances:
+        joined.setdefault(window, []).extend(pairs)
+    return list(joined.items())
+
+
+def _pair_classes(
+    relations: list[list[int]], schema: LabelSchema, reversed_classes: range
+) -> dict[tuple[int, ...], int]:
+    """Relation class of every ordered pair: as annotated, and the inverse where the other order has none of its own.
+
+    Args:
+        reversed_classes: the classes that the other order gets an inverse of.
+    """
     classes: dict[tuple[int, ...], int] = {tuple(ends): label for *ends, label in relations}
     for (hs, he, ts, te), label in list(classes.items()):
-        classes.setdefault((ts, te, hs, he), schema.inverse(label))
+        if label in reversed_classes:
+            classes.setdefault((ts, te, hs, he), schema.inverse(label))
     return classes
 
 
@@ -250,13 +357,6 @@ def _positions(
     starts = [subwords.word_starts[span[0]] + offset for span in spans]
     ends = [subwords.word_starts[span[1] + 1] - 1 + offset for span in spans]
     return starts, ends
-
-
-def _slices(items: Sequence[Item], size: int | None) -> Iterator[list[Item]]:
-    """Consecutive slices of at most `size` items; all in one for None."""
-    iterator = iter(items)
-    while group := list(islice(iterator, size)):
-        yield group
 
 
 def _unique(rows: list[list[int]]) -> list[list[int]]:

@@ -75,6 +75,14 @@ class WordTokenizer:
         reserved = {index for index, token in tokenizer.added_tokens_decoder.items() if is_reserved(token)}
         self.forbidden = {*tokenizer.all_special_ids, *reserved} - {self.unknown_id}
         self._known: dict[str, list[int]] = {}
+        self._raw: WordTokenizer | None = None
+
+    def raw(self) -> WordTokenizer:
+        """The same without mapping brackets."""
+        if not self.brackets:
+            return self
+        self._raw = self._raw or WordTokenizer(self.tokenizer, map_brackets=False)
+        return self._raw
 
     def __call__(self, words: Sequence[str]) -> Subwords:
         """Tokenise the words of a document."""

@@ -80,13 +80,10 @@ def make_tiny_model(schema: LabelSchema, minilm_tokenizer: PreTrainedTokenizerBa
             "max_position_embeddings": 512,
         }
         torch.manual_seed(seed)
-        names = [f"[unused{number}]" for number in range(len(model_class.marker_init_words))]
-        values = {"encoder_config": encoder, **schema.to_dict(), **values}
-        model = model_class(
-            model_class.config_class(
-                marker_tokens=names, marker_token_ids=minilm_tokenizer.convert_tokens_to_ids(names), **values
-            )
-        )
+        config = model_class.config_class(encoder_config=encoder, **schema.to_dict(), **values)
+        config.marker_tokens = [f"[unused{number}]" for number in range(len(config.marker_words))]
+        config.marker_token_ids = minilm_tokenizer.convert_tokens_to_ids(config.marker_tokens)
+        model = model_class(config)
         for name, parameter in model.named_parameters():
             if parameter.dim() > 1:
                 torch.nn.init.normal_(parameter, std=1.0 if "embeddings" in name or "classifier" in name else 0.3)

@@ -11,24 +11,18 @@ from transformers import PreTrainedTokenizerBase
 
 from ..data.coverage import Coverage, entity_coverage, relation_coverage
 from ..modeling.configuration_plmarker import PLMarkerEntityConfig, PLMarkerRelationConfig, PLMarkerTaskConfig
-from ..modeling.decoding_plmarker import label_spans, remove_overlaps
+from ..modeling.decoding_plmarker import remove_overlaps
 from ..modeling.modeling_plmarker import PLMarkerForEntityRecognition, PLMarkerForRelationExtraction
 from ..modeling.prediction_plmarker import (
     BATCH_TOKENS,
     Document,
     as_annotations,
     decode_sentence,
+    label_sentence,
     predict_relations,
     predict_spans,
 )
-from ..modeling.processing_plmarker import (
-    Feature,
-    entity_features,
-    given_entities,
-    gold_entities,
-    gold_relations,
-    relation_features,
-)
+from ..modeling.processing_plmarker import Feature, given_entities, gold_entities, gold_relations
 from ..modeling.schema_plmarker import PLMarkerError
 from ..modeling.windows_plmarker import WordTokenizer
 from .errors import entity_errors, relation_errors
@@ -38,18 +32,10 @@ from .metrics import EntityMetrics, Metrics, RelationMetrics
 Scored = tuple[Feature, Sequence[Tensor] | None]
 
 
-def features_of(config: PLMarkerTaskConfig, document: Document, tokenize: WordTokenizer) -> list[Feature]:
-    """A document's features for evaluation."""
-    if isinstance(config, PLMarkerEntityConfig):
-        return entity_features(document, tokenize, config.schema, config.max_seq_length, config.max_span_length)
-    assert isinstance(config, PLMarkerRelationConfig)
-    return relation_features(document, tokenize, config.schema, config.max_seq_length)
-
-
 def coverage_of(config: PLMarkerTaskConfig, features: Iterable[Feature]) -> Coverage:
     """What of the annotations in `features` a model cannot reach."""
     if isinstance(config, PLMarkerEntityConfig):
-        return entity_coverage(features, config.max_span_length)
+        return entity_coverage(features, config)
     return relation_coverage(features)
 
 
@@ -73,11 +59,7 @@ def evaluate_scored(config: PLMarkerTaskConfig, scored: Iterable[Scored], entity
 def _evaluate_entities(config: PLMarkerEntityConfig, sentences: Iterable[list[Scored]]) -> Metrics:
     metrics = EntityMetrics(config.schema)
     for scored in sentences:
-        labelled = []
-        for feature, logits in scored:
-            if logits is not None:
-                spans = list(zip(feature["word_starts"], feature["word_ends"], strict=True))
-                labelled += label_spans(spans, logits[0].numpy())
+        labelled = label_sentence([(feature, logits) for feature, logits in scored if logits is not None], config)
         gold = [row for feature, _ in scored for row in feature["gold"]]
         metrics.add(gold, labelled, remove_overlaps(labelled, config.flat))
     return metrics.compute()
@@ -86,10 +68,10 @@ def _evaluate_entities(config: PLMarkerEntityConfig, sentences: Iterable[list[Sc
 def _evaluate_relations(
     config: PLMarkerRelationConfig, sentences: Iterable[list[Scored]], entity_types: str
 ) -> Metrics:
-    metrics = RelationMetrics(config.schema, entity_types)
+    metrics = RelationMetrics(config.schema, entity_types, config.counts_directions)
     for scored in sentences:
         rows = [(feature, logits) for feature, logits in scored if logits is not None]
-        relations = decode_sentence(rows, config.schema, entity_types)
+        relations = decode_sentence(rows, config, entity_types)
         gold, gold_relations, given = (
             [row for feature, _ in scored for row in feature[name]] for name in ("gold", "gold_relations", "given")
         )
@@ -141,7 +123,7 @@ def evaluate_documents(
                 counts.add(gold, labelled, kept)
                 if errors is not None:
                     errors.setdefault("ent", Counter()).update(entity_errors(gold, kept))
-                document["predicted_ner"].append(as_annotations(kept, config.classes))
+                document["predicted_ner"].append(as_annotations(kept, config.schema.entity_classes))
         metrics |= counts.compute()
     if relation is not None:
         schema = relation.config.schema
@@ -152,7 +134,7 @@ def evaluate_documents(
                 raise PLMarkerError(f"{predicted.count(False)} of {len(given)} documents have no predicted_ner")
             sources[""] = given
         for prefix, source in sources.items():
-            relation_counts = RelationMetrics(schema, entity_types)
+            relation_counts = RelationMetrics(schema, entity_types, relation.config.counts_directions)
             linked_documents = tqdm(
                 predict_relations(relation, tokenize, source, batch_tokens, entity_types),
                 desc=f"relations, {'gold' if prefix else 'predicted'} entities",

@@ -83,11 +83,14 @@ class RelationMetrics:
         schema: the names of the classes, and which relations are symmetric.
         entity_types: `relation` takes the types that the relation model gives (the original's default), `input` those
             of the entities that it was given (the original's `use_ner_results`).
+        directed: a symmetric relation must be found in both directions, each counts once (the original, for models
+            that decide on each direction alone); else one direction stands for both.
     """
 
-    def __init__(self, schema: LabelSchema, entity_types: str = "relation") -> None:
+    def __init__(self, schema: LabelSchema, entity_types: str = "relation", directed: bool = False) -> None:
         self.schema = schema
         self.entity_types = entity_types
+        self.directed = directed
         self.boundary = Score()
         self.strict = Score()
         self.retyped = Score()
@@ -110,19 +113,24 @@ class RelationMetrics:
         gold_types = {(start, end): label for start, end, label in gold}
         given_types = {(start, end): label for start, end, label in given}
         found_types = given_types if self.entity_types == "input" else types_from_relations(relations)
-        truth = {self._key((hs, he), (ts, te), label) for hs, he, ts, te, label in gold_relations}
+        truth = {
+            key for hs, he, ts, te, label in gold_relations for key in self._both_directions((hs, he), (ts, te), label)
+        }
         typed_truth = {
             (key, self._types(key, gold_types)) for key in truth if all(span in gold_types for span in key[:2])
         }
-        predicted = {self._key(r.head, r.tail, r.label) for r in relations}
+        predicted: set[tuple] = set()
+        for r in relations:
+            predicted.update(
+                [(r.head, r.tail, r.label)] if self.directed else self._both_directions(r.head, r.tail, r.label)
+            )
         typed = {(key, self._types(key, found_types)) for key in predicted}
         for score, right in (
             (self.boundary, predicted & truth),
             (self.strict, {key for key, _ in typed & typed_truth}),
         ):
             for counter, keys in ((score.gold, truth), (score.predicted, predicted), (score.correct, right)):
-                for _, _, label in keys:
-                    counter[self.schema.relation_classes[label]] += self._weight(label)
+                counter.update(self.schema.relation_classes[label] for _, _, label in keys)
         entities = {(*span, found_types.get(span, label)) for span, label in given_types.items()}
         for counter, rows in (
             (self.retyped.gold, {tuple(row) for row in gold}),
@@ -139,14 +147,12 @@ class RelationMetrics:
             "retyped_ent_f1": self.retyped.figures()[2],
         }
 
-    def _key(self, head: tuple[int, int], tail: tuple[int, int], label: int) -> tuple:
-        """A relation to compare by: the ends of a symmetric one are put in order."""
-        if self._weight(label) == 2 and tail < head:
-            head, tail = tail, head
-        return head, tail, label
+    def _both_directions(self, head: tuple[int, int], tail: tuple[int, int], label: int) -> list[tuple]:
+        """A relation, and the same from the other end where it is symmetric."""
+        directions: list[tuple] = [(head, tail, label)]
+        if label < self.schema.n_symmetric:
+            directions.append((tail, head, label))
+        return directions
 
     def _types(self, key: tuple, types: dict[tuple[int, int], int]) -> tuple[int, int]:
         return types[key[0]], types[key[1]]
-
-    def _weight(self, label: int) -> int:
-        return 2 if label < self.schema.n_symmetric else 1

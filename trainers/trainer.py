@@ -16,10 +16,9 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerBase, Trainer, TrainingArguments
 from transformers.trainer_utils import EvalLoopOutput
 
-from ..data.features import EntityFeatures, RelationFeatures
-from ..modeling.configuration_plmarker import PLMarkerEntityConfig, PLMarkerRelationConfig
+from ..data.features import features_for
+from ..modeling.base_plmarker import PLMarkerPreTrainedModel
 from ..modeling.encoders_plmarker import check_marker_tokens
-from ..modeling.modeling_plmarker import PLMarkerPreTrainedModel
 from ..modeling.prediction_plmarker import split_logits
 from ..modeling.schema_plmarker import PLMarkerError
 from .collator import PackedRowCollator
@@ -87,6 +86,7 @@ class PLMarkerTrainer(Trainer):
             check_marker_tokens(processing_class, model.config.marker_tokens, model.config.marker_token_ids)
         self.entity_types = entity_types
         self.config = model.config
+        self.grouping_seed = args.seed
         self.tokenizer = processing_class
         if train_dataset is not None:
             train_dataset = self._features(train_dataset, "training", training=True)
@@ -115,16 +115,7 @@ class PLMarkerTrainer(Trainer):
         if repeated:
             raise PLMarkerError(f"{name} data: {len(repeated)} doc_keys stand more than once, such as {repeated[0]!r}")
         config = self.config
-        group = config.max_pair_length if training else None
-        if isinstance(config, PLMarkerEntityConfig):
-            function: EntityFeatures | RelationFeatures = EntityFeatures(
-                self.tokenizer, config.schema, config.max_seq_length, config.max_span_length, group
-            )
-        else:
-            assert isinstance(config, PLMarkerRelationConfig)
-            function = RelationFeatures(
-                self.tokenizer, config.schema, config.max_seq_length, group, empty_subject=training
-            )
+        function = features_for(config, self.tokenizer, training, self.grouping_seed)
         features = dataset.map(
             function,
             batched=True,
@@ -174,10 +165,9 @@ class PLMarkerTrainer(Trainer):
     ) -> Tensor | tuple[Tensor, Any]:
         """The loss of one row, times its share of the batch; the entity types of relations are not weighted."""
         outputs = model(**inputs["row"])
-        if "relation_loss" in outputs:
+        loss = outputs.loss * inputs["weight"]
+        if "entity_loss" in outputs:
             loss = outputs.relation_loss * inputs["weight"] + outputs.entity_loss * inputs["count"]
-        else:
-            loss = outputs.loss * inputs["weight"]
         return (loss, outputs) if return_outputs else loss
 
     def _weight(self, labels: Tensor) -> float:

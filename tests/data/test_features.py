@@ -11,6 +11,7 @@ from plmarker.data import EntityFeatures, LabelSchema, PLMarkerError, RelationFe
 from plmarker.data.coverage import entity_coverage, relation_coverage
 from plmarker.data.documents import typed_document
 from plmarker.data.features import ENTITY_FEATURE_TYPES, RELATION_FEATURE_TYPES
+from plmarker.modeling.configuration_plmarker import PLMarkerEntityConfig
 from plmarker.modeling.processing_plmarker import entity_features, relation_features
 from plmarker.modeling.windows_plmarker import WordTokenizer
 
@@ -120,7 +121,7 @@ def covered(**changes: Any) -> dict[str, Any]:
 )
 def test_entities_out_of_reach_are_counted_by_reason(minilm_tokenizer, schema, max_seq_length, max_span_length, counts):
     features = entity_features(covered(), WordTokenizer(minilm_tokenizer), schema, max_seq_length, max_span_length, 2)
-    coverage = entity_coverage(features, max_span_length)
+    coverage = entity_coverage(features, PLMarkerEntityConfig(max_span_length=max_span_length))
     assert (coverage.entities, coverage.too_wide, coverage.entities_outside) == counts
     lost = sum(counts[1:])
     assert (f"{lost} of 3 entities" in str(coverage)) == bool(lost)
@@ -148,7 +149,7 @@ def test_relations_out_of_reach_are_counted_by_reason(minilm_tokenizer, schema, 
 
 def test_full_coverage_says_so(minilm_tokenizer, schema):
     features = entity_features(covered(), WordTokenizer(minilm_tokenizer), schema)
-    assert str(entity_coverage(features, 8)) == "every annotation can be found"
+    assert str(entity_coverage(features, PLMarkerEntityConfig())) == "every annotation can be found"
 
 
 @pytest.mark.parametrize(("split", "too_wide"), [("train", 41), ("dev", 5), ("test", 11)])
@@ -159,5 +160,5 @@ def test_scierc_entities_wider_than_eight_words_are_as_many_as_known(
     wide = [document for document in documents if any(e["end"] - e["start"] >= 8 for s in document["ner"] for e in s)]
     tokenize = WordTokenizer(minilm_tokenizer)
     features = (feature for document in wide for feature in entity_features(document, tokenize, scierc_schema))
-    coverage = entity_coverage(features, 8)
+    coverage = entity_coverage(features, PLMarkerEntityConfig())
     assert (coverage.too_wide, coverage.entities_outside) == (too_wide, 0)

@@ -47,6 +47,8 @@ def relation_features(draw: st.DrawFn) -> dict[str, Any]:
         "input_ids": text,
         "subject_start": first,
         "subject_end": first if first < 0 else draw(st.integers(first, len(text) - 2)),
+        "subject_type": 0,
+        "object_types": [0] * len(starts),
         "object_starts": starts,
         "object_ends": ends,
         "labels": draw(st.lists(st.integers(0, 5), min_size=len(starts), max_size=len(starts))),

@@ -55,7 +55,7 @@ def test_modeling_needs_nothing_but_torch_and_transformers_and_what_they_bring()
         "inspect",
         "itertools",
     }
-    standard |= {"pathlib", "re", "string", "typing"}
+    standard |= {"pathlib", "random", "re", "string", "typing"}
     assert third_party <= allowed | standard
 
 

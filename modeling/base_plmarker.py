@@ -1,0 +1,208 @@
+"""What the models share: an encoder over packed rows, started from pretrained weights, with new marker tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import torch
+from huggingface_hub.errors import StrictDataclassError
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerBase
+
+from .attention_plmarker import LEVITATED, MARKERS_PER_SPAN, PackedLayout
+from .configuration_plmarker import PLMarkerTaskConfig
+from .encoders_plmarker import (
+    add_marker_tokens,
+    check_encoder,
+    check_encoder_config,
+    choose_marker_tokens,
+    encoder_kwargs,
+    load_encoder,
+    load_encoder_config,
+    load_tokenizer,
+    position_offset,
+    resolve_encoder,
+)
+from .packing_plmarker import Row, row_maker
+from .processing_plmarker import Feature
+from .schema_plmarker import LabelSchema, PLMarkerError
+
+Model = TypeVar("Model", bound="PLMarkerPreTrainedModel")
+
+
+class PLMarkerBaseModel(PreTrainedModel):
+    """What every model here says to transformers about itself."""
+
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True
+    _supports_attention_backend = True
+    # FlashAttention cannot take levitated markers: it reads their positions as packed sequences.
+    _supports_flash_attn = False
+    _supports_flex_attn = False
+
+    def get_correct_attn_implementation(self, requested_attention: str | None, is_init_check: bool = False) -> str:
+        """Levitated attention unless the user asks for another one."""
+        return super().get_correct_attn_implementation(requested_attention or LEVITATED, is_init_check)
+
+
+class PLMarkerPreTrainedModel(PLMarkerBaseModel):
+    """An encoder over packed rows; the base of the two task models."""
+
+    config: PLMarkerTaskConfig
+    config_class: type[PLMarkerTaskConfig]
+    base_model_prefix = "encoder"
+    # The loss is a mean over the row's spans, weighted by class: it cannot be renormalised by a count from outside.
+    accepts_loss_kwargs = False
+
+    def __init__(self, config: PLMarkerTaskConfig) -> None:
+        super().__init__(config)
+        encoder_config = config.encoder_config
+        check_encoder_config(encoder_config)
+        # The dtype is that of the model around it, not what the encoder was once saved in.
+        self.encoder = AutoModel.from_config(
+            encoder_config,
+            attn_implementation=config._attn_implementation,
+            dtype=torch.get_default_dtype(),
+            **encoder_kwargs(encoder_config),
+        )
+        check_encoder(self.encoder)
+        self.position_offset = position_offset(self.encoder)
+        dropout = config.head_dropout
+        if dropout is None:
+            # DistilBERT has another name for it.
+            dropout = getattr(encoder_config, "hidden_dropout_prob", getattr(encoder_config, "dropout", 0.0))
+        self.dropout = nn.Dropout(dropout)
+
+    @classmethod
+    def from_encoder(
+        cls: type[Model],
+        name_or_path: str,
+        schema: LabelSchema,
+        marker_init: str = "random",
+        tokenizer: PreTrainedTokenizerBase | None = None,
+        **config_values: Any,
+    ) -> Model:
+        """Start from a pretrained encoder, with new heads and marker tokens.
+
+        Args:
+            name_or_path: a Hub id, a local folder, or `minilm`.
+            schema: the labels to predict.
+            marker_init: `lm` copies the markers' embeddings from [MASK] and from words that say what they mark (the
+                original's `lminit`); `random` leaves the embeddings as the encoder has them.
+            tokenizer: where it is not the encoder's own.
+            config_values: fields of the model's config, such as `max_seq_length`.
+
+        Raises:
+            PLMarkerError: for an encoder that cannot be loaded or cannot carry levitated markers, a window longer
+                than its positions, or a field that the config does not have.
+        """
+        known = cls.config_class.__dataclass_fields__
+        for name in config_values:
+            if name not in known:
+                raise PLMarkerError(f"{cls.config_class.__name__} has no field {name!r}")
+        if marker_init not in ("random", "lm"):
+            raise PLMarkerError(f"marker_init is 'random' or 'lm', not {marker_init!r}")
+        encoder_config = load_encoder_config(name_or_path)
+        check_encoder_config(encoder_config)
+        tokenizer = tokenizer or load_tokenizer(name_or_path)
+        values: dict[str, Any] = {**schema.to_dict(), **config_values}
+        try:
+            config = cls.config_class(encoder_config=encoder_config, pad_token_id=tokenizer.pad_token_id, **values)
+        except StrictDataclassError as error:
+            raise PLMarkerError(f"{cls.config_class.__name__}: {' '.join(str(error).split())}") from None
+        config.marker_tokens = choose_marker_tokens(tokenizer, len(config.marker_words))
+        config.marker_token_ids = add_marker_tokens(tokenizer, config.marker_tokens)
+        encoder = load_encoder(resolve_encoder(name_or_path), encoder_config)
+        n_rows = max(config.marker_token_ids, default=0) + 1
+        if n_rows > encoder.config.vocab_size:
+            encoder.resize_token_embeddings(n_rows)
+            config.encoder_config.vocab_size = n_rows
+        model = cls(config)
+        model._check_window()
+        model.encoder.load_state_dict(encoder.state_dict())
+        if marker_init == "lm":
+            model.init_markers(tokenizer)
+        return model
+
+    @torch.no_grad()
+    def init_markers(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        """Copy the markers' embeddings from [MASK] and from words that say what they mark (SPEC, `lminit`)."""
+        if tokenizer.mask_token_id is None:
+            raise PLMarkerError("marker_init 'lm' needs a tokenizer with a mask token; use 'random'")
+        table = self.encoder.get_input_embeddings().weight
+        for token_id, word in zip(self.config.marker_token_ids, self.config.marker_words, strict=True):
+            source = tokenizer.mask_token_id
+            if word is not None:
+                source = tokenizer(word, add_special_tokens=False)["input_ids"][0]
+            table[token_id] = table[source].clone()
+
+    def _check_window(self) -> None:
+        room = getattr(self.config.encoder_config, "max_position_embeddings", None)
+        if room is not None and self.config.max_seq_length + self.position_offset > room:
+            raise PLMarkerError(
+                f"max_seq_length is {self.config.max_seq_length}, but encoder "
+                f"{self.config.encoder_config.model_type!r} has positions for {room - self.position_offset} subwords"
+            )
+
+    # How many markers belong together, and which of them see their kind in other blocks, see [`PackedLayout`].
+    marker_block = MARKERS_PER_SPAN
+    joined_markers: tuple[bool, ...] = ()
+
+    def pack(self, features: Sequence[Feature]) -> Row:
+        """Make the row of tensors that `forward` takes."""
+        return row_maker(self.config)(features)
+
+    def encode(self, input_ids: Tensor, position_ids: Tensor, window_lengths: Tensor) -> Tensor:
+        """Encode a packed row.
+
+        Args:
+            input_ids, position_ids: shape (1, tokens); positions count from 0 in every window.
+            window_lengths: shape (windows, 2), text and marker tokens of each window.
+
+        Returns:
+            States after dropout, shape (tokens, hidden size).
+        """
+        layout = PackedLayout.from_lengths(window_lengths, position_ids, self.marker_block, self.joined_markers)
+        offset: Any = self.position_offset
+        if self.config.has_quirk("marker_positions"):
+            offset = offset * layout.is_text
+        position_ids = position_ids + offset
+        if self.encoder.config._attn_implementation == LEVITATED:
+            # Without a mask for each, encoders with local layers would make a mask over the whole row for them.
+            masks = {"full_attention": None, "sliding_attention": None} if self._has_local_layers else None
+            batch: dict[str, Any] = {"input_ids": input_ids, "position_ids": position_ids, "attention_mask": masks}
+            states = self.encoder(**batch, layout=layout).last_hidden_state[0]
+        else:
+            states = self._encode_dense(input_ids, position_ids, layout)
+        return self.dropout(states)
+
+    def _encode_dense(self, input_ids: Tensor, position_ids: Tensor, layout: PackedLayout) -> Tensor:
+        """The reference: a padded batch of windows and a dense mask over text and markers."""
+        index = layout.padded_index
+        places = index.clamp(min=0)
+        sliding_window = getattr(self.encoder.config, "sliding_window", None)
+        mask: Any = self._dense_mask(layout.dense_mask())
+        if self._has_local_layers:
+            # A single mask would be used for local layers too.
+            mask = {"full_attention": mask, "sliding_attention": self._dense_mask(layout.dense_mask(sliding_window))}
+        batch: dict[str, Any] = {"input_ids": input_ids[0, places], "position_ids": position_ids[0, places]}
+        padded = self.encoder(**batch, attention_mask=mask).last_hidden_state
+        return padded[index >= 0]
+
+    @property
+    def _has_local_layers(self) -> bool:
+        return "sliding_attention" in (getattr(self.encoder.config, "layer_types", None) or ())
+
+    def _dense_mask(self, mask: Tensor) -> Tensor:
+        """The form that the attention implementation takes: eager adds whatever it is given, even a boolean."""
+        if self.encoder.config._attn_implementation != "eager":
+            return mask
+        additive = torch.zeros(mask.shape, dtype=self.dtype, device=mask.device)
+        return additive.masked_fill_(~mask, torch.finfo(self.dtype).min)
+
+    def _cross_entropy(self, logits: Tensor, labels: Tensor, nil_weight: float = 1.0) -> Tensor:
+        weight = torch.ones(logits.shape[-1], dtype=torch.float32, device=logits.device)
+        weight[0] = nil_weight
+        return F.cross_entropy(logits.float(), labels, weight=weight)
