@@ -1,4 +1,4 @@
-"""The command `plmarker`: train, evaluate, predict, data check."""
+"""The command `plmarker`: train, evaluate, predict, convert, data check."""
 
 from __future__ import annotations
 
@@ -15,9 +15,13 @@ import yaml
 from tqdm.auto import tqdm
 from transformers import AutoModel, AutoTokenizer
 
+from .data.documents import write_documents
 from .data.inputs import read_inputs, text_document, write_resumable
 from .data.loading import load_split
+from .data.original import write_relation_results
+from .data.presets import load_preset, preset_names
 from .data.validation import Problem, check_file
+from .modeling.conversion_plmarker import convert_checkpoint
 from .modeling.extraction_plmarker import build_extraction
 from .modeling.modeling_plmarker import (
     PLMarkerForEntityRecognition,
@@ -25,7 +29,7 @@ from .modeling.modeling_plmarker import (
     PLMarkerModel,
     PLMarkerPreTrainedModel,
 )
-from .modeling.prediction_plmarker import BATCH_TOKENS, Document
+from .modeling.prediction_plmarker import BATCH_TOKENS, MAX_CANDIDATES, Document, predict_candidates
 from .modeling.processing_plmarker import features_of
 from .modeling.schema_plmarker import PLMarkerError
 from .modeling.windows_plmarker import WordTokenizer
@@ -80,26 +84,44 @@ def train(options: argparse.Namespace, rest: Sequence[str]) -> Any:
 
 
 def evaluate(options: argparse.Namespace) -> Any:
-    """`plmarker evaluate MODEL`: the Ent / Rel / Rel+ table of a split."""
-    entity, relation, tokenizer = _load(options.model, options.device)
+    """`plmarker evaluate MODEL ...`: the Ent / Rel / Rel+ table of a split."""
+    entity, relation, tokenizer = _load_models(options.model, options.device, options.compat)
     models = [part for part in (entity, relation) if part is not None]
-    documents = load_split(options.dataset, options.split, models[-1].config.schema)
+    documents: Any = load_split(options.dataset, options.split, models[-1].config.schema)
     tokenize = WordTokenizer(tokenizer)
+    if options.candidates_from:
+        first, _, first_tokenizer = _load_models([options.candidates_from], options.device)
+        if entity is None or first is None:
+            raise PLMarkerError("--candidates_from takes an entity model, and restricts one")
+        stage = predict_candidates(
+            first, WordTokenizer(first_tokenizer), documents, options.max_candidates, options.batch_tokens
+        )
+        documents = list(stage)
     for part in models:
         features = (feature for document in documents for feature in features_of(part.config, document, tokenize))
         print(f"{options.dataset}, {options.split}: {coverage_of(part.config, features)}")
     errors: dict[str, Counter[str]] = {}
+    predictions: list[dict[str, Any]] = []
     metrics = evaluate_documents(
         documents,
         tokenizer,
-        entity,
+        None if options.given_entities else entity,
         relation,
         options.entity_types,
         options.batch_tokens,
         show_progress=sys.stderr.isatty(),
         errors=errors,
+        predictions=predictions,
     )
-    print(f"{options.model} on {options.dataset}, {options.split}: {len(documents)} documents, in percent\n")
+    if options.predictions:
+        folder = Path(options.predictions)
+        if predictions and predictions[0]["predicted_ner"] is not None:
+            write_documents(folder / f"ent_pred_{options.split}.json", predictions)
+        if relation is not None:
+            write_relation_results(folder / "pred_results.json", predictions)
+    print(
+        f"{' and '.join(options.model)} on {options.dataset}, {options.split}: {len(documents)} documents, in percent\n"
+    )
     print(figures_table(metrics))
     print("\n" + errors_table(errors))
     return metrics
@@ -111,7 +133,7 @@ def predict(options: argparse.Namespace) -> Any:
         raise PLMarkerError("predict takes INPUT and --out FILE, or --text TEXT")
     if options.out is not None and Path(options.out).resolve() == Path(options.input).resolve():
         raise PLMarkerError(f"{options.out}: the predictions would overwrite the input")
-    entity, relation, tokenizer = _load(options.model, options.device)
+    entity, relation, tokenizer = _load_models([options.model], options.device, options.compat)
     if entity is None:
         raise PLMarkerError(f"{options.model}: a relation model alone finds no entities; predict needs an entity model")
     model = PLMarkerModel.from_models(entity, relation, tokenizer)
@@ -137,6 +159,38 @@ def predict(options: argparse.Namespace) -> Any:
     count = write_resumable(options.out, progress, process, settings)
     print(f"{options.out}: {count} documents")
     return {"documents": count, "file": str(options.out)}
+
+
+def convert(options: argparse.Namespace) -> Any:
+    """`plmarker convert FOLDER ...`: the original's checkpoints as a model of this project."""
+    preset = load_preset(options.schema)
+    entity_values = {**preset.entity, **_config_values(options.entity)}
+    relation_values = {**preset.relation, **_config_values(options.relation)}
+    converted: dict[str, Any] = {}
+    for folder in options.folders:
+        model, tokenizer = convert_checkpoint(folder, preset.schema, entity_values, relation_values, options.encoder)
+        if model.config.model_type in converted:
+            raise PLMarkerError(f"{folder}: a second {model.config.model_type} model; convert takes one of each")
+        converted[model.config.model_type] = model
+    entity, relation = converted.get("plmarker-ner"), converted.get("plmarker-re")
+    if entity is not None and relation is not None:
+        PLMarkerModel.from_models(entity, relation, tokenizer).save_pretrained(options.out)
+    else:
+        model.save_pretrained(options.out)
+        tokenizer.save_pretrained(options.out)
+    print(f"{options.out}: {' and '.join('entities' if name == 'plmarker-ner' else 'relations' for name in converted)}")
+    return {"out": str(options.out), "models": list(converted)}
+
+
+def _config_values(items: Sequence[str]) -> dict[str, Any]:
+    """`KEY=VALUE` as fields of a model's config."""
+    values = {}
+    for item in items:
+        key, equals, value = item.partition("=")
+        if not equals:
+            raise PLMarkerError(f"expected KEY=VALUE, got {item!r}")
+        values[key] = yaml.safe_load(value)
+    return values
 
 
 def check(options: argparse.Namespace) -> Any:
@@ -182,6 +236,26 @@ def _load(
     return None, model, tokenizer  # type: ignore[return-value]
 
 
+def _load_models(
+    paths: Sequence[str], device: str | None, compat: str | None = None
+) -> tuple[PLMarkerForEntityRecognition | None, PLMarkerForRelationExtraction | None, Any]:
+    """The models of one checkpoint, or of an entity and a relation checkpoint, and their tokenizer."""
+    loaded = [_load(path, device) for path in paths]
+    entities = [entity for entity, _, _ in loaded if entity is not None]
+    relations = [relation for _, relation, _ in loaded if relation is not None]
+    if len(entities) > 1 or len(relations) > 1:
+        raise PLMarkerError(f"{' and '.join(paths)}: expected one entity model and one relation model at most")
+    entity, relation = next(iter(entities), None), next(iter(relations), None)
+    tokenizer = loaded[0][2]
+    if entity is not None and relation is not None:
+        # Also makes sure that the two know the same labels and marker tokens.
+        PLMarkerModel.from_models(entity, relation, tokenizer)
+    for model in (entity, relation):
+        if model is not None and compat is not None:
+            model.config.compat = compat
+    return entity, relation, tokenizer
+
+
 def _training_overrides(rest: Sequence[str]) -> dict[str, Any]:
     """`--learning_rate 3e-5` and any other field of TrainingArguments, as the file would hold it."""
     overrides: dict[str, Any] = {}
@@ -223,6 +297,9 @@ def _parser() -> argparse.ArgumentParser:
     rows.add_argument(
         "--batch_tokens", type=int, default=BATCH_TOKENS, help="most tokens of a packed row (%(default)s)"
     )
+    rows.add_argument(
+        "--compat", choices=("original",), help="compute what the published code computes, with its quirks"
+    )
     rows.add_argument("--device", help="where the model runs, such as cpu or cuda:1 (an accelerator if there is one)")
 
     command = commands.add_parser(
@@ -241,8 +318,27 @@ def _parser() -> argparse.ArgumentParser:
     earlier.add_argument("--overwrite", action="store_true", help="remove the checkpoints of an earlier run")
     command.set_defaults(run=train)
 
+    command = commands.add_parser("convert", parents=[common], help="the original's checkpoints as a model")
+    command.add_argument("folders", nargs="+", help="an entity checkpoint, a relation checkpoint, or both")
+    command.add_argument(
+        "--schema", required=True, help=f"a YAML file of labels and limits, or one of {', '.join(preset_names())}"
+    )
+    command.add_argument("--out", required=True, metavar="FOLDER", help="where the model goes")
+    command.add_argument("--encoder", help="where the vocabulary is, if it is not beside the checkpoint")
+    for name in ("entity", "relation"):
+        command.add_argument(
+            f"--{name}",
+            nargs="+",
+            default=[],
+            metavar="KEY=VALUE",
+            help=f"fields of the {name} model's config that the checkpoint was trained with",
+        )
+    command.set_defaults(run=convert)
+
     command = commands.add_parser("evaluate", parents=[common, rows], help="the Ent / Rel / Rel+ table of a split")
-    command.add_argument("model", help="a Hub id or a folder")
+    command.add_argument(
+        "model", nargs="+", help="a Hub id or a folder; or two, of an entity model and a relation model"
+    )
     command.add_argument("--dataset", required=True, help="a Hub id, a folder, a file, or sample")
     command.add_argument("--split", default="test", help="(%(default)s)")
     command.add_argument(
@@ -250,6 +346,20 @@ def _parser() -> argparse.ArgumentParser:
         choices=("relation", "input"),
         default="relation",
         help="whose entity types Rel+ compares: the relation model's or those of the given entities (%(default)s)",
+    )
+    command.add_argument(
+        "--given_entities",
+        action="store_true",
+        help="relations between the documents' own predicted_ner, whatever the entity model finds",
+    )
+    command.add_argument(
+        "--candidates_from", metavar="MODEL", help="an entity model whose likeliest spans are all that is scored"
+    )
+    command.add_argument(
+        "--max_candidates", type=int, default=MAX_CANDIDATES, help="how many of them in a sentence (%(default)s)"
+    )
+    command.add_argument(
+        "--predictions", metavar="FOLDER", help="write ent_pred_SPLIT.json and pred_results.json, as the original does"
     )
     command.set_defaults(run=evaluate)
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModel, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from .attention_plmarker import LEVITATED, MARKERS_PER_SPAN, PackedLayout
 from .configuration_plmarker import PLMarkerTaskConfig
@@ -30,6 +30,28 @@ from .processing_plmarker import Feature
 from .schema_plmarker import LabelSchema, PLMarkerError
 
 Model = TypeVar("Model", bound="PLMarkerPreTrainedModel")
+
+
+def build_config(
+    config_class: type[PLMarkerTaskConfig],
+    schema: LabelSchema,
+    encoder_config: PreTrainedConfig,
+    tokenizer: PreTrainedTokenizerBase,
+    values: Mapping[str, Any],
+) -> Any:
+    """The config of a model, without marker tokens yet.
+
+    Raises:
+        PLMarkerError: naming a field that the config does not have, or a value that it does not take.
+    """
+    for name in values:
+        if name not in config_class.__dataclass_fields__:
+            raise PLMarkerError(f"{config_class.__name__} has no field {name!r}")
+    fields: dict[str, Any] = {**schema.to_dict(), **values}
+    try:
+        return config_class(encoder_config=encoder_config, pad_token_id=tokenizer.pad_token_id, **fields)
+    except StrictDataclassError as error:
+        raise PLMarkerError(f"{config_class.__name__}: {' '.join(str(error).split())}") from None
 
 
 class PLMarkerBaseModel(PreTrainedModel):
@@ -98,20 +120,12 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
             PLMarkerError: for an encoder that cannot be loaded or cannot carry levitated markers, a window longer
                 than its positions, or a field that the config does not have.
         """
-        known = cls.config_class.__dataclass_fields__
-        for name in config_values:
-            if name not in known:
-                raise PLMarkerError(f"{cls.config_class.__name__} has no field {name!r}")
         if marker_init not in ("random", "lm"):
             raise PLMarkerError(f"marker_init is 'random' or 'lm', not {marker_init!r}")
         encoder_config = load_encoder_config(name_or_path)
         check_encoder_config(encoder_config)
         tokenizer = tokenizer or load_tokenizer(name_or_path)
-        values: dict[str, Any] = {**schema.to_dict(), **config_values}
-        try:
-            config = cls.config_class(encoder_config=encoder_config, pad_token_id=tokenizer.pad_token_id, **values)
-        except StrictDataclassError as error:
-            raise PLMarkerError(f"{cls.config_class.__name__}: {' '.join(str(error).split())}") from None
+        config = build_config(cls.config_class, schema, encoder_config, tokenizer, config_values)
         config.marker_tokens = choose_marker_tokens(tokenizer, len(config.marker_words))
         config.marker_token_ids = add_marker_tokens(tokenizer, config.marker_tokens)
         encoder = load_encoder(resolve_encoder(name_or_path), encoder_config)

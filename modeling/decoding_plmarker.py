@@ -104,6 +104,40 @@ def label_words(first_word: int, logits: Array, tags: str, threshold: float = 0.
     return [span for span in spans if span.score >= threshold]
 
 
+def spans_of_tags(
+    words: Sequence[Span], logits: Array, tags: str, max_span_length: int
+) -> tuple[list[Span], NDArray[np.floating]]:
+    """How probable spans are for a sequence tagger: the best label's tags over all words of the span.
+
+    Args:
+        words: the words of a sentence, as spans.
+        logits: shape (words, tag classes), see `tag_classes`.
+
+    Returns:
+        All spans of at most `max_span_length` words, and for each the geometric mean of its tags' probabilities, so
+        that wide spans are not at a disadvantage.
+    """
+    log_scores = log_softmax(np.asarray(logits, dtype=np.float64))
+    if tags == "io":
+        begin = inside = log_scores[:, 1:]
+    else:
+        begin, inside = log_scores[:, 1::2], log_scores[:, 2::2]
+        # In IOB1 most entities begin with an `I-`.
+        begin = np.maximum(begin, inside) if tags == "iob1" else begin
+    spans: list[Span] = []
+    scores: list[float] = []
+    for first, (start, _) in enumerate(words):
+        total = begin[first].copy()
+        for last in range(first, min(first + max_span_length, len(words))):
+            if last > first:
+                if words[last][0] != words[last - 1][0] + 1:
+                    break
+                total += inside[last]
+            spans.append((start, words[last][1]))
+            scores.append(float(np.exp(total.max() / (last - first + 1))))
+    return spans, np.array(scores)
+
+
 def remove_overlaps(spans: Sequence[ScoredSpan], flat: bool) -> list[ScoredSpan]:
     """Keep the more probable of overlapping spans.
 

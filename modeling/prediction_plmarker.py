@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from .configuration_plmarker import PLMarkerEntityConfig, PLMarkerRelationConfig
@@ -18,9 +19,12 @@ from .decoding_plmarker import (
     decode_relations,
     label_spans,
     label_words,
+    softmax,
+    spans_of_tags,
 )
 from .packing_plmarker import split_by_tokens
 from .processing_plmarker import Feature, features_of, pairs_of_feature
+from .schema_plmarker import LabelSchema
 from .windows_plmarker import WordTokenizer
 
 if TYPE_CHECKING:
@@ -34,6 +38,8 @@ Scored = tuple[Feature, Sequence[Tensor]]
 BATCH_TOKENS = 2048
 # The scores of a model's heads, in the order in which they are passed on; a model has one, two or three of them.
 LOGITS = ("logits", "entity_logits", "subject_logits")
+# Spans of a sentence that the first of two stages leaves to the second.
+MAX_CANDIDATES = 256
 # Documents are read ahead for this many rows, so that rows are full.
 ROWS_AHEAD = 8
 
@@ -41,6 +47,12 @@ ROWS_AHEAD = 8
 def as_annotations(spans: Sequence[ScoredSpan], classes: Sequence[str]) -> list[dict[str, Any]]:
     """Spans in the form that a document's `predicted_ner` has."""
     return [{"start": span.start, "end": span.end, "label": classes[span.label]} for span in spans]
+
+
+def as_relation_annotations(relations: Sequence[ScoredRelation], schema: LabelSchema) -> list[dict[str, Any]]:
+    """Relations in the form that a document's `predicted_relations` has."""
+    names = ("head_start", "head_end", "tail_start", "tail_end", "label")
+    return [dict(zip(names, (*r.head, *r.tail, schema.relation_classes[r.label]), strict=True)) for r in relations]
 
 
 def split_logits(output: Any, features: Sequence[Feature]) -> Iterator[tuple[Tensor, ...]]:
@@ -72,12 +84,11 @@ def predict_spans(
 
 def label_sentence(scored: Sequence[Scored], config: PLMarkerEntityConfig, threshold: float = 0.0) -> list[ScoredSpan]:
     """Label the spans of one sentence from its features and their logits; overlaps are not removed."""
-    spans = [span for feature, _ in scored for span in zip(feature["word_starts"], feature["word_ends"], strict=True)]
-    if not spans:
-        return []
-    logits = torch.cat([logits[0] for _, logits in scored]).numpy()
+    spans, logits = _spans_and_logits(scored)
     if config.method != "bio":
         return label_spans(spans, logits, threshold)
+    if not spans:
+        return []
     # A long sentence is read in several windows, and a word that is in none of them has no tag.
     first, last = min(spans)[0], max(spans)[0]
     tags = np.zeros((last - first + 1, logits.shape[1]), dtype=logits.dtype)
@@ -85,6 +96,43 @@ def label_sentence(scored: Sequence[Scored], config: PLMarkerEntityConfig, thres
     for (word, _), row in zip(spans, logits, strict=True):
         tags[word - first] = row
     return label_words(first, tags, config.tags, threshold)
+
+
+def predict_candidates(
+    model: PLMarkerForEntityRecognition,
+    tokenize: WordTokenizer,
+    documents: Iterable[Document],
+    limit: int = MAX_CANDIDATES,
+    batch_tokens: int = BATCH_TOKENS,
+) -> Iterator[dict[str, Any]]:
+    """Choose the spans that a second entity model is to score (the paper's two-stage model).
+
+    Args:
+        model: the first stage; of a tagger, a span is as probable as its tags.
+        limit: most spans of a sentence: those with the least probability of NIL.
+
+    Yields:
+        Each document with `candidates`: for each sentence spans as [start, end], by start, then end.
+    """
+    for document, sentences in _score_sentences(model, tokenize, documents, batch_tokens):
+        candidates = []
+        for scored in sentences:
+            spans, logits = _spans_and_logits(scored)
+            if model.config.method == "bio" and spans:
+                spans, scores = spans_of_tags(spans, logits, model.config.tags, model.config.max_span_length)
+            else:
+                scores = 1 - softmax(logits)[:, 0]
+            best = np.argsort(-scores, kind="stable")[:limit]
+            candidates.append(sorted(spans[number] for number in best))
+        yield {**document, "candidates": candidates}
+
+
+def _spans_and_logits(scored: Sequence[Scored]) -> tuple[list[tuple[int, int]], NDArray[np.floating]]:
+    """The spans of one sentence, as words, and their logits, shape (spans, classes)."""
+    spans = [span for feature, _ in scored for span in zip(feature["word_starts"], feature["word_ends"], strict=True)]
+    if not spans:
+        return [], np.zeros((0, 1))
+    return spans, torch.cat([logits[0] for _, logits in scored]).numpy()
 
 
 def predict_relations(

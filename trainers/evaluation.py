@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from torch import Tensor
 from tqdm.auto import tqdm
@@ -17,6 +18,7 @@ from ..modeling.prediction_plmarker import (
     BATCH_TOKENS,
     Document,
     as_annotations,
+    as_relation_annotations,
     decode_sentence,
     label_sentence,
     predict_relations,
@@ -30,6 +32,8 @@ from .metrics import EntityMetrics, Metrics, RelationMetrics
 
 # A feature, and its logits; None for a feature that only carries annotations.
 Scored = tuple[Feature, Sequence[Tensor] | None]
+# Document and number of a sentence.
+SentenceKey = tuple[str, int]
 
 
 def coverage_of(config: PLMarkerTaskConfig, features: Iterable[Feature]) -> Coverage:
@@ -47,21 +51,45 @@ def evaluate_scored(config: PLMarkerTaskConfig, scored: Iterable[Scored], entity
         scored: all features of the dataset, in any order, with their logits.
         entity_types: of a relation model, see [`RelationMetrics`].
     """
-    sentences: dict[tuple[str, int], list[Scored]] = {}
+    sentences: dict[SentenceKey, list[Scored]] = {}
     for feature, logits in scored:
         sentences.setdefault((feature["doc_key"], feature["sentence"]), []).append((feature, logits))
     if isinstance(config, PLMarkerEntityConfig):
-        return _evaluate_entities(config, sentences.values())
+        return _evaluate_entities(config, sentences)
     assert isinstance(config, PLMarkerRelationConfig)
     return _evaluate_relations(config, sentences.values(), entity_types)
 
 
-def _evaluate_entities(config: PLMarkerEntityConfig, sentences: Iterable[list[Scored]]) -> Metrics:
+def merged_sentences(gold: Sequence[Sequence[Sequence[int]]]) -> list[list[list[int]]]:
+    """Join annotated entities of one label that touch across a sentence border (SPEC, quirk Q6).
+
+    On CoNLL-2003 the original reads gold from tags of whole documents, where the two look like one; what it predicts
+    it does not join.
+
+    Args:
+        gold: for each sentence of a document, in order, rows of [start, end, class].
+    """
+    merged: list[list[list[int]]] = []
+    last: list[int] | None = None
+    for rows in gold:
+        ordered = sorted(list(row) for row in rows)
+        if last is not None and ordered and ordered[0][0] == last[1] + 1 and ordered[0][2] == last[2]:
+            last[1] = ordered.pop(0)[1]
+        merged.append(ordered)
+        last = ordered[-1] if ordered else last
+    return merged
+
+
+def _evaluate_entities(config: PLMarkerEntityConfig, sentences: Mapping[SentenceKey, list[Scored]]) -> Metrics:
     metrics = EntityMetrics(config.schema)
-    for scored in sentences:
+    gold_of = {key: [row for feature, _ in scored for row in feature["gold"]] for key, scored in sentences.items()}
+    if config.has_quirk("merged_sentences"):
+        for document in dict.fromkeys(key[0] for key in gold_of):
+            keys = sorted(key for key in gold_of if key[0] == document)
+            gold_of.update(zip(keys, merged_sentences([gold_of[key] for key in keys]), strict=True))
+    for key, scored in sentences.items():
         labelled = label_sentence([(feature, logits) for feature, logits in scored if logits is not None], config)
-        gold = [row for feature, _ in scored for row in feature["gold"]]
-        metrics.add(gold, labelled, remove_overlaps(labelled, config.flat))
+        metrics.add(gold_of[key], labelled, remove_overlaps(labelled, config.flat))
     return metrics.compute()
 
 
@@ -88,16 +116,20 @@ def evaluate_documents(
     batch_tokens: int = BATCH_TOKENS,
     show_progress: bool = False,
     errors: dict[str, Counter[str]] | None = None,
+    predictions: list[dict[str, Any]] | None = None,
 ) -> Metrics:
     """Ent, Rel and Rel+ of annotated documents, with the source of the entities in every relation figure's name.
 
     Args:
-        documents: typed documents with `ner`, and `relations` where there is a relation model.
+        documents: typed documents with `ner`, and `relations` where there is a relation model; `candidates`, where
+            they have them, are the only spans that the entity model scores.
         entity, relation: the models; without an entity model, predicted entities are the documents' `predicted_ner`.
         entity_types: see [`RelationMetrics`].
         batch_tokens: most tokens of a packed row.
         show_progress: show a progress bar for each model and source of entities.
         errors: where given, filled with the counts of errors by kind, under `ent`, `rel` and `gold_rel`.
+        predictions: where given, filled with the documents and their `predicted_ner` and `predicted_relations`; the
+            relations stand between predicted entities, where there are any.
 
     Returns:
         Fractions: `ent_*` of the entity model; `rel_*`, `rel_strict_*` and `retyped_ent_f1` with the predicted
@@ -117,9 +149,13 @@ def evaluate_documents(
         )
         for document, (_, labelled_sentences) in zip(given, found, strict=True):
             document["predicted_ner"] = []
-            for sentence, labelled in enumerate(labelled_sentences):
+            gold_sentences: Sequence[Sequence[Sequence[int]]] = [
+                gold_entities(document, sentence, config.schema) for sentence in range(len(labelled_sentences))
+            ]
+            if config.has_quirk("merged_sentences"):
+                gold_sentences = merged_sentences(gold_sentences)
+            for gold, labelled in zip(gold_sentences, labelled_sentences, strict=True):
                 kept = remove_overlaps(labelled, config.flat)
-                gold = gold_entities(document, sentence, config.schema)
                 counts.add(gold, labelled, kept)
                 if errors is not None:
                     errors.setdefault("ent", Counter()).update(entity_errors(gold, kept))
@@ -141,7 +177,9 @@ def evaluate_documents(
                 total=len(source),
                 disable=not show_progress,
             )
-            for read, sentences in linked_documents:
+            for document, (read, sentences) in zip(given, linked_documents, strict=True):
+                # Relations between predicted entities, which come last, replace those between gold ones.
+                document["predicted_relations"] = [as_relation_annotations(found, schema) for found in sentences]
                 for sentence, relations in enumerate(sentences):
                     gold = gold_entities(read, sentence, schema)
                     linked = gold_relations(read, sentence, schema)
@@ -151,4 +189,6 @@ def evaluate_documents(
                         kinds = relation_errors(linked, entities, relations, schema.n_symmetric)
                         errors.setdefault(f"{prefix}rel", Counter()).update(kinds)
             metrics |= {f"{prefix}{name}": value for name, value in relation_counts.compute().items()}
+    if predictions is not None:
+        predictions += given
     return metrics

@@ -12,7 +12,6 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from plmarker.data.documents import typed_document
 from plmarker.modeling.decoding_plmarker import label_words
 from plmarker.modeling.grouping_plmarker import Candidate, group_spans
 from plmarker.modeling.modeling_plmarker import PLMarkerForEntityRecognition, PLMarkerForRelationExtraction
@@ -237,24 +236,18 @@ def entities_of(tags: list[str], first: int) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def scored_dev(
-    models, fixtures, scierc_dev, minilm_tokenizer
-) -> Callable[[str, str], tuple[Any, list[tuple[dict[str, Any], Any]]]]:
-    """All of SciERC's development documents scored by a variant, with gold or with predicted entities."""
-    known: dict[tuple[str, str], list[tuple[dict[str, Any], Any]]] = {}
-    lines = (fixtures / "ner_marker.ent_pred_dev.json").read_text(encoding="utf-8").splitlines()
+def scored_dev(models, scierc_dev, minilm_tokenizer) -> Callable[[str], tuple[Any, list[tuple[dict[str, Any], Any]]]]:
+    """All of SciERC's development documents scored by a variant, with gold entities."""
+    known: dict[str, list[tuple[dict[str, Any], Any]]] = {}
 
-    def get(name: str, entities: str = "gold") -> tuple[Any, list[tuple[dict[str, Any], Any]]]:
+    def get(name: str) -> tuple[Any, list[tuple[dict[str, Any], Any]]]:
         model = models(name)
-        if (name, entities) not in known:
-            documents = scierc_dev
-            if entities == "predicted":
-                documents = [typed_document(json.loads(line)) for line in lines]
+        if name not in known:
             tokenize = WordTokenizer(minilm_tokenizer)
-            features = [f for document in documents for f in features_of(model.config, document, tokenize)]
+            features = [f for document in scierc_dev for f in features_of(model.config, document, tokenize)]
             scored = {id(feature): logits for feature, logits in score_features(model, features, BATCH_TOKENS)}
-            known[name, entities] = [(feature, scored.get(id(feature))) for feature in features]
-        return model.config, known[name, entities]
+            known[name] = [(feature, scored.get(id(feature))) for feature in features]
+        return model.config, known[name]
 
     return get
 
@@ -276,13 +269,10 @@ def test_entity_figures_are_the_original_s(scored_dev, fixtures, name, flat, key
     assert {name: metrics[ours] for name, ours in got.items()} == pytest.approx(want, abs=1e-12)
 
 
-@pytest.mark.parametrize("entities", ["gold", "predicted"])
 @pytest.mark.parametrize("name", ["re_sub", "re_unidirect", "re_levitatedpair"])
-def test_relation_figures_are_the_original_s(scored_dev, fixtures, name, entities):
-    wanted = json.loads((fixtures / f"{name}.json").read_text(encoding="utf-8")).get(f"results_dev_{entities}_entities")
-    if wanted is None:
-        pytest.skip("not recorded")
-    config, scored = scored_dev(name, entities)
+def test_relation_figures_are_the_original_s(scored_dev, fixtures, name):
+    wanted = json.loads((fixtures / f"{name}.json").read_text(encoding="utf-8"))["results_dev_gold_entities"]
+    config, scored = scored_dev(name)
     for settings, want in wanted.items():
         form, *rest = settings.split("_")
         metrics = evaluate_scored(

@@ -1,0 +1,72 @@
+"""Labels and limits of known corpora, for checkpoints and experiments that do not say them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..modeling.schema_plmarker import LabelSchema, PLMarkerError
+
+PRESETS_FILE = Path(__file__).parent / "presets.yaml"
+KEYS = ("entity_labels", "relation_labels", "symmetric_labels", "entity", "relation")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What a corpus's models have in common.
+
+    Args:
+        schema: the labels, in the order of the models' classes.
+        entity, relation: fields of the two models' configs.
+    """
+
+    schema: LabelSchema
+    entity: dict[str, Any] = field(default_factory=dict)
+    relation: dict[str, Any] = field(default_factory=dict)
+
+
+def preset_names() -> list[str]:
+    """The corpora that `load_preset` knows."""
+    return list(_read(PRESETS_FILE))
+
+
+def load_preset(name: str | Path) -> Preset:
+    """Load a preset by the name of its corpus, or from a YAML file with the same keys.
+
+    Raises:
+        PLMarkerError: for an unknown name, or a file with unknown keys or without `entity_labels`.
+    """
+    presets = _read(PRESETS_FILE)
+    if str(name) in presets:
+        return _preset(name, presets[str(name)])
+    path = Path(name)
+    if not path.is_file():
+        raise PLMarkerError(f"{name}: no such file, nor one of the presets {', '.join(presets)}")
+    return _preset(name, _read(path))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise PLMarkerError(f"{path}: broken YAML, {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise PLMarkerError(f"{path}: expected a mapping with {', '.join(KEYS)}")
+    return values
+
+
+def _preset(name: str | Path, values: dict[str, Any]) -> Preset:
+    unknown = [key for key in values if key not in KEYS]
+    if unknown:
+        raise PLMarkerError(f"{name}: unknown key {unknown[0]!r}; a preset has {', '.join(KEYS)}")
+    labels = {key: values.get(key) or [] for key in KEYS[:3]}
+    for key, value in labels.items():
+        if not isinstance(value, list) or not all(isinstance(label, str) for label in value):
+            raise PLMarkerError(f"{name}: {key!r} is a list of strings, got {value!r}")
+    if not labels["entity_labels"]:
+        raise PLMarkerError(f"{name}: 'entity_labels' is missing")
+    schema = LabelSchema(*(tuple(labels[key]) for key in KEYS[:3]))
+    return Preset(schema, dict(values.get("entity") or {}), dict(values.get("relation") or {}))
