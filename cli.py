@@ -35,7 +35,8 @@ from .modeling.schema_plmarker import PLMarkerError
 from .modeling.windows_plmarker import WordTokenizer
 from .trainers.evaluation import coverage_of, evaluate_documents
 from .trainers.experiment import TRAINING_FIELDS, load_experiment
-from .trainers.report import errors_table, figures_table, seeds_table
+from .trainers.metrics import Metrics
+from .trainers.report import errors_table, figures_table, reported_line, runs_table
 from .trainers.training import run_experiment, write_json
 
 
@@ -62,25 +63,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def train(options: argparse.Namespace, rest: Sequence[str]) -> Any:
-    """`plmarker train CONFIG`: train the models of an experiment, once or for several seeds."""
+    """`plmarker train CONFIG`: train the models of an experiment, once or for several seeds and folds."""
     overrides = _training_overrides(rest)
     for name in ("encoder", "dataset", "output_dir"):
         if getattr(options, name) is not None:
             overrides[name] = getattr(options, name)
-    metrics_of_seeds = {}
+    results: dict[str, Metrics] = {}
     for seed in options.seeds or [None]:
         experiment = load_experiment(options.config, {**overrides, **({} if seed is None else {"seed": seed})})
-        if options.seeds and len(options.seeds) > 1:
-            experiment.output_dir = f"{experiment.output_dir}/seed-{seed}"
-        metrics = run_experiment(experiment, options.resume, options.overwrite)
-        if metrics is None:
-            continue
-        metrics_of_seeds[experiment.seed] = metrics
-        print(f"\n{experiment.output_dir}, seed {experiment.seed}: figures on test, in percent\n")
-        print(figures_table(metrics) if metrics else "there is no split 'test'")
-    if len(metrics_of_seeds) > 1:
-        print("\n" + seeds_table(metrics_of_seeds))
-    return {str(seed): metrics for seed, metrics in metrics_of_seeds.items()}
+        output_dir = experiment.output_dir
+        for fold in experiment.folds or (None,):
+            parts = [fold] if fold else []
+            if len(options.seeds or []) > 1:
+                parts.append(f"seed-{seed}")
+            experiment.output_dir = "/".join([output_dir, *parts])
+            metrics = run_experiment(experiment, options.resume, options.overwrite, fold)
+            if metrics is None:
+                continue
+            results[" ".join([*([fold] if fold else []), str(experiment.seed)])] = metrics
+            print(f"\n{experiment.output_dir}, seed {experiment.seed}: figures on test, in percent\n")
+            print(figures_table(metrics) if metrics else "there is no split 'test'")
+    if len(results) > 1:
+        print("\n" + runs_table(results))
+    if experiment.reported and options.encoder is None:
+        print("\n" + reported_line(experiment.reported))
+    return results
 
 
 def evaluate(options: argparse.Namespace) -> Any:

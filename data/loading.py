@@ -20,7 +20,11 @@ ENDINGS = (".jsonl", ".json")
 
 
 def load_documents(
-    name: str | Path, schema: LabelSchema | None = None, annotated: bool = True, split: str | None = None
+    name: str | Path,
+    schema: LabelSchema | None = None,
+    annotated: bool = True,
+    split: str | None = None,
+    part: str | None = None,
 ) -> DatasetDict:
     """Load documents as a typed `DatasetDict`.
 
@@ -30,11 +34,15 @@ def load_documents(
         schema: where given, labels outside it are errors.
         annotated: a file without gold entities is an error.
         split: of a folder of JSONL files, read this one alone, where it is there.
+        part: of a dataset in parts, such as the folds of ACE04, one of them: a folder in it, or a configuration of a
+            Hub dataset.
 
     Raises:
         PLMarkerError: for a missing folder or file, and for files with problems, which it lists.
     """
     path = SAMPLE_FOLDER if name == SAMPLE else Path(name)
+    if part is not None and (path / part).is_dir():
+        return load_documents(path / part, schema, annotated, split)
     if path.is_file():
         return DatasetDict(train=dataset_of(read_documents(path, schema, annotated)))
     files = _split_files(path)
@@ -49,7 +57,8 @@ def load_documents(
         raise PLMarkerError(f"{path}: no {names} (or .json, or dev for validation) in this folder")
     if not path.exists() and (path.suffix in ENDINGS or len(path.parts) != 2 or path.is_absolute()):
         raise PLMarkerError(f"{path}: no such file or folder, nor a Hub id of the form owner/name")
-    return DatasetDict({part: _typed(dataset, f"{name}, {part}") for part, dataset in load_dataset(str(name)).items()})
+    loaded = load_dataset(str(name), part) if part is not None else load_dataset(str(name))
+    return DatasetDict({split: _typed(dataset, f"{name}, {split}") for split, dataset in loaded.items()})
 
 
 def _typed(dataset: Dataset, name: str) -> Dataset:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import yaml
 from transformers import TrainingArguments
 
+from ..data.presets import load_preset
 from ..modeling.schema_plmarker import PLMarkerError
 
 CONFIG_FOLDER = Path(__file__).parents[1] / "hub_configs"
@@ -40,7 +42,13 @@ class Experiment:
         entity, relation: what to train; at least one.
         symmetric_labels: the relation labels that have no direction.
         entity_labels, relation_labels: the labels, where they are not to be collected from the data.
+        preset: a corpus whose labels these are, see `load_preset`; what is given beside it goes before.
+        folds: parts of the dataset, each with its own splits, over which to train one after the other: folders in it,
+            or configurations of a Hub dataset.
+        train_splits: the splits to train on.
+        entity_types: whose entity types Rel+ compares, see [`RelationMetrics`].
         seed: of initialisation, shuffling and dropout.
+        reported: F1 in percent that was published for this experiment, by metric; `source` says where.
     """
 
     encoder: str
@@ -51,7 +59,12 @@ class Experiment:
     symmetric_labels: tuple[str, ...] = ()
     entity_labels: tuple[str, ...] | None = None
     relation_labels: tuple[str, ...] | None = None
+    preset: str | None = None
+    folds: tuple[str, ...] = ()
+    train_splits: tuple[str, ...] = ("train",)
+    entity_types: str = "relation"
     seed: int = 42
+    reported: dict[str, Any] = field(default_factory=dict)
 
     @property
     def tasks(self) -> dict[str, Task]:
@@ -60,10 +73,18 @@ class Experiment:
 
 
 EXPERIMENT_FIELDS = [item.name for item in fields(Experiment)]
+REPORTED_METRICS = ("ent_f1", "rel_f1", "rel_strict_f1")
+
+
+def experiment_names() -> list[str]:
+    """The experiments in `hub_configs`."""
+    return sorted(file.stem for file in CONFIG_FOLDER.glob("*.yaml"))
 
 
 def load_experiment(name: str | Path, overrides: Mapping[str, Any] | None = None) -> Experiment:
     """Read an experiment from a YAML file, or by the name of one in `hub_configs`.
+
+    A file that `extends` another holds only what differs; mappings are merged, and a null takes a key away.
 
     Args:
         overrides: values in place of those in the file: top-level keys, or fields of `TrainingArguments`, which then
@@ -72,22 +93,46 @@ def load_experiment(name: str | Path, overrides: Mapping[str, Any] | None = None
     Raises:
         PLMarkerError: for a missing file, broken YAML, an unknown or a missing key, naming file and key.
     """
+    path, values = _read(name)
+    training: dict[str, Any] = {}
+    for key, value in (overrides or {}).items():
+        (values if key in EXPERIMENT_FIELDS else training)[key] = value
+    return _experiment(path, values, training)
+
+
+def _read(name: str | Path, extended: tuple[Path, ...] = ()) -> tuple[Path, dict[str, Any]]:
+    """The path and the values of a file, with those of the file that it extends."""
     path = Path(name)
     if not path.is_file():
         path = CONFIG_FOLDER / f"{name}.yaml"
     if not path.is_file():
-        known = ", ".join(sorted(file.stem for file in CONFIG_FOLDER.glob("*.yaml")))
-        raise PLMarkerError(f"{name}: no such file, nor one of the experiments {known}")
+        known = experiment_names()
+        near = difflib.get_close_matches(str(name), known, cutoff=0.3) or known[:3]
+        raise PLMarkerError(f"{name}: no such file, nor one of the {len(known)} experiments ({', '.join(near)} ...)")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise PLMarkerError(f"{path}: broken YAML, {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise PLMarkerError(f"{path}: expected a mapping with encoder, dataset, output_dir and entity or relation")
-    training: dict[str, Any] = {}
-    for key, value in (overrides or {}).items():
-        (values if key in EXPERIMENT_FIELDS else training)[key] = value
-    return _experiment(path, values, training)
+    base = values.pop("extends", None)
+    if base is None:
+        return path, values
+    if path.resolve() in extended:
+        raise PLMarkerError(f"{path}: extends itself")
+    return path, _merge(_read(base, (*extended, path.resolve()))[1], values)
+
+
+def _merge(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, dict) and isinstance(merged.get(key), dict):
+            merged[key] = _merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
 
 
 def _experiment(path: Path, values: dict[str, Any], overrides: dict[str, Any]) -> Experiment:
@@ -100,17 +145,36 @@ def _experiment(path: Path, values: dict[str, Any], overrides: dict[str, Any]) -
     for name in ("entity", "relation"):
         if values.get(name) is not None:
             values[name] = _task(path, name, values[name], overrides)
-    for name in ("symmetric_labels", "entity_labels", "relation_labels"):
+    for name in ("symmetric_labels", "entity_labels", "relation_labels", "folds", "train_splits"):
         if values.get(name) is not None:
             if not isinstance(values[name], list) or not all(isinstance(label, str) for label in values[name]):
                 raise PLMarkerError(f"{path}: {name!r} is a list of strings, got {values[name]!r}")
             values[name] = tuple(values[name])
     if not isinstance(values.get("seed", 0), int):
         raise PLMarkerError(f"{path}: 'seed' is a whole number, got {values['seed']!r}")
+    if values.get("entity_types", "relation") not in ("relation", "input"):
+        raise PLMarkerError(f"{path}: 'entity_types' is 'relation' or 'input', got {values['entity_types']!r}")
+    _check_reported(path, values.get("reported", {}))
+    if values.get("preset") is not None:
+        schema = load_preset(values["preset"]).schema
+        values = {**{name: labels for name, labels in schema.to_dict().items() if labels}, **values}
+        for name in schema.to_dict():
+            values[name] = tuple(values.get(name, ()))
     experiment = Experiment(**values)
     if not experiment.tasks:
         raise PLMarkerError(f"{path}: nothing to train, give 'entity' or 'relation' or both")
     return experiment
+
+
+def _check_reported(path: Path, reported: Any) -> None:
+    """Published figures are percentages, by metric, and say where they stand."""
+    if not isinstance(reported, dict):
+        raise PLMarkerError(f"{path}: 'reported' is a mapping, got {reported!r}")
+    for key, value in reported.items():
+        if key == "source" and isinstance(value, str):
+            continue
+        if key not in REPORTED_METRICS or not isinstance(value, float | int) or not 0 < value < 100:
+            raise PLMarkerError(f"{path}: reported.{key} is a percentage of {', '.join(REPORTED_METRICS)}, or 'source'")
 
 
 def _task(path: Path, name: str, values: Any, overrides: dict[str, Any]) -> Task:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from .metrics import Metrics
 
@@ -43,16 +44,23 @@ def errors_table(errors: Mapping[str, Counter[str]]) -> str:
     return "\n".join(lines).lstrip("\n")
 
 
-def seeds_table(metrics_of_seeds: Mapping[int, Metrics]) -> str:
-    """F1 in percent for each seed, with mean and standard deviation."""
-    seeds = list(metrics_of_seeds)
-    lines = [_line("F1", [*map(str, seeds), "mean", "deviation"])]
+def runs_table(metrics_of_runs: Mapping[str, Metrics]) -> str:
+    """F1 in percent for each run, by seed or fold, with mean and standard deviation."""
+    runs = list(metrics_of_runs)
+    lines = [_line("F1", [*runs, "mean", "deviation"])]
     for name, title in ROWS:
-        values = [metrics[f"{name}_f1"] for metrics in metrics_of_seeds.values() if f"{name}_f1" in metrics]
-        if len(values) == len(seeds):
+        values = [metrics[f"{name}_f1"] for metrics in metrics_of_runs.values() if f"{name}_f1" in metrics]
+        if len(values) == len(runs):
             summary = [statistics.mean(values), statistics.stdev(values)]
             lines.append(_line(title, map(_percent, [*values, *summary])))
     return "\n".join(lines)
+
+
+def reported_line(reported: Mapping[str, Any]) -> str:
+    """The published figures of an experiment."""
+    names = {"ent_f1": "Ent", "rel_f1": "Rel", "rel_strict_f1": "Rel+"}
+    figures = ", ".join(f"{names[key]} {value}" for key, value in reported.items() if key in names)
+    return f"published: {figures} ({reported.get('source', 'no source given')})"
 
 
 def _percent(fraction: float) -> str:

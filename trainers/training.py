@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from accelerate import PartialState
-from datasets import Dataset, DatasetDict
+from datasets import Dataset, DatasetDict, concatenate_datasets
 from transformers import PreTrainedTokenizerBase, TrainingArguments, set_seed
 from transformers.utils import CONFIG_NAME
 
@@ -40,7 +40,9 @@ MODEL_CLASSES: dict[str, type[PLMarkerPreTrainedModel]] = {
 }
 
 
-def run_experiment(experiment: Experiment, resume: bool = False, overwrite: bool = False) -> Metrics | None:
+def run_experiment(
+    experiment: Experiment, resume: bool = False, overwrite: bool = False, fold: str | None = None
+) -> Metrics | None:
     """Train what the experiment says, and save the model at its `output_dir`.
 
     With both tasks the saved model is the combined one; checkpoints lie in a folder for each task. The best epoch on
@@ -49,6 +51,7 @@ def run_experiment(experiment: Experiment, resume: bool = False, overwrite: bool
     Args:
         resume: continue from the last checkpoints; what is finished is not done again.
         overwrite: remove what an earlier run left first.
+        fold: which of the experiment's folds to train and evaluate on.
 
     Returns:
         Figures on `test`, as `evaluate_documents` gives them, also written to `metrics.json`; empty without `test`.
@@ -64,11 +67,11 @@ def run_experiment(experiment: Experiment, resume: bool = False, overwrite: bool
         if (output_dir / METRICS_FILE).is_file():
             finished: Metrics = json.loads((output_dir / METRICS_FILE).read_text(encoding="utf-8"))
             return finished
-    data = load_documents(experiment.dataset)
+    data = load_documents(experiment.dataset, part=fold)
     schema = experiment_schema(experiment, data)
     if experiment.entity_labels is not None or experiment.relation_labels is not None:
         # Labels were given, not collected: a document with another one is told by file and line.
-        data = load_documents(experiment.dataset, schema)
+        data = load_documents(experiment.dataset, schema, part=fold)
     _warn_of_rare_labels(data)
     tokenizer = load_tokenizer(experiment.encoder)
     models = {
@@ -86,7 +89,13 @@ def run_experiment(experiment: Experiment, resume: bool = False, overwrite: bool
         tokenizer.save_pretrained(output_dir)
     if "test" not in data:
         return {}
-    metrics = evaluate_documents(data["test"], tokenizer, entity, relation)  # type: ignore[arg-type]
+    metrics = evaluate_documents(
+        data["test"],
+        tokenizer,
+        entity,  # type: ignore[arg-type]
+        relation,  # type: ignore[arg-type]
+        experiment.entity_types,
+    )
     write_json(output_dir / METRICS_FILE, metrics)
     return metrics
 
@@ -111,8 +120,9 @@ def _train(
     resume: bool,
     overwrite: bool,
 ) -> PLMarkerPreTrainedModel:
-    if "train" not in data:
-        raise PLMarkerError(f"{experiment.dataset}: no split 'train', only {', '.join(map(repr, data))}")
+    for split in experiment.train_splits:
+        if split not in data:
+            raise PLMarkerError(f"{experiment.dataset}: no split {split!r}, only {', '.join(map(repr, data))}")
     if name == "relation" and not schema.relation_labels:
         raise PLMarkerError(f"{experiment.dataset}: no relations, nothing to train a relation model on")
     folder = Path(experiment.output_dir) / name
@@ -139,9 +149,10 @@ def _train(
     trainer = PLMarkerTrainer(
         model,
         arguments,
-        train_dataset=data["train"],
+        train_dataset=concatenate_datasets([data[split] for split in experiment.train_splits]),
         eval_dataset=validation,
         processing_class=tokenizer,
+        entity_types=experiment.entity_types,
     )
     trainer.train(resume_from_checkpoint=checkpoint)
     trainer.save_model()

@@ -188,7 +188,7 @@ def test_bad_data_is_one_line_that_names_the_file(
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["train", "nowhere"], "nowhere: no such file, nor one of the experiments demo, scierc"),
+        (["train", "nowhere"], "nowhere: no such file, nor one of the"),
         (["train", "demo", "--dataset", "nowhere/train.jsonl"], "no such file or folder"),
         (["train", "demo", "--learning_rat", "1"], "unknown option '--learning_rat'"),
         (["train", "demo", "--learning_rate", "fast"], "learning_rate is a number, got 'fast'"),
@@ -319,6 +319,37 @@ def test_labels_that_training_never_shows_are_named(
         == 0
     )
     assert "entity labels PRE: in validation, never in train" in caplog.text
+
+
+def test_an_experiment_is_run_over_folds_and_seeds_and_set_beside_what_was_published(
+    encoder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for fold in ("fold0", "fold1"):
+        (tmp_path / "corpus" / fold).mkdir(parents=True)
+        for split in ("train", "test"):
+            line = {"doc_key": split, "sentences": [["Ada", "sings"]], "ner": [[[0, 0, "PER"]]]}
+            (tmp_path / "corpus" / fold / f"{split}.json").write_text(json.dumps(line))
+    values = {"folds": ["fold0", "fold1"], "reported": {"ent_f1": 88.8, "source": "somewhere"}, "symmetric_labels": []}
+    path = experiment(encoder, tmp_path, relation=None, dataset=str(tmp_path / "corpus"), **values)
+    steps = ["--max_steps", "1"]
+    assert main(["train", str(path), "--seeds", "1", "2", "--json", str(tmp_path / "m.json"), *steps]) == 0
+    results = json.loads((tmp_path / "m.json").read_text())
+    assert list(results) == ["fold0 1", "fold1 1", "fold0 2", "fold1 2"]
+    assert (tmp_path / "run" / "fold1" / "seed-2" / "metrics.json").is_file()
+    output = capsys.readouterr().out
+    assert "mean" in output
+    assert "published: Ent 88.8 (somewhere)" in output
+    # An interruption after the first fold: what is there is not trained again.
+    (tmp_path / "run" / "fold1" / "seed-1" / "metrics.json").unlink()
+    assert main(["train", str(path), "--seeds", "1", "2", "--resume", *steps]) == 0
+
+
+def test_what_is_trained_on_is_named(encoder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = experiment(encoder, tmp_path, relation=None, train_splits=["train", "validation"])
+    assert main(["train", str(path), "--max_steps", "1"]) == 0
+    path = experiment(encoder, tmp_path, relation=None, train_splits=["trian"])
+    assert main(["train", str(path), "--overwrite"]) == 2
+    assert "no split 'trian', only 'train', 'validation', 'test'" in capsys.readouterr().err
 
 
 def test_a_trained_model_is_no_encoder(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -76,8 +76,8 @@ def test_no_upper_bounds_on_what_we_lean_on() -> None:
 
 @pytest.mark.parametrize(("package", "names"), [
     ("plmarker", ["py.typed"]),
-    ("plmarker.data", ["sample/train.jsonl", "sample/validation.jsonl", "sample/test.jsonl"]),
-    ("plmarker.hub_configs", ["demo.yaml", "scierc.yaml"]),
+    ("plmarker.data", ["sample/train.jsonl", "sample/validation.jsonl", "sample/test.jsonl", "presets.yaml"]),
+    ("plmarker.hub_configs", ["demo.yaml", "scierc-scibert.yaml"]),
 ])  # fmt: skip
 def test_an_installed_package_has_its_data_files(package: str, names: list[str]) -> None:
     files = importlib.resources.files(package)

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 from transformers import TrainingArguments
 
+from plmarker.data.presets import load_preset
 from plmarker.modeling.modeling_plmarker import PLMarkerForEntityRecognition, PLMarkerForRelationExtraction
+from plmarker.modeling.schema_plmarker import PLMarkerError
 from plmarker.trainers.experiment import CONFIG_FOLDER, load_experiment
 
 CONFIG_CLASSES = {
@@ -22,10 +24,84 @@ def test_every_experiment_of_the_project_is_right(path: Path, tmp_path: Path) ->
         model = {key: value for key, value in task.model.items() if key != "marker_init"}
         config = CONFIG_CLASSES[name](entity_labels=["A"], **model)
         assert all(getattr(config, key) == value for key, value in model.items())
+    if path.stem == "demo":
+        return
+    # A published experiment: known labels, and the paper's figure, or a word that it is not known.
+    assert experiment.entity_labels == load_preset(experiment.preset).schema.entity_labels
+    assert bool(experiment.reported) != ("The paper's figure for it is not known here." in path.read_text())
+    if experiment.reported:
+        figures = {"ent_f1", "rel_f1", "rel_strict_f1"} if experiment.relation else {"ent_f1"}
+        assert experiment.reported.keys() == {*figures, "source"}
+
+
+@pytest.mark.parametrize(
+    ("name", "figures"),
+    [
+        ("ace05-bert", (89.8, 69.0, 66.5)),
+        ("ace05-albert-xxlarge", (91.1, 73.0, 71.1)),
+        ("ace04-bert", (88.8, 66.7, 62.6)),
+        ("ace04-albert-xxlarge", (90.4, 69.7, 66.5)),
+        ("scierc-scibert", (69.9, 53.2, 41.6)),
+        ("conll2003-roberta-large", (94.0,)),
+        ("conll2003-roberta-large-bio-with-dev", (93.9,)),
+        ("ontonotes-roberta-large", (91.9,)),
+        ("fewnerd-roberta-large", (70.9,)),
+    ],
+)
+def test_published_figures_survive_extension(name: str, figures: tuple[float, ...]) -> None:
+    reported = load_experiment(name).reported
+    assert tuple(reported[key] for key in ("ent_f1", "rel_f1", "rel_strict_f1") if key in reported) == figures
+
+
+def test_a_file_that_extends_another_holds_only_what_differs(tmp_path: Path) -> None:
+    base, derived, last = (tmp_path / f"{name}.yaml" for name in ("base", "derived", "last"))
+    base.write_text(
+        "encoder: minilm\ndataset: sample\noutput_dir: a\nsymmetric_labels: [X]\n"
+        "entity: {model: {max_span_length: 3, flat: true}, training: {max_steps: 3}}\n"
+    )
+    derived.write_text(f"extends: {base}\noutput_dir: b\nentity: {{model: {{flat: null, max_span_length: 4}}}}\n")
+    last.write_text(f"extends: {derived}\nsymmetric_labels: null\nrelation: {{}}\n")
+    experiment = load_experiment(last)
+    assert (experiment.output_dir, experiment.encoder, experiment.symmetric_labels) == ("b", "minilm", ())
+    assert experiment.tasks["entity"].model == {"max_span_length": 4}
+    assert experiment.tasks["entity"].training == {"max_steps": 3}
+    assert list(experiment.tasks) == ["entity", "relation"]
+    base.write_text(f"extends: {last}\n")
+    with pytest.raises(PLMarkerError, match="extends itself"):
+        load_experiment(derived)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("preset: ace06", "ace06: no such file, nor one of the presets scierc, ace05"),
+        ("entity_types: gold", "'entity_types' is 'relation' or 'input', got 'gold'"),
+        ("reported: {ent: 3}", "reported.ent is a percentage of ent_f1"),
+        ("reported: {ent_f1: 0.7e3}", "reported.ent_f1 is a percentage"),
+        ("reported: 3", "'reported' is a mapping"),
+        ("folds: fold0", "'folds' is a list of strings"),
+        ("extends: nowhere", "nowhere: no such file"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_named(tmp_path: Path, line: str, expected: str) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(f"encoder: minilm\ndataset: sample\noutput_dir: x\nentity: {{}}\n{line}\n")
+    with pytest.raises(PLMarkerError, match=expected):
+        load_experiment(path)
+
+
+def test_a_preset_gives_labels_and_the_file_goes_before(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(
+        "encoder: minilm\ndataset: sample\noutput_dir: x\nentity: {}\npreset: scierc\nsymmetric_labels: [COMPARE]\n"
+    )
+    experiment = load_experiment(path)
+    assert experiment.symmetric_labels == ("COMPARE",)
+    assert experiment.relation_labels == load_preset("scierc").schema.relation_labels
 
 
 def test_overrides_reach_every_task_and_the_top_of_the_file() -> None:
-    experiment = load_experiment("scierc", {"learning_rate": "3e-5", "seed": 7, "encoder": "minilm"})
+    experiment = load_experiment("scierc-scibert", {"learning_rate": "3e-5", "seed": 7, "encoder": "minilm"})
     assert (experiment.encoder, experiment.seed) == ("minilm", 7)
     assert [task.training["learning_rate"] for task in experiment.tasks.values()] == [3e-5, 3e-5]
 
