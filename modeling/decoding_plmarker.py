@@ -114,8 +114,8 @@ def spans_of_tags(
         logits: shape (words, tag classes), see `tag_classes`.
 
     Returns:
-        All spans of at most `max_span_length` words, and for each the geometric mean of its tags' probabilities, so
-        that wide spans are not at a disadvantage.
+        All spans of at most `max_span_length` words, and for each the geometric mean of its tags' probabilities and
+        that of the next word's not going on with it, so that wide spans are not at a disadvantage.
     """
     log_scores = log_softmax(np.asarray(logits, dtype=np.float64))
     if tags == "io":
@@ -124,6 +124,8 @@ def spans_of_tags(
         begin, inside = log_scores[:, 1::2], log_scores[:, 2::2]
         # In IOB1 most entities begin with an `I-`.
         begin = np.maximum(begin, inside) if tags == "iob1" else begin
+    # Probability that a word does not go on with an entity of each label; behind the last word nothing does.
+    ends = np.vstack([np.log1p(-np.minimum(np.exp(inside), 1 - 1e-12))[1:], np.zeros((1, inside.shape[1]))])
     spans: list[Span] = []
     scores: list[float] = []
     for first, (start, _) in enumerate(words):
@@ -134,7 +136,7 @@ def spans_of_tags(
                     break
                 total += inside[last]
             spans.append((start, words[last][1]))
-            scores.append(float(np.exp(total.max() / (last - first + 1))))
+            scores.append(float(np.exp((total + ends[last]).max() / (last - first + 2))))
     return spans, np.array(scores)
 
 

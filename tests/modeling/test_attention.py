@@ -262,3 +262,44 @@ def test_the_dense_mask_says_who_sees_whom():
     # A padded place sees itself only, and nobody sees it.
     assert [row[0] for row in second] == [1, 0, 0, 0, 0, 0]
     assert [row[1:] for row in second[1:]] == torch.eye(5, dtype=torch.int).tolist()
+
+
+JOINED = {"pairs": (2, ()), "starts": (2, (True, False)), "both": (2, (True, True)), "quadruples": (4, ())}
+
+
+@pytest.mark.parametrize("dense", ["eager", "sdpa"])
+@pytest.mark.parametrize(("block", "joined"), JOINED.values(), ids=JOINED)
+def test_markers_of_the_variants_see_what_the_dense_mask_lets_them(block, joined, dense):
+    model = tiny_model("bert")
+    model.marker_block, model.joined_markers = block, joined
+    # An even number of pairs in every window, so that they make quadruples too.
+    row = model.pack(features([{**window, "spans": 2 * window["spans"]} for window in WINDOWS]))
+    states, grads = encode(model, row).detach(), gradients(model, row)
+    with torch.no_grad():
+        torch.testing.assert_close(encode(model, row), states, **TOLERANCE)
+    model.set_attn_implementation(dense)
+    torch.testing.assert_close(encode(model, row).detach(), states, **TOLERANCE)
+    dense_grads = gradients(model, row)
+    for name, grad in grads.items():
+        scale = max(1.0, float(grad.abs().max()))
+        torch.testing.assert_close(dense_grads[name] / scale, grad / scale, **TOLERANCE, msg=f"gradient of {name}")
+
+
+@pytest.mark.parametrize(
+    ("block", "joined", "expected"),
+    [
+        (2, (), ["1100", "1100", "0011", "0011"]),
+        (2, (True, False), ["1110", "1100", "1011", "0011"]),
+        (2, (False, True), ["1100", "1101", "0011", "0111"]),
+        (4, (), ["1111"] * 4),
+    ],
+)
+def test_who_sees_whom_among_the_markers(block, joined, expected):
+    layout = PackedLayout.from_lengths(torch.tensor([[3, 4]]), torch.arange(7), block, joined)
+    assert ["".join("01"[int(seen)] for seen in row) for row in layout.marker_mask(4)] == expected
+    assert layout.is_text.tolist() == [True] * 3 + [False] * 4
+
+
+def test_markers_that_do_not_fill_a_block_are_an_error():
+    with pytest.raises(ValueError, match="blocks of 4"):
+        PackedLayout.from_lengths(torch.tensor([[3, 6]]), torch.arange(9), 4)

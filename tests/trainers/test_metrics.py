@@ -125,3 +125,14 @@ def test_relation_errors_by_kind(schema: LabelSchema) -> None:
         "an end is no gold end": 1,
         "missed, an entity is missing": 1,
     }
+
+
+def test_a_model_of_single_directions_must_find_a_symmetric_relation_twice(schema: LabelSchema) -> None:
+    gold = [[0, 0, PER], [2, 2, PER]]
+    for found, f1 in (
+        ([relation((0, 0), (2, 2), MARRIED, (PER, PER))], 2 / 3),
+        ([relation((0, 0), (2, 2), MARRIED, (PER, PER)), relation((2, 2), (0, 0), MARRIED, (PER, PER))], 1.0),
+    ):
+        metrics = RelationMetrics(schema, directed=True)
+        metrics.add(gold, [[2, 2, 0, 0, MARRIED]], gold, found)
+        assert metrics.compute()["rel_f1"] == pytest.approx(f1)
