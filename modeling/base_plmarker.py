@@ -142,7 +142,7 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
 
     @torch.no_grad()
     def init_markers(self, tokenizer: PreTrainedTokenizerBase) -> None:
-        """Copy the markers' embeddings from [MASK] and from words that say what they mark (SPEC, `lminit`)."""
+        """Copy the markers' embeddings from [MASK] and from words that say what they mark (the original's `lminit`)."""
         if tokenizer.mask_token_id is None:
             raise PLMarkerError("marker_init 'lm' needs a tokenizer with a mask token; use 'random'")
         table = self.encoder.get_input_embeddings().weight

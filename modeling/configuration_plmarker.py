@@ -19,7 +19,7 @@ else:
     SubConfig = dict | PreTrainedConfig | None
 
 
-# What the published implementation computes by a fault or an accident (SPEC, Q1 to Q6), by name.
+# What the published implementation computes by a fault or an accident (docs/original.md, Q1 to Q6), by name.
 QUIRKS = {
     "raw_brackets": "Q1: the relation scripts read -LRB- and its kin as they stand",
     "marker_positions": "Q2: on RoBERTa, markers lack the position offset of 2 that text has",
@@ -144,7 +144,7 @@ class PLMarkerEntityConfig(PLMarkerTaskConfig):
             tags words (the paper's baselines).
         tags: how the method `bio` tags words: `bio`, `iob1` (the original on CoNLL-2003) or `io` (on Few-NERD), see
             `tag_classes`.
-        max_seq_length: subwords of a window, special tokens included (SPEC, section 2).
+        max_seq_length: subwords of a window, special tokens included (as in the original).
         max_span_length: words of the widest candidate span.
         max_pair_length: marker pairs of one training example; None puts all spans of a sentence into one.
         grouping: how training examples divide the spans of a sentence: `consecutive`, `shuffle`, `sort` (by start or

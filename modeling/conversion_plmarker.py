@@ -1,4 +1,4 @@
-"""Checkpoints of the published implementation, as models of this project (SPEC, section 6).
+"""Checkpoints of the published implementation, as models of this project .
 
 A checkpoint is a folder `checkpoint-STEP` with weights and `config.json`; the vocabulary lies beside it or one folder
 up. It does not say its labels, nor most of its limits: the caller names them.
@@ -80,7 +80,7 @@ def convert_checkpoint(
         values |= relation_values or {}
     else:
         model_class = PLMarkerForEntityRecognition
-        values = {**_entity_values(folder, heads, encoder_config.hidden_size), **(entity_values or {})}
+        values = {**_entity_values(folder, heads, schema, encoder_config.hidden_size), **(entity_values or {})}
     config = build_config(model_class.config_class, schema, encoder_config, tokenizer, values)
     config.marker_tokens = _marker_tokens(tokenizer, family, len(config.marker_words))
     config.marker_token_ids = add_marker_tokens(tokenizer, config.marker_tokens)
@@ -182,17 +182,18 @@ def _marker_tokens(tokenizer: PreTrainedTokenizerBase, family: str, count: int) 
     if family == "roberta":
         return [f"madeupword{number:04}" for number in range(count)]
     if family == "albert":
-        # The original adds four tokens, whatever it needs.
-        added = [f"[unused{number}]" for number in range(4)]
+        # The original adds four tokens, also where it needs two, or one for each type marker.
+        added = [f"[unused{number}]" for number in range(max(4, count))]
         add_marker_tokens(tokenizer, added)
         return added[:count]
     ids = range(FIRST_BERT_MARKER_ID, FIRST_BERT_MARKER_ID + count)
     return [str(tokenizer.convert_ids_to_tokens(index)) for index in ids]
 
 
-def _entity_values(folder: Path, heads: State, hidden_size: int) -> dict[str, Any]:
+def _entity_values(folder: Path, heads: State, schema: LabelSchema, hidden_size: int) -> dict[str, Any]:
     if "classifier.weight" in heads:
-        return {"method": "bio"}
+        has_one_tag = len(heads["classifier.weight"]) == len(schema.entity_classes)
+        return {"method": "bio", "tags": "io" if has_one_tag else "iob1"}
     if "ner_classifier.weight" not in heads:
         raise PLMarkerError(
             f"{folder}: no head that is known (ner_classifier, classifier, re_classifier_m1, re_classifier), "

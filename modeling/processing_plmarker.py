@@ -1,4 +1,4 @@
-"""Documents to features: candidate spans and subject instances, as ragged integer lists (SPEC, sections 3 and 4).
+"""Documents to features: candidate spans and subject instances, as ragged integer lists (paper, section 3).
 
 A document is a mapping with `doc_key`, `sentences` (words), and per sentence, where known, `ner` (objects with
 `start`, `end`, `label`), `relations` (`head_start`, `head_end`, `tail_start`, `tail_end`, `label`) and
@@ -110,7 +110,7 @@ def entity_features(
         document: `candidates`, where it has them, are for each sentence the only spans to score, as [start, end].
         grouping: how the spans of a window are divided, see `group_spans`.
         tags: for a sequence tagger, the kind of tags: the spans are then the words, their labels the tags.
-        word_parts: also make candidates of spans that end inside a word, as NIL (SPEC, quirk Q5).
+        word_parts: also make candidates of spans that end inside a word, as NIL (docs/original.md, Q5).
         markers_per_span: tokens that a span adds to a row.
         seed: of a random grouping.
 

@@ -17,7 +17,7 @@ class PLMarkerError(ValueError):
 class LabelSchema:
     """The labels of a dataset, without NIL, which is always class 0 of a model.
 
-    Relation classes are numbered as in the original (SPEC, section 4): NIL, the symmetric labels, the
+    Relation classes are numbered as in the original: NIL, the symmetric labels, the
     directed labels, then one inverse class for each directed label.
 
     Args:

@@ -1,4 +1,4 @@
-"""Words to subwords, and sentences to windows: pure functions on lists (SPEC, sections 1 and 2)."""
+"""Words to subwords, and sentences to windows: pure functions on lists (as the original has them)."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class WordTokenizer:
     Args:
         tokenizer: the encoder's tokenizer.
         map_brackets: read `-LRB-` and its kin as the brackets that they stand for. The original's relation scripts
-            do not (SPEC, quirk Q1).
+            do not (docs/original.md, Q1).
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, map_brackets: bool = True) -> None:
@@ -119,7 +119,7 @@ class WordTokenizer:
 def windows_of_sentence(word_starts: Sequence[int], first_word: int, last_word: int, max_subwords: int) -> list[Window]:
     """Choose the window of a sentence: all of its subwords and as much context as fits, from both sides.
 
-    The shorter side gives min(its length, half of the room), the other side what is then left (SPEC, section 2).
+    The shorter side gives min(its length, half of the room), the other side what is then left (as in the original).
     A sentence of more than `max_subwords` subwords is read in pieces that overlap by half; a word that is longer
     than a window by itself is in none of them.
 

@@ -61,7 +61,7 @@ def evaluate_scored(config: PLMarkerTaskConfig, scored: Iterable[Scored], entity
 
 
 def merged_sentences(gold: Sequence[Sequence[Sequence[int]]]) -> list[list[list[int]]]:
-    """Join annotated entities of one label that touch across a sentence border (SPEC, quirk Q6).
+    """Join annotated entities of one label that touch across a sentence border (docs/original.md, Q6).
 
     On CoNLL-2003 the original reads gold from tags of whole documents, where the two look like one; what it predicts
     it does not join.

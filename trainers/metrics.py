@@ -1,4 +1,4 @@
-"""Ent, Rel and Rel+: what is counted, by label and overall (SPEC, sections 3 and 4).
+"""Ent, Rel and Rel+: what is counted, by label and overall (paper, section 3).
 
 Every annotation counts against recall, whether a model could reach it or not. A symmetric relation counts twice, in
 gold, in predictions and when it is right. Rel asks for both spans and the label; Rel+ for both types too.

@@ -60,7 +60,8 @@ def change(folder: Path, edit: Callable[[dict[str, torch.Tensor]], Any]) -> None
     [
         ({"ner_classifier": (3, 64)}, PLMarkerForEntityRecognition, {"method": "marker"}),
         ({"ner_classifier": (3, 32)}, PLMarkerForEntityRecognition, {"method": "t-concat"}),
-        ({"classifier": (5, 16)}, PLMarkerForEntityRecognition, {"method": "bio"}),
+        ({"classifier": (5, 16)}, PLMarkerForEntityRecognition, {"method": "bio", "tags": "iob1"}),
+        ({"classifier": (3, 16)}, PLMarkerForEntityRecognition, {"method": "bio", "tags": "io"}),
         (RELATION_HEADS, PLMarkerForRelationExtraction, {"bidirectional": True, "entity_head": True}),
         (
             {"ner_classifier": (3, 32), "re_classifier_m1": (4, 32), "re_classifier_m2": (4, 32)},

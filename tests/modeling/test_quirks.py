@@ -1,4 +1,4 @@
-"""The original's quirks (SPEC, Q1 to Q6): there with `compat="original"`, else not."""
+"""The original's quirks (docs/original.md, Q1 to Q6): there with `compat="original"`, else not."""
 
 from typing import Any
 

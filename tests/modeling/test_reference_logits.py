@@ -87,7 +87,7 @@ def entity_items(scierc_dev, scierc_schema, minilm_tokenizer) -> list[dict[str, 
 
 @pytest.fixture(scope="module")
 def relation_items(scierc_dev, scierc_schema, minilm_tokenizer) -> dict[str, list[dict[str, Any]]]:
-    # The original's relation scripts do not map brackets (SPEC, quirk Q1).
+    # The original's relation scripts do not map brackets (docs/original.md, Q1).
     tokenize = WordTokenizer(minilm_tokenizer, map_brackets=False)
 
     def items(n_documents: int, empty_subject: bool) -> list[dict[str, Any]]:

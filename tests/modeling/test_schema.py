@@ -47,7 +47,7 @@ def test_a_schema_survives_plain_lists(schema):
 def test_scierc_has_13_relation_classes_and_15_without_symmetry(scierc_schema):
     assert len(scierc_schema.relation_classes) == 13
     assert len(LabelSchema((), scierc_schema.relation_labels).relation_classes) == 15
-    # index + len(labels) - len(symmetric incl. NIL), as SPEC has it.
+    # index + len(labels) - len(symmetric incl. NIL), as the original counts.
     assert scierc_schema.inverse(3) == 8
     assert scierc_schema.relation_classes[8] == "PART-OF^-1"
 

@@ -66,7 +66,7 @@ def test_a_sentence_that_fits_has_one_window_with_the_specified_context(case):
     (window,) = windows_of_sentence(word_starts, first, last, room)
     left, right = start, word_starts[-1] - stop
     half = int((room - (stop - start)) / 2)
-    # SPEC, section 2, for the side that is shorter and for the other one.
+    # The original's rule, for the side that is shorter and for the other one.
     shorter = min(left, right, half)
     longer = min(max(left, right), room - (stop - start) - shorter)
     contexts = (shorter, longer) if left < right else (longer, shorter)
