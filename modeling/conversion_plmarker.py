@@ -1,4 +1,4 @@
-"""Checkpoints of the published implementation, as models of this project .
+"""Checkpoints of the published implementation, as models of this project.
 
 A checkpoint is a folder `checkpoint-STEP` with weights and `config.json`; the vocabulary lies beside it or one folder
 up. It does not say its labels, nor most of its limits: the caller names them.

@@ -181,7 +181,7 @@ def decode_relations(
         given_types: take these entity classes in place of the model's own.
         threshold: least score of a relation that is kept.
         pair_scores: the form of the scores: `log_softmax`, `softmax` or `raw`.
-        inverse_score: sort a relation found in its inverse class by the score of its forward class (docs/original.md, Q3).
+        inverse_score: sort a relation found in its inverse class by its forward class's score (docs/original.md, Q3).
 
     Returns:
         The relations, best first.
