@@ -100,7 +100,12 @@ def build_extraction(
             entity = Entity(text[start:end], label, start, end, span.score, sentence)
             result.entities.append(entity)
             entity_of.setdefault((span.start, span.end), entity)
+        seen: set[tuple] = set()
         for relation in linked:
+            # A model of single directions may find a symmetric relation twice.
+            if relation.label < schema.n_symmetric and (relation.tail, relation.head, relation.label) in seen:
+                continue
+            seen.add((relation.head, relation.tail, relation.label))
             label = schema.relation_classes[relation.label]
             head, tail = entity_of[relation.head], entity_of[relation.tail]
             result.relations.append(Relation(head, tail, label, relation.score))
