@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -213,26 +214,48 @@ def _attend_plain(
 ) -> Tensor:
     """One window in plain, differentiable operations."""
     text_key, text_value = key[:, :, :text_length], value[:, :, :text_length]
-    text = F.scaled_dot_product_attention(
-        query[:, :, :text_length],
-        text_key,
-        text_value,
-        attn_mask=None if local is None else local[:text_length],
-        dropout_p=dropout,
-        scale=scaling,
-    )
+    if dropout == 0.0:
+        text = F.scaled_dot_product_attention(
+            query[:, :, :text_length],
+            text_key,
+            text_value,
+            attn_mask=None if local is None else local[:text_length],
+            scale=scaling,
+        )
+    else:
+        text_scores = _text_scores(query[:, :, :text_length], text_key, scaling, local)
+        text = _dropout(torch.softmax(text_scores, dim=-1), dropout) @ text_value
     if query.shape[2] == text_length:
         return text
     query, key, value = (states[:, :, text_length:] for states in (query, key, value))
-    text_scores = query @ text_key.transpose(-1, -2) * scaling
-    if local is not None:
-        text_scores = text_scores.masked_fill(~local[text_length:], float("-inf"))
+    text_scores = _text_scores(query, text_key, scaling, None if local is None else local[text_length:])
     marker_scores = blocks.scores(query, key) * scaling
     weights = torch.softmax(torch.cat([text_scores, marker_scores], dim=-1), dim=-1)
-    weights = F.dropout(weights, p=dropout)
+    weights = _dropout(weights, dropout)
     text_weights, marker_weights = weights.split([text_length, blocks.size], dim=-1)
     markers = text_weights @ text_value + blocks.attend(marker_weights, value)
     return torch.cat([text, markers], dim=2)
+
+
+def _text_scores(query: Tensor, text_key: Tensor, scaling: float, local: Tensor | None) -> Tensor:
+    scores = query @ text_key.transpose(-1, -2) * scaling
+    return scores if local is None else scores.masked_fill(~local, float("-inf"))
+
+
+def _dropout(weights: Tensor, p: float) -> Tensor:
+    """Attention dropout, where on a CPU drawing the mask costs more than anything else that is done with the weights.
+
+    There 16 random bits are drawn for each weight, by NumPy from a seed of torch's, so that torch's generator still
+    decides. `p` is rounded to a multiple of 2 ** -16, by which the kept weights are scaled too.
+    """
+    if p == 0.0 or weights.device.type != "cpu":
+        return F.dropout(weights, p=p)
+    n_dropped = round(p * 2**16)
+    seed = int(torch.randint(2**63 - 1, ()))
+    bits = np.random.SFC64(seed).random_raw(-(-weights.numel() // 4)).view(np.int16)
+    dropped = torch.from_numpy(bits[: weights.numel()] < n_dropped - 2**15).view(weights.shape)
+    zero = torch.zeros((), dtype=weights.dtype)
+    return torch.where(dropped, zero, weights * (2**16 / (2**16 - n_dropped)))
 
 
 def _attend_fused(

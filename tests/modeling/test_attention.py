@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModel
 
-from plmarker.modeling.attention_plmarker import PackedLayout
+from plmarker.modeling.attention_plmarker import PackedLayout, _dropout
 from plmarker.modeling.configuration_plmarker import PLMarkerEntityConfig
 from plmarker.modeling.modeling_plmarker import PLMarkerForEntityRecognition
 
@@ -303,3 +303,24 @@ def test_who_sees_whom_among_the_markers(block, joined, expected):
 def test_markers_that_do_not_fill_a_block_are_an_error():
     with pytest.raises(ValueError, match="blocks of 4"):
         PackedLayout.from_lengths(torch.tensor([[3, 6]]), torch.arange(9), 4)
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
+def test_dropout_of_attention_weights_is_dropout(p):
+    torch.manual_seed(3)
+    weights = torch.ones(3, 7, 101, 103, requires_grad=True)
+    dropped = _dropout(weights, p)
+    kept = dropped.detach() > 0
+    assert float(kept.float().mean()) == pytest.approx(1 - p, abs=5e-3)
+    # Along every axis alike.
+    for axis in range(4):
+        share = kept.float().mean(dim=[other for other in range(4) if other != axis])
+        assert float((share - (1 - p)).abs().max()) < 0.05
+    torch.testing.assert_close(dropped[kept], torch.full_like(dropped[kept], 1 / (1 - p)), rtol=1e-3, atol=0)
+    dropped.sum().backward()
+    torch.testing.assert_close(weights.grad, dropped.detach())
+    torch.manual_seed(3)
+    again = _dropout(weights, p)
+    assert torch.equal(again, dropped)
+    assert not torch.equal(_dropout(weights, p), dropped)
+    assert torch.equal(_dropout(weights, 0.0), weights)
