@@ -18,14 +18,22 @@ ROWS = (
     ("gold_rel_strict", "Rel+  gold entities"),
 )
 TITLES = dict(ROWS)
+# Entities with the types that the relation model gives them, where it finds a relation (the original's `ner_f1`).
+RETYPED_ROWS = (
+    ("retyped_ent_f1", "Types predicted entities"),
+    ("gold_retyped_ent_f1", "Types gold entities"),
+)
 
 
 def figures_table(metrics: Metrics) -> str:
-    """Precision, recall and F1 of Ent, Rel and Rel+ in percent, then F1 by label."""
+    """Precision, recall and F1 of Ent, Rel and Rel+ in percent, F1 of re-typed entities, then F1 by label."""
     rows = [(title, name) for name, title in ROWS if f"{name}_f1" in metrics]
     lines = [_line("", ("P", "R", "F1"))]
     for title, name in rows:
         lines.append(_line(title, [_percent(metrics[f"{name}_{figure}"]) for figure in ("precision", "recall", "f1")]))
+    for name, title in RETYPED_ROWS:
+        if name in metrics:
+            lines.append(_line(title, ["", "", _percent(metrics[name])]))
     for title, name in rows:
         prefix = f"{name}_f1/"
         labels = [key.removeprefix(prefix) for key in metrics if key.startswith(prefix)]

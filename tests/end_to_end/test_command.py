@@ -81,6 +81,8 @@ def test_evaluate_names_the_source_of_the_entities(
         "Rel+  predicted entities",
         "Rel   gold entities",
         "Rel+  gold entities",
+        "Types predicted entities",
+        "Types gold entities",
     ):
         assert row in output
     assert "errors by kind" in output
