@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 import yaml
+from huggingface_hub.errors import StrictDataclassError
 from tqdm.auto import tqdm
 from transformers import AutoModel, AutoTokenizer
 
@@ -22,6 +23,7 @@ from .data.original import write_relation_results
 from .data.presets import load_preset, preset_names
 from .data.validation import Problem, check_file
 from .modeling.conversion_plmarker import convert_checkpoint
+from .modeling.encoders_plmarker import check_same_vocabulary
 from .modeling.extraction_plmarker import build_extraction
 from .modeling.modeling_plmarker import (
     PLMarkerForEntityRecognition,
@@ -51,8 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if rest and options.command != "train":
             parser.error(f"unrecognized arguments: {' '.join(rest)}")
         result = options.run(options, rest) if options.command == "train" else options.run(options)
-    except (ValueError, OSError) as error:
-        print(f"plmarker: error: {error}", file=sys.stderr)
+    except (ValueError, OSError, yaml.YAMLError, StrictDataclassError) as error:
+        message = str(error) if isinstance(error, PLMarkerError) else " ".join(str(error).split())
+        print(f"plmarker: error: {message}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("plmarker: interrupted; predict goes on with the same command, train with --resume", file=sys.stderr)
@@ -97,9 +100,9 @@ def evaluate(options: argparse.Namespace) -> Any:
     documents: Any = load_split(options.dataset, options.split, models[-1].config.schema)
     tokenize = WordTokenizer(tokenizer)
     if options.candidates_from:
-        first, _, first_tokenizer = _load_models([options.candidates_from], options.device)
-        if entity is None or first is None:
-            raise PLMarkerError("--candidates_from takes an entity model, and restricts one")
+        first, _, first_tokenizer = _load_models([options.candidates_from], options.device, options.compat)
+        if entity is None or first is None or entity.config.method == "bio":
+            raise PLMarkerError("--candidates_from takes an entity model, and restricts one that scores spans")
         stage = predict_candidates(
             first, WordTokenizer(first_tokenizer), documents, options.max_candidates, options.batch_tokens
         )
@@ -162,6 +165,7 @@ def predict(options: argparse.Namespace) -> Any:
         ],
         "entity_threshold": options.entity_threshold,
         "relation_threshold": options.relation_threshold,
+        "compat": options.compat,
     }
     count = write_resumable(options.out, progress, process, settings)
     print(f"{options.out}: {count} documents")
@@ -171,11 +175,18 @@ def predict(options: argparse.Namespace) -> Any:
 def convert(options: argparse.Namespace) -> Any:
     """`plmarker convert FOLDER ...`: the original's checkpoints as a model of this project."""
     preset = load_preset(options.schema)
-    entity_values = {**preset.entity, **_config_values(options.entity)}
-    relation_values = {**preset.relation, **_config_values(options.relation)}
+    entity_values, relation_values = _config_values(options.entity), _config_values(options.relation)
+    defaults = {"entity": preset.entity, "relation": preset.relation}
     converted: dict[str, Any] = {}
+    tokenizers: list[Any] = []
     for folder in options.folders:
-        model, tokenizer = convert_checkpoint(folder, preset.schema, entity_values, relation_values, options.encoder)
+        if Path(options.out).resolve() in (Path(folder).resolve(), *Path(folder).resolve().glob("checkpoint-*")):
+            raise PLMarkerError(f"{options.out}: the model would overwrite the checkpoint")
+        model, tokenizer = convert_checkpoint(
+            folder, preset.schema, entity_values, relation_values, options.encoder, defaults
+        )
+        tokenizers.append(tokenizer)
+        check_same_vocabulary(tokenizers, options.folders)
         if model.config.model_type in converted:
             raise PLMarkerError(f"{folder}: a second {model.config.model_type} model; convert takes one of each")
         converted[model.config.model_type] = model
@@ -196,7 +207,10 @@ def _config_values(items: Sequence[str]) -> dict[str, Any]:
         key, equals, value = item.partition("=")
         if not equals:
             raise PLMarkerError(f"expected KEY=VALUE, got {item!r}")
-        values[key] = yaml.safe_load(value)
+        try:
+            values[key] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise PLMarkerError(f"{item!r}: the value is broken YAML") from None
     return values
 
 
@@ -254,6 +268,7 @@ def _load_models(
         raise PLMarkerError(f"{' and '.join(paths)}: expected one entity model and one relation model at most")
     entity, relation = next(iter(entities), None), next(iter(relations), None)
     tokenizer = loaded[0][2]
+    check_same_vocabulary([found for _, _, found in loaded], paths)
     if entity is not None and relation is not None:
         # Also makes sure that the two know the same labels and marker tokens.
         PLMarkerModel.from_models(entity, relation, tokenizer)

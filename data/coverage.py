@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..modeling.configuration_plmarker import PLMarkerEntityConfig
+from ..modeling.configuration_plmarker import PLMarkerEntityConfig, PLMarkerRelationConfig
 from ..modeling.processing_plmarker import pairs_of_feature
 from ..modeling.tagging_plmarker import entities_of_tags, tags_of_entities
 
@@ -25,8 +25,8 @@ class Coverage:
         relations: annotated relations.
         without_entity: relations with an end that is not among the entities that the model is given.
         relations_outside: other relations whose ends no window holds together.
-        second_relation_label: relations of a pair that has another one too, in either direction, and relations of a
-            span with itself; a model gives a pair one relation.
+        second_relation_label: relations of a pair that has another one too, and relations of a span with itself; a
+            model gives a pair one relation.
     """
 
     entities: int = 0
@@ -112,8 +112,12 @@ def _taggable(entities: Sequence[Sequence[int]], tags: str) -> list[list[int]]:
     return entities_of_tags(tags_of_entities(entities, first, last, tags), first, tags)
 
 
-def relation_coverage(features: Iterable[Mapping[str, Any]]) -> Coverage:
-    """Count the relations that no pair of subject and object in `features` matches."""
+def relation_coverage(features: Iterable[Mapping[str, Any]], config: PLMarkerRelationConfig) -> Coverage:
+    """Count the relations that no pair of subject and object in `features` matches.
+
+    A model that decides on both directions of a pair together gives it one relation; one that decides on each
+    direction alone gives each one.
+    """
     gold: dict[Any, list[Sequence[int]]] = defaultdict(list)
     given: dict[Any, set[tuple[int, ...]]] = defaultdict(set)
     pairs: dict[Any, set[tuple[int, ...]]] = defaultdict(set)
@@ -124,15 +128,16 @@ def relation_coverage(features: Iterable[Mapping[str, Any]]) -> Coverage:
         pairs[key].update((*subject, *entity) for subject, entity in pairs_of_feature(feature))
     coverage = Coverage()
     for key, rows in gold.items():
-        linked: set[frozenset[tuple[int, ...]]] = set()
+        linked: set[Any] = set()
         for *ends, _ in rows:
             coverage.relations += 1
-            pair = frozenset((tuple(ends[:2]), tuple(ends[2:])))
-            if pair in linked or len(pair) == 1:
+            head, tail = tuple(ends[:2]), tuple(ends[2:])
+            pair = frozenset((head, tail)) if config.adds_directions else (head, tail)
+            if pair in linked or (head == tail and not config.has_quirk("last_group")):
                 coverage.second_relation_label += 1
                 continue
             linked.add(pair)
-            if not {tuple(ends[:2]), tuple(ends[2:])} <= given[key]:
+            if not {head, tail} <= given[key]:
                 coverage.without_entity += 1
             elif tuple(ends) not in pairs[key]:
                 coverage.relations_outside += 1

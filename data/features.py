@@ -81,7 +81,7 @@ class _DocumentFeatures:
     make: Callable[..., list[Feature]]
 
     def __init__(
-        self, tokenizer: PreTrainedTokenizerBase, schema: LabelSchema, map_brackets: bool = True, **options: Any
+        self, tokenizer: PreTrainedTokenizerBase, schema: LabelSchema, *, map_brackets: bool = True, **options: Any
     ) -> None:
         known = inspect.signature(self.make).parameters
         unknown = [name for name in options if name not in known]

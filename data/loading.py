@@ -43,6 +43,9 @@ def load_documents(
     path = SAMPLE_FOLDER if name == SAMPLE else Path(name)
     if part is not None and (path / part).is_dir():
         return load_documents(path / part, schema, annotated, split)
+    if part is not None and path.exists():
+        there = ", ".join(sorted(folder.name for folder in path.iterdir() if folder.is_dir())) if path.is_dir() else ""
+        raise PLMarkerError(f"{path}: no folder {part!r} in it, only {there or 'files'}")
     if path.is_file():
         return DatasetDict(train=dataset_of(read_documents(path, schema, annotated)))
     files = _split_files(path)

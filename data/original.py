@@ -20,7 +20,7 @@ from .documents import RELATION_FIELDS, Document
 def write_relation_results(path: str | Path, documents: Iterable[Mapping[str, Any]]) -> None:
     """Write the `predicted_relations` of documents as the original's `pred_results.json`.
 
-    As there, only sentences with an entity beside another are listed. The file appears whole or not at all.
+    As there, only sentences with entities are listed. The file appears whole or not at all.
 
     Raises:
         PLMarkerError: for a document without `predicted_relations`.

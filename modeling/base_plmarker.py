@@ -134,7 +134,7 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
             encoder.resize_token_embeddings(n_rows)
             config.encoder_config.vocab_size = n_rows
         model = cls(config)
-        model._check_window()
+        model.check_window()
         model.encoder.load_state_dict(encoder.state_dict())
         if marker_init == "lm":
             model.init_markers(tokenizer)
@@ -152,7 +152,8 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
                 source = tokenizer(word, add_special_tokens=False)["input_ids"][0]
             table[token_id] = table[source].clone()
 
-    def _check_window(self) -> None:
+    def check_window(self) -> None:
+        """Raise `PLMarkerError` for a window longer than the encoder's positions."""
         room = getattr(self.config.encoder_config, "max_position_embeddings", None)
         if room is not None and self.config.max_seq_length + self.position_offset > room:
             raise PLMarkerError(

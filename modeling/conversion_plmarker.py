@@ -7,6 +7,7 @@ up. It does not say its labels, nor most of its limits: the caller names them.
 from __future__ import annotations
 
 import json
+import logging
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,6 +43,8 @@ UNUSED = ("pooler.", "embeddings.position_ids")
 # The markers' names by encoder: BERT's reserved tokens stand at fixed ids, ALBERT gets new ones.
 FIRST_BERT_MARKER_ID = 1
 
+logger = logging.getLogger(__name__)
+
 State = dict[str, Tensor]
 
 
@@ -51,6 +54,7 @@ def convert_checkpoint(
     entity_values: Mapping[str, Any] | None = None,
     relation_values: Mapping[str, Any] | None = None,
     encoder: str | None = None,
+    defaults: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> tuple[PLMarkerPreTrainedModel, PreTrainedTokenizerBase]:
     """Convert one checkpoint of the original.
 
@@ -60,6 +64,8 @@ def convert_checkpoint(
         entity_values, relation_values: fields of the model's config, such as `max_seq_length`; which of the two are
             read, and the variant, is told by the checkpoint's heads.
         encoder: where the vocabulary is, if it is not beside the checkpoint: a Hub id or a folder.
+        defaults: the usual limits of a corpus, under `entity` and `relation`; what a variant asks for and the two
+            arguments above go before them.
 
     Returns:
         The entity model or the relation model in float32, and its tokenizer.
@@ -74,13 +80,16 @@ def convert_checkpoint(
     encoder_state, heads = _split(state, f"{family}.")
     encoder_config = _encoder_config(folder, family, encoder_state)
     tokenizer = _load_tokenizer(folder, family, encoder)
-    if "re_classifier_m1.weight" in heads or "re_classifier.weight" in heads:
+    if _is_relation(heads):
         model_class: Any = PLMarkerForRelationExtraction
-        values, schema = _relation_values(folder, heads, schema)
-        values |= relation_values or {}
+        variant, schema = _relation_values(folder, heads, schema)
+        usual, given = (defaults or {}).get("relation", {}), relation_values or {}
     else:
         model_class = PLMarkerForEntityRecognition
-        values = {**_entity_values(folder, heads, schema, encoder_config.hidden_size), **(entity_values or {})}
+        variant = _entity_values(folder, heads, schema, encoder_config.hidden_size)
+        usual, given = (defaults or {}).get("entity", {}), entity_values or {}
+    values = {**usual, **variant, **given}
+    _warn_of_window(folder, values, given)
     config = build_config(model_class.config_class, schema, encoder_config, tokenizer, values)
     config.marker_tokens = _marker_tokens(tokenizer, family, len(config.marker_words))
     config.marker_token_ids = add_marker_tokens(tokenizer, config.marker_tokens)
@@ -90,6 +99,7 @@ def convert_checkpoint(
             f"the marker tokens need {max(config.marker_token_ids) + 1}"
         )
     model = model_class(config)
+    model.check_window()
     expected = {name: tensor.shape for name, tensor in model.state_dict().items()}
     renamed = {f"encoder.{name}": tensor for name, tensor in encoder_state.items()} | _rename_heads(heads)
     _check(folder, family, heads, renamed, expected)
@@ -166,7 +176,16 @@ def _load_tokenizer(folder: Path, family: str, encoder: str | None) -> PreTraine
     for place in (folder, folder.parent):
         if any((place / name).is_file() for name in files):
             options = {} if (place / "tokenizer_config.json").is_file() else _case(place, family)
-            return tokenizer_class.from_pretrained(place, **options)
+            try:
+                return tokenizer_class.from_pretrained(place, **options)
+            except (ValueError, ImportError, OSError) as error:
+                hint = (
+                    "; pip install sentencepiece protobuf, or name the encoder with --encoder"
+                    if family == "albert"
+                    else ""
+                )
+                reason = str(error).strip().splitlines()[0]
+                raise PLMarkerError(f"{place}: the vocabulary cannot be read, {reason}{hint}") from None
     raise PLMarkerError(f"{folder}: no {' or '.join(files)} here or one folder up; name the encoder with --encoder")
 
 
@@ -208,7 +227,8 @@ def _relation_values(folder: Path, heads: State, schema: LabelSchema) -> tuple[d
     if not schema.relation_labels:
         raise PLMarkerError(f"{folder}: a relation model, but the schema has no relation labels")
     if "re_classifier.weight" in heads:
-        return {"subject_markers": "levitated"}, schema
+        # That script has groups of 64 pairs and sorts by raw scores, whatever it is told.
+        return {"subject_markers": "levitated", "max_pair_length": 64, "pair_scores": "raw"}, schema
     values: dict[str, Any] = {"entity_head": "ner_classifier.weight" in heads}
     n_classes = len(heads["re_classifier_m1.weight"])
     plain = LabelSchema(schema.entity_labels, schema.relation_labels)
@@ -220,13 +240,28 @@ def _relation_values(folder: Path, heads: State, schema: LabelSchema) -> tuple[d
     return values, schema
 
 
+def _is_relation(heads: State) -> bool:
+    return "re_classifier_m1.weight" in heads or "re_classifier.weight" in heads
+
+
+def _warn_of_window(folder: Path, values: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """The window of training, which the original may evaluate with another one."""
+    trained = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("max_seq_length")
+    if trained is not None and "max_seq_length" not in given and trained != values.get("max_seq_length", trained):
+        logger.warning(
+            "%s: trained with max_seq_length=%s, converted with the preset's %s",
+            folder,
+            trained,
+            values["max_seq_length"],
+        )
+
+
 def _head_names(heads: State) -> dict[str, str]:
     """Names of the heads here, by their names in the original."""
-    is_relation = "re_classifier_m1.weight" in heads or "re_classifier.weight" in heads
     return {
         "re_classifier_m1": "subject_classifier",
         "re_classifier_m2": "object_classifier",
-        "ner_classifier": "entity_classifier" if is_relation else "classifier",
+        "ner_classifier": "entity_classifier" if _is_relation(heads) else "classifier",
     }
 
 

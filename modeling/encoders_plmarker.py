@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -184,3 +185,30 @@ def check_marker_tokens(tokenizer: PreTrainedTokenizerBase, tokens: list[str], t
                 f"the tokenizer gives marker token {token!r} the id {found}, the model was built with {expected}: "
                 "use the tokenizer that was saved with the model"
             )
+
+
+def check_same_vocabulary(tokenizers: Sequence[PreTrainedTokenizerBase | None], names: Sequence[str]) -> None:
+    """Make sure that models that are to work together read words as the same subwords.
+
+    Raises:
+        PLMarkerError: naming the models, and a token that they know by different ids.
+    """
+    first, *others = [tokenizer.get_vocab() if tokenizer is not None else {} for tokenizer in tokenizers]
+    for name, vocabulary in zip(names[1:], others, strict=False):
+        # One may have marker tokens that the other does not need.
+        differing = (
+            token
+            for token in first | vocabulary
+            if first.get(token) != vocabulary.get(token)
+            and not (_is_unused(token) and (token not in first or token not in vocabulary))
+        )
+        token = next(differing, None)
+        if token is not None:
+            raise PLMarkerError(
+                f"{names[0]} and {name} have different vocabularies, such as in {token!r}: use one after the other "
+                "(evaluate --predictions FOLDER, then --dataset FOLDER/ent_pred_SPLIT.json --given_entities)"
+            )
+
+
+def _is_unused(token: str) -> bool:
+    return any(re.fullmatch(pattern, token) for pattern in UNUSED_TOKENS)

@@ -27,17 +27,23 @@ def row_maker(config: PLMarkerTaskConfig) -> RowMaker:
         relation_row,
         marker_ids=config.marker_token_ids,
         n_types=config.n_marker_types,
-        share=not any(config.joined),
+        share=shares_windows(config),
     )
 
 
-def split_by_tokens(features: Iterable[Feature], max_tokens: int | None) -> Iterator[list[Feature]]:
+def shares_windows(config: PLMarkerTaskConfig) -> bool:
+    """Whether features with the same text share it; not where the objects of one feature see each other."""
+    return not (isinstance(config, PLMarkerRelationConfig) and any(config.joined))
+
+
+def split_by_tokens(features: Iterable[Feature], max_tokens: int | None, share: bool = True) -> Iterator[list[Feature]]:
     """Cut features, in their order, into lists that make rows of at most `max_tokens` tokens.
 
     A feature that is longer by itself makes a row of its own; one without tokens is left out.
 
     Args:
         max_tokens: the budget; None puts everything into one row.
+        share: features with the same text share it.
     """
     batch: list[Feature] = []
     windows: set[tuple] = set()
@@ -46,7 +52,7 @@ def split_by_tokens(features: Iterable[Feature], max_tokens: int | None) -> Iter
         if not feature["input_ids"]:
             continue
         key = _window_key(feature)
-        cost = feature["length"] - (_text_length(feature) if key in windows else 0)
+        cost = feature["length"] - (_text_length(feature) if share and key in windows else 0)
         if batch and max_tokens is not None and n_tokens + cost > max_tokens:
             yield batch
             batch, windows, n_tokens, cost = [], set(), 0, feature["length"]

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .configuration_plmarker import PLMarkerEntityConfig, PLMarkerRelationConfig
+from .configuration_plmarker import PLMarkerEntityConfig, PLMarkerRelationConfig, PLMarkerTaskConfig
 from .decoding_plmarker import (
     ScoredRelation,
     ScoredSpan,
@@ -22,7 +22,7 @@ from .decoding_plmarker import (
     softmax,
     spans_of_tags,
 )
-from .packing_plmarker import split_by_tokens
+from .packing_plmarker import shares_windows, split_by_tokens
 from .processing_plmarker import Feature, features_of, pairs_of_feature
 from .schema_plmarker import LabelSchema
 from .windows_plmarker import WordTokenizer
@@ -219,15 +219,15 @@ def score_features(
         (objects, relation classes) and, for each of its other heads, (objects, entity classes) of a relation model.
     """
     scored: list[tuple[Feature, tuple[Tensor, ...]]] = []
-    for batch in split_by_tokens(features, batch_tokens):
+    for batch in split_by_tokens(features, batch_tokens, shares_windows(model.config)):
         row = {name: tensor.to(model.device) for name, tensor in model.pack(batch).items() if "labels" not in name}
         scored += zip(batch, split_logits(model(**row), batch), strict=True)
     return scored
 
 
-def _with_answers(features: list[Feature]) -> list[Feature]:
-    """Leave out sentences with a single entity, its own object: they have no relation."""
-    if not features or "object_starts" not in features[0]:
+def _with_answers(config: PLMarkerTaskConfig, features: list[Feature]) -> list[Feature]:
+    """Leave out sentences with a single entity, its own object: they have no relation, but to the original."""
+    if isinstance(config, PLMarkerEntityConfig) or config.has_quirk("last_group"):
         return features
     pairs: Counter[int] = Counter()
     for feature in features:
@@ -245,7 +245,7 @@ def _score_sentences(
     n_tokens = 0
     try:
         for document in documents:
-            features = _with_answers(features_of(model.config, document, tokenize))
+            features = _with_answers(model.config, features_of(model.config, document, tokenize))
             waiting.append((document, features))
             n_tokens += sum(feature["length"] for feature in features)
             if n_tokens >= ROWS_AHEAD * batch_tokens:

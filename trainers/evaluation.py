@@ -40,7 +40,8 @@ def coverage_of(config: PLMarkerTaskConfig, features: Iterable[Feature]) -> Cove
     """What of the annotations in `features` a model cannot reach."""
     if isinstance(config, PLMarkerEntityConfig):
         return entity_coverage(features, config)
-    return relation_coverage(features)
+    assert isinstance(config, PLMarkerRelationConfig)
+    return relation_coverage(features, config)
 
 
 def evaluate_scored(config: PLMarkerTaskConfig, scored: Iterable[Scored], entity_types: str = "relation") -> Metrics:

@@ -42,7 +42,8 @@ class Experiment:
         entity, relation: what to train; at least one.
         symmetric_labels: the relation labels that have no direction.
         entity_labels, relation_labels: the labels, where they are not to be collected from the data.
-        preset: a corpus whose labels these are, see `load_preset`; what is given beside it goes before.
+        preset: a corpus whose labels, and quirks of the original, these are, see `load_preset`; what is given beside
+            it goes before.
         folds: parts of the dataset, each with its own splits, over which to train one after the other: folders in it,
             or configurations of a Hub dataset.
         train_splits: the splits to train on.
@@ -156,7 +157,11 @@ def _experiment(path: Path, values: dict[str, Any], overrides: dict[str, Any]) -
         raise PLMarkerError(f"{path}: 'entity_types' is 'relation' or 'input', got {values['entity_types']!r}")
     _check_reported(path, values.get("reported", {}))
     if values.get("preset") is not None:
-        schema = load_preset(values["preset"]).schema
+        preset = load_preset(values["preset"])
+        schema = preset.schema
+        for name, usual in (("entity", preset.entity), ("relation", preset.relation)):
+            if values.get(name) is not None and "quirks" in usual:
+                values[name].model.setdefault("quirks", usual["quirks"])
         values = {**{name: labels for name, labels in schema.to_dict().items() if labels}, **values}
         for name in schema.to_dict():
             values[name] = tuple(values.get(name, ()))

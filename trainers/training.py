@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ from typing import Any
 from accelerate import PartialState
 from datasets import Dataset, DatasetDict, concatenate_datasets
 from transformers import PreTrainedTokenizerBase, TrainingArguments, set_seed
-from transformers.utils import CONFIG_NAME
 
 from ..data.loading import load_documents
 from ..modeling.encoders_plmarker import load_tokenizer
@@ -33,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 EXPERIMENT_FILE = "experiment.json"
 METRICS_FILE = "metrics.json"
+FINISHED_FILE = "finished"
 
 MODEL_CLASSES: dict[str, type[PLMarkerPreTrainedModel]] = {
     "entity": PLMarkerForEntityRecognition,
@@ -140,10 +140,13 @@ def _train(
         raise PLMarkerError(f"training arguments of {name}: {' '.join(str(error).split())}") from None
     set_seed(experiment.seed)
     model = MODEL_CLASSES[name].from_encoder(experiment.encoder, schema, tokenizer=tokenizer, **task.model)
-    if resume and (folder / CONFIG_NAME).is_file():
+    if resume and (folder / FINISHED_FILE).is_file():
         return MODEL_CLASSES[name].from_pretrained(folder)
-    # Last of all checks: a mistake in the experiment must not cost the earlier run.
-    checkpoint = _earlier_checkpoint(folder, resume, overwrite)
+    # Last of all checks: a mistake in the experiment must not cost the earlier run. What is yet to come goes with it:
+    # a later --resume must not take the earlier run's model for this one's.
+    names = list(experiment.tasks)
+    folders = [Path(experiment.output_dir) / task for task in names[names.index(name) :]]
+    checkpoint = _earlier_checkpoint(folders, resume, overwrite)
     if PartialState().is_main_process:
         write_json(Path(experiment.output_dir) / EXPERIMENT_FILE, _identity(experiment))
     trainer = PLMarkerTrainer(
@@ -156,13 +159,16 @@ def _train(
     )
     trainer.train(resume_from_checkpoint=checkpoint)
     trainer.save_model()
+    if PartialState().is_main_process:
+        # Last: a model that was cut off while it was written is not taken for a finished one.
+        (folder / FINISHED_FILE).touch()
     return model
 
 
 def _identity(experiment: Experiment) -> dict[str, Any]:
     """What makes a run this one, in the form in which JSON gives it back."""
-    values = {key: value for key, value in asdict(experiment).items() if key != "output_dir"}
-    identity: dict[str, Any] = json.loads(json.dumps(values))
+    values = {key: value for key, value in asdict(experiment).items() if key not in ("output_dir", "reported")}
+    identity: dict[str, Any] = json.loads(json.dumps(values, default=str))
     return identity
 
 
@@ -192,20 +198,30 @@ def _warn_of_rare_labels(data: DatasetDict) -> None:
                 logger.warning("%s %s: in %s, never in train", kind.replace("_", " "), ", ".join(unseen), name)
 
 
-def _earlier_checkpoint(folder: Path, resume: bool, overwrite: bool) -> str | None:
-    """The checkpoint to continue from, where that is asked for; what an earlier run left is not lost unasked."""
+def _earlier_checkpoint(folders: Sequence[Path], resume: bool, overwrite: bool) -> str | None:
+    """The checkpoint to continue from, where that is asked for; what an earlier run left is not lost unasked.
+
+    Args:
+        folders: of the task to train, and of those to train after it.
+    """
     # Trainer writes its state last: a checkpoint without it was cut off.
-    states = sorted(folder.glob("checkpoint-*/trainer_state.json"), key=lambda path: path.stat().st_mtime)
+    states = [
+        state
+        for folder in folders
+        for state in sorted(folder.glob("checkpoint-*/trainer_state.json"), key=lambda path: path.stat().st_mtime)
+    ]
     if resume:
-        return str(states[-1].parent) if states else None
-    finished = [path for path in (folder / CONFIG_NAME, folder.parent / METRICS_FILE) if path.is_file()]
+        mine = [state for state in states if state.is_relative_to(folders[0])]
+        return str(mine[-1].parent) if mine else None
+    files = [*(folder / FINISHED_FILE for folder in folders), folders[0].parent / METRICS_FILE]
+    finished = [path for path in files if path.is_file()]
     if (states or finished) and not overwrite:
-        raise PLMarkerError(f"{folder} holds an earlier run: continue it with --resume, or --overwrite it")
+        raise PLMarkerError(f"{folders[0].parent} holds an earlier run: continue it with --resume, or --overwrite it")
     if PartialState().is_main_process:
-        for state in states:
-            shutil.rmtree(state.parent)
         for path in finished:
             path.unlink()
+        for state in states:
+            shutil.rmtree(state.parent)
     PartialState().wait_for_everyone()
     return None
 

@@ -11,8 +11,8 @@ from plmarker.data import EntityFeatures, LabelSchema, PLMarkerError, RelationFe
 from plmarker.data.coverage import entity_coverage, relation_coverage
 from plmarker.data.documents import typed_document
 from plmarker.data.features import ENTITY_FEATURE_TYPES, RELATION_FEATURE_TYPES
-from plmarker.modeling.configuration_plmarker import PLMarkerEntityConfig
-from plmarker.modeling.processing_plmarker import entity_features, relation_features
+from plmarker.modeling.configuration_plmarker import PLMarkerEntityConfig, PLMarkerRelationConfig
+from plmarker.modeling.processing_plmarker import entity_features, features_of, relation_features
 from plmarker.modeling.windows_plmarker import WordTokenizer
 
 BOTH = pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_entities_out_of_reach_are_counted_by_reason(minilm_tokenizer, schema, m
 def test_relations_out_of_reach_are_counted_by_reason(minilm_tokenizer, schema, max_seq_length, predicted, counts):
     document = covered(predicted_ner=predicted)
     features = relation_features(document, WordTokenizer(minilm_tokenizer), schema, max_seq_length, 2)
-    coverage = relation_coverage(features)
+    coverage = relation_coverage(features, PLMarkerRelationConfig())
     assert (coverage.relations, coverage.without_entity, coverage.relations_outside) == counts
     lost = sum(counts[1:])
     assert (f"{lost} of 2 relations" in str(coverage)) == bool(lost)
@@ -162,3 +162,12 @@ def test_scierc_entities_wider_than_eight_words_are_as_many_as_known(
     features = (feature for document in wide for feature in entity_features(document, tokenize, scierc_schema))
     coverage = entity_coverage(features, PLMarkerEntityConfig())
     assert (coverage.too_wide, coverage.entities_outside) == (too_wide, 0)
+
+
+def test_a_model_of_single_directions_can_find_both_relations_of_a_pair(minilm_tokenizer, schema):
+    rows = [[0, 0, 6, 6, "OWNS"], [6, 6, 0, 0, "WORKS_FOR"], [0, 0, 0, 0, "OWNS"]]
+    document = covered(relations=[rows, []])
+    for values, lost in (({}, 2), ({"bidirectional": False}, 1), ({"subject_markers": "levitated"}, 1)):
+        config = PLMarkerRelationConfig(**schema.to_dict(), **values)
+        features = features_of(config, document, WordTokenizer(minilm_tokenizer))
+        assert relation_coverage(features, config).second_relation_label == lost

@@ -11,6 +11,7 @@ from transformers import AutoModel, BertConfig, BertModel, PreTrainedTokenizerBa
 
 import plmarker
 from plmarker.cli import main
+from plmarker.trainers.trainer import PLMarkerTrainer
 
 TEXT = "Ada Morrow founded the Kelmoor Institute in 1998. 🙂 She married Tom Vell.\n\nHe writes songs."
 
@@ -192,6 +193,7 @@ def test_bad_data_is_one_line_that_names_the_file(
     [
         (["train", "nowhere"], "nowhere: no such file, nor one of the"),
         (["train", "demo", "--dataset", "nowhere/train.jsonl"], "no such file or folder"),
+        (["train", "demo", "--run_name", "a: b: c"], "mapping values are not allowed here"),
         (["train", "demo", "--learning_rat", "1"], "unknown option '--learning_rat'"),
         (["train", "demo", "--learning_rate", "fast"], "learning_rate is a number, got 'fast'"),
         (["train", "demo", "--encoder", "nowhere/encoder"], "nowhere/encoder"),
@@ -290,7 +292,7 @@ def test_a_resumed_run_must_be_the_same_experiment_and_does_nothing_twice(
     path, output = experiment(encoder, tmp_path), tmp_path / "run"
     assert main(["train", str(path)]) == 0
     assert main(["train", str(path)]) == 2
-    assert "entity holds an earlier run" in capsys.readouterr().err
+    assert "run holds an earlier run" in capsys.readouterr().err
     assert main(["train", str(path), "--resume", "--seeds", "7"]) == 2
     assert "a run with another seed: 42, now 7" in capsys.readouterr().err
     # Both models are finished, the figures are not.
@@ -304,6 +306,28 @@ def test_a_resumed_run_must_be_the_same_experiment_and_does_nothing_twice(
     capsys.readouterr()
     assert main(["train", str(path), "--resume"]) == 0
     assert "50.0" in capsys.readouterr().out
+
+
+def test_candidates_come_from_another_model_and_options_are_not_mixed(
+    model: Path, encoder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tagger = {"model": {"method": "bio", "max_span_length": 4, "max_seq_length": 64}}
+    tagger["training"] = {"max_steps": 1, "eval_strategy": "no"}
+    path = experiment(encoder, tmp_path, relation=None, entity=tagger)
+    assert main(["train", str(path)]) == 0
+    first, split = str(tmp_path / "run"), ["--dataset", "sample", "--split", "dev"]
+
+    def n_predicted(*options: str) -> int:
+        folder = tmp_path / "predictions"
+        assert main(["evaluate", str(model), *split, *options, "--predictions", str(folder)]) == 0
+        lines = (folder / "ent_pred_dev.json").read_text().splitlines()
+        return sum(len(rows) for line in lines for rows in json.loads(line)["predicted_ner"])
+
+    free = n_predicted()
+    assert n_predicted("--candidates_from", first, "--max_candidates", "1") < free
+    assert n_predicted("--candidates_from", first, "--max_candidates", "9999") == free
+    assert main(["evaluate", first, *split, "--candidates_from", str(model)]) == 2
+    assert "restricts one that scores spans" in capsys.readouterr().err
 
 
 def test_labels_that_training_never_shows_are_named(
@@ -329,26 +353,69 @@ def test_an_experiment_is_run_over_folds_and_seeds_and_set_beside_what_was_publi
     for fold in ("fold0", "fold1"):
         (tmp_path / "corpus" / fold).mkdir(parents=True)
         for split in ("train", "test"):
-            line = {"doc_key": split, "sentences": [["Ada", "sings"]], "ner": [[[0, 0, "PER"]]]}
+            # The folds differ: only the first has entities in test that a model finds anywhere.
+            ner = [[0, 0, "PER"]] if split == "train" or fold == "fold0" else [[1, 1, "PER"]]
+            line = {"doc_key": split, "sentences": [["Ada", "sings"]], "ner": [ner]}
             (tmp_path / "corpus" / fold / f"{split}.json").write_text(json.dumps(line))
     values = {"folds": ["fold0", "fold1"], "reported": {"ent_f1": 88.8, "source": "somewhere"}, "symmetric_labels": []}
     path = experiment(encoder, tmp_path, relation=None, dataset=str(tmp_path / "corpus"), **values)
-    steps = ["--max_steps", "1"]
+    steps = ["--max_steps", "20"]
     assert main(["train", str(path), "--seeds", "1", "2", "--json", str(tmp_path / "m.json"), *steps]) == 0
     results = json.loads((tmp_path / "m.json").read_text())
     assert list(results) == ["fold0 1", "fold1 1", "fold0 2", "fold1 2"]
+    assert [results[run]["ent_recall"] for run in results] == [1.0, 0.0, 1.0, 0.0]
     assert (tmp_path / "run" / "fold1" / "seed-2" / "metrics.json").is_file()
     output = capsys.readouterr().out
     assert "mean" in output
     assert "published: Ent 88.8 (somewhere)" in output
     # An interruption after the first fold: what is there is not trained again.
-    (tmp_path / "run" / "fold1" / "seed-1" / "metrics.json").unlink()
+    weights = [tmp_path / "run" / fold / "seed-1" / "entity" / "model.safetensors" for fold in ("fold0", "fold1")]
+    (weights[1].parent / "finished").unlink()
+    (weights[1].parent.parent / "metrics.json").unlink()
+    before = [path.stat().st_mtime_ns for path in weights]
     assert main(["train", str(path), "--seeds", "1", "2", "--resume", *steps]) == 0
+    after = [path.stat().st_mtime_ns for path in weights]
+    assert (after[0] == before[0], after[1] > before[1]) == (True, True)
+    path = experiment(encoder, tmp_path, relation=None, dataset=str(tmp_path / "corpus"), folds=["fold7"])
+    assert main(["train", str(path), "--overwrite"]) == 2
+    assert "no folder 'fold7' in it, only fold0, fold1" in capsys.readouterr().err
 
 
-def test_what_is_trained_on_is_named(encoder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = experiment(encoder, tmp_path, relation=None, train_splits=["train", "validation"])
+def test_an_overwritten_run_takes_nothing_from_the_earlier_one(
+    encoder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = experiment(encoder, tmp_path)
     assert main(["train", str(path), "--max_steps", "1"]) == 0
+    seen = []
+    train = PLMarkerTrainer.train
+
+    def interrupted(self: PLMarkerTrainer, *args: Any, **kwargs: Any) -> Any:
+        seen.append(self.config.model_type)
+        if len(seen) == 1:
+            raise KeyboardInterrupt
+        return train(self, *args, **kwargs)
+
+    monkeypatch.setattr(PLMarkerTrainer, "train", interrupted)
+    changed = ["train", str(path), "--max_steps", "2"]
+    assert main([*changed, "--overwrite"]) == 130
+    assert main([*changed, "--resume"]) == 0
+    assert seen == ["plmarker-ner", "plmarker-ner", "plmarker-re"]
+    # A model that was cut off while it was saved is trained again.
+    (tmp_path / "run" / "metrics.json").unlink()
+    (tmp_path / "run" / "relation" / "finished").unlink()
+    (tmp_path / "run" / "relation" / "model.safetensors").unlink()
+    assert main([*changed, "--resume"]) == 0
+    assert seen[3:] == ["plmarker-re"]
+
+
+def test_what_is_trained_on_is_named(
+    encoder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    path = experiment(encoder, tmp_path, relation=None, train_splits=["train", "validation"])
+    capsys.readouterr()
+    with caplog.at_level("INFO"):
+        assert main(["train", str(path), "--max_steps", "1"]) == 0
+    assert "training data: 89 documents" in caplog.text
     path = experiment(encoder, tmp_path, relation=None, train_splits=["trian"])
     assert main(["train", str(path), "--overwrite"]) == 2
     assert "no split 'trian', only 'train', 'validation', 'test'" in capsys.readouterr().err

@@ -24,13 +24,15 @@ SIZES = {
     "intermediate_size": 16,
     "max_position_embeddings": 80,
 }
+LIMITS = {"entity": {"max_seq_length": 64}, "relation": {"max_seq_length": 64}}
 RELATION_HEADS = {"ner_classifier": (3, 32), "re_classifier_m1": (6, 32), "re_classifier_m2": (6, 32)}
 
 
 def write_checkpoint(folder: Path, heads: dict[str, tuple[int, int]], family: str = "bert", n_words: int = 40) -> Path:
     """A checkpoint as the original's scripts leave it, with random weights."""
     torch.manual_seed(0)
-    config = AutoConfig.for_model(family, vocab_size=n_words, **SIZES)
+    sizes = {**SIZES, "embedding_size": 8} if family == "albert" else SIZES
+    config = AutoConfig.for_model(family, vocab_size=n_words, **sizes)
     encoder = AutoModel.from_config(config)
     state = {f"{family}.{name}": tensor for name, tensor in encoder.state_dict().items()}
     state[f"{family}.embeddings.position_ids"] = torch.arange(80)[None]
@@ -76,12 +78,20 @@ def change(folder: Path, edit: Callable[[dict[str, torch.Tensor]], Any]) -> None
         (
             {"ner_classifier": (3, 32), "re_classifier": (4, 64)},
             PLMarkerForRelationExtraction,
-            {"subject_markers": "levitated", "bidirectional": False},
+            {
+                "subject_markers": "levitated",
+                "bidirectional": False,
+                "max_pair_length": 64,
+                "pair_scores": "raw",
+                "max_seq_length": 80,
+            },
         ),
     ],
 )
 def test_the_variant_is_told_by_the_heads(tmp_path, schema, heads, model_class, values):
-    model, tokenizer = convert_checkpoint(write_checkpoint(tmp_path / "a", heads), schema)
+    limits = {"max_seq_length": 80, "max_pair_length": 16}
+    defaults = {"entity": limits, "relation": limits}
+    model, tokenizer = convert_checkpoint(write_checkpoint(tmp_path / "a", heads), schema, defaults=defaults)
     assert type(model) is model_class
     assert {name: getattr(model.config, name) for name in values} == values
     assert model.config.compat is None
@@ -107,13 +117,23 @@ def test_options_of_the_training_are_named_by_the_user(tmp_path, schema):
         convert_checkpoint(folder, schema, relation_values={"max_seq_lenght": 64})
 
 
+def test_a_window_longer_than_the_encoder_s_positions_is_an_error(tmp_path, schema, caplog):
+    folder = write_checkpoint(tmp_path / "a", {"ner_classifier": (3, 64)})
+    with pytest.raises(PLMarkerError, match="max_seq_length is 512, but encoder 'bert' has positions for 80"):
+        convert_checkpoint(folder, schema)
+    path = folder / "checkpoint-7" / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "max_seq_length": 48}))
+    assert convert_checkpoint(folder, schema, defaults=LIMITS)[0].config.max_seq_length == 64
+    assert "trained with max_seq_length=48, converted with the preset's 64" in caplog.text
+
+
 def test_safetensors_and_half_precision_are_read_too(tmp_path, schema):
     folder = write_checkpoint(tmp_path / "a", {"ner_classifier": (3, 64)})
     path = folder / "checkpoint-7" / "pytorch_model.bin"
     state = {name: tensor.half() for name, tensor in torch.load(path, weights_only=True).items()}
     path.unlink()
     save_file(state, path.with_name("model.safetensors"))
-    model, _ = convert_checkpoint(path.parent, schema)
+    model, _ = convert_checkpoint(path.parent, schema, defaults=LIMITS)
     assert model.dtype == torch.float32
     torch.testing.assert_close(model.classifier.weight, state["ner_classifier.weight"].float())
 
@@ -154,7 +174,7 @@ def test_every_tensor_is_accounted_for(tmp_path, schema, edit, expected):
     folder = write_checkpoint(tmp_path / "a", {"ner_classifier": (3, 64)})
     change(folder, edit)
     with pytest.raises(PLMarkerError, match=expected) as caught:
-        convert_checkpoint(folder, schema)
+        convert_checkpoint(folder, schema, defaults=LIMITS)
     assert "\n" not in str(caught.value)
 
 
@@ -162,7 +182,7 @@ def test_a_schema_with_other_labels_is_an_error_that_names_the_head(tmp_path, sc
     folder = write_checkpoint(tmp_path / "a", RELATION_HEADS)
     other = LabelSchema(schema.entity_labels, (*schema.relation_labels, "LOVES"), schema.symmetric_labels)
     with pytest.raises(PLMarkerError, match=r"'re_classifier_m\d.\w+' has shape \(6"):
-        convert_checkpoint(folder, other)
+        convert_checkpoint(folder, other, defaults=LIMITS)
     with pytest.raises(PLMarkerError, match="the schema has no relation labels"):
         convert_checkpoint(folder, LabelSchema(schema.entity_labels))
 
@@ -202,7 +222,7 @@ def test_missing_files_are_named(tmp_path, schema):
     with pytest.raises(PLMarkerError, match=r"no vocab.txt here or one folder up; name the encoder"):
         convert_checkpoint(folder / "checkpoint-7", schema)
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
-    assert convert_checkpoint(folder / "checkpoint-7", schema, encoder=str(tmp_path))
+    assert convert_checkpoint(folder / "checkpoint-7", schema, encoder=str(tmp_path), defaults=LIMITS)
     (folder / "checkpoint-8" / "config.json").unlink()
     with pytest.raises(PLMarkerError, match=r"config.json: no such file"):
         convert_checkpoint(folder / "checkpoint-8", schema)
@@ -236,7 +256,7 @@ def test_roberta_and_albert_have_markers_of_their_own(tmp_path, schema, family):
     checkpoint.mkdir()
     torch.save(state, checkpoint / "pytorch_model.bin")
     (checkpoint / "config.json").write_text(json.dumps({**config.to_dict(), "vocab_size": 5}))
-    model, tokenizer = convert_checkpoint(checkpoint, schema, encoder=str(encoder_folder))
+    model, tokenizer = convert_checkpoint(checkpoint, schema, encoder=str(encoder_folder), defaults=LIMITS)
     assert model.config.encoder_config.vocab_size == rows
     start = vocabulary["madeupword0000"] if family == "roberta" else len(words)
     assert model.config.marker_token_ids == [start, start + 1]
@@ -244,3 +264,30 @@ def test_roberta_and_albert_have_markers_of_their_own(tmp_path, schema, family):
     tokenizer.save_pretrained(tmp_path / "model")
     again = AutoTokenizer.from_pretrained(tmp_path / "model")
     assert again.convert_tokens_to_ids(model.config.marker_tokens) == model.config.marker_token_ids
+
+
+def test_albert_s_vocabulary_lies_beside_its_checkpoint(tmp_path, schema):
+    sentencepiece = pytest.importorskip("sentencepiece")
+    pytest.importorskip("google.protobuf")
+    (tmp_path / "text.txt").write_text("ada works at acme and bob met eve in town\n" * 50)
+    folder = write_checkpoint(tmp_path / "a", {"ner_classifier": (3, 64)}, "albert", n_words=44)
+    (folder / "vocab.txt").unlink()
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(tmp_path / "text.txt"),
+        model_prefix=str(folder / "spiece"),
+        vocab_size=40,
+        hard_vocab_limit=False,
+        pad_id=0,
+        unk_id=1,
+        bos_id=-1,
+        eos_id=-1,
+        user_defined_symbols=["[CLS]", "[SEP]", "[MASK]"],
+    )
+    model, tokenizer = convert_checkpoint(folder, schema, defaults=LIMITS)
+    added = tokenizer.convert_tokens_to_ids([f"[unused{number}]" for number in range(4)])
+    assert added == list(range(added[0], added[0] + 4))
+    assert model.config.marker_token_ids == added[:2]
+    assert tokenizer.tokenize("ada")
+    (folder / "spiece.model").write_bytes(b"nothing")
+    with pytest.raises(PLMarkerError, match="the vocabulary cannot be read"):
+        convert_checkpoint(folder, schema, defaults=LIMITS)
