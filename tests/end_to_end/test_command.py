@@ -11,6 +11,7 @@ from transformers import AutoModel, BertConfig, BertModel, PreTrainedTokenizerBa
 
 import plmarker
 from plmarker.cli import main
+from plmarker.modeling.modeling_plmarker import PLMarkerForEntityRecognition
 from plmarker.trainers.trainer import PLMarkerTrainer
 
 TEXT = "Ada Morrow founded the Kelmoor Institute in 1998. 🙂 She married Tom Vell.\n\nHe writes songs."
@@ -308,25 +309,30 @@ def test_a_resumed_run_must_be_the_same_experiment_and_does_nothing_twice(
     assert "50.0" in capsys.readouterr().out
 
 
-def test_candidates_come_from_another_model_and_options_are_not_mixed(
-    model: Path, encoder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_candidates_come_from_another_model(
+    make_tiny_model: Any,
+    minilm_tokenizer: PreTrainedTokenizerBase,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    tagger = {"model": {"method": "bio", "max_span_length": 4, "max_seq_length": 64}}
-    tagger["training"] = {"max_steps": 1, "eval_strategy": "no"}
-    path = experiment(encoder, tmp_path, relation=None, entity=tagger)
-    assert main(["train", str(path)]) == 0
-    first, split = str(tmp_path / "run"), ["--dataset", "sample", "--split", "dev"]
+    for name, values in (("spans", {}), ("tags", {"method": "bio", "max_span_length": 4})):
+        entity = make_tiny_model(PLMarkerForEntityRecognition, **{"max_seq_length": 64, "max_span_length": 4, **values})
+        entity.save_pretrained(tmp_path / name)
+        minilm_tokenizer.save_pretrained(tmp_path / name)
+    (tmp_path / "test.jsonl").write_text(json.dumps({**GOOD, "ner": [[[0, 0, "PER"]]], "relations": [[]]}))
+    model, first = str(tmp_path / "spans"), str(tmp_path / "tags")
+    dataset = ["--dataset", str(tmp_path / "test.jsonl")]
 
     def n_predicted(*options: str) -> int:
         folder = tmp_path / "predictions"
-        assert main(["evaluate", str(model), *split, *options, "--predictions", str(folder)]) == 0
-        lines = (folder / "ent_pred_dev.json").read_text().splitlines()
+        assert main(["evaluate", model, *dataset, *options, "--predictions", str(folder)]) == 0
+        lines = (folder / "ent_pred_test.json").read_text().splitlines()
         return sum(len(rows) for line in lines for rows in json.loads(line)["predicted_ner"])
 
     free = n_predicted()
     assert n_predicted("--candidates_from", first, "--max_candidates", "1") < free
     assert n_predicted("--candidates_from", first, "--max_candidates", "9999") == free
-    assert main(["evaluate", first, *split, "--candidates_from", str(model)]) == 2
+    assert main(["evaluate", first, *dataset, "--candidates_from", model]) == 2
     assert "restricts one that scores spans" in capsys.readouterr().err
 
 
