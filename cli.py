@@ -109,7 +109,10 @@ def evaluate(options: argparse.Namespace) -> Any:
         documents = list(stage)
     for part in models:
         features = (feature for document in documents for feature in features_of(part.config, document, tokenize))
-        print(f"{options.dataset}, {options.split}: {coverage_of(part.config, features)}")
+        task = "entities" if part is entity else "relations"
+        print(f"{options.dataset}, {options.split}, {task}: {coverage_of(part.config, features)}")
+    if options.given_entities and any(document.get("predicted_ner") is None for document in documents):
+        raise PLMarkerError(f"{options.dataset}: --given_entities needs predicted_ner in every document")
     errors: dict[str, Counter[str]] = {}
     predictions: list[dict[str, Any]] = []
     metrics = evaluate_documents(

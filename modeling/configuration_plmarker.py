@@ -330,3 +330,15 @@ class PLMarkerConfig(PreTrainedConfig):
         """The labels of both models."""
         schema: LabelSchema = (self.relation_config or self.entity_config).schema
         return schema
+
+    @property
+    def compat(self) -> str | None:
+        """The two models' `compat`; setting it sets both."""
+        compat: str | None = self.entity_config.compat
+        return compat
+
+    @compat.setter
+    def compat(self, value: str | None) -> None:
+        for config in (self.entity_config, self.relation_config):
+            if config is not None:
+                config.compat = value

@@ -43,7 +43,7 @@ def relation_errors(
         n_symmetric: classes below this have no direction.
 
     Returns:
-        Wrong predictions as `wrong direction`, `wrong label` (of a related pair), `an end is no gold end` or
+        Wrong predictions as `wrong direction`, `wrong label` (of a related pair), `an end is in no gold relation` or
         `spurious`; gold relations whose pair is in no prediction as `missed` or `missed, an entity is missing`.
     """
     errors: Counter[str] = Counter()
@@ -61,7 +61,7 @@ def relation_errors(
         elif frozenset((relation.head, relation.tail)) in gold_pairs:
             errors["wrong label"] += 1
         else:
-            errors["spurious" if {relation.head, relation.tail} <= ends else "an end is no gold end"] += 1
+            errors["spurious" if {relation.head, relation.tail} <= ends else "an end is in no gold relation"] += 1
     spans = {(start, end) for start, end, _ in given}
     for head, tail, _ in truth:
         if frozenset((head, tail)) not in predicted_pairs:

@@ -12,15 +12,15 @@ from typing import Any
 
 from accelerate import PartialState
 from datasets import Dataset, DatasetDict, concatenate_datasets
-from transformers import PreTrainedTokenizerBase, TrainingArguments, set_seed
+from transformers import AutoConfig, PreTrainedTokenizerBase, TrainingArguments, set_seed
 
 from ..data.loading import load_documents
+from ..modeling.base_plmarker import PLMarkerPreTrainedModel, build_config
 from ..modeling.encoders_plmarker import load_tokenizer
 from ..modeling.modeling_plmarker import (
     PLMarkerForEntityRecognition,
     PLMarkerForRelationExtraction,
     PLMarkerModel,
-    PLMarkerPreTrainedModel,
 )
 from ..modeling.schema_plmarker import LabelSchema, PLMarkerError
 from .evaluation import evaluate_documents
@@ -74,6 +74,7 @@ def run_experiment(
         data = load_documents(experiment.dataset, schema, part=fold)
     _warn_of_rare_labels(data)
     tokenizer = load_tokenizer(experiment.encoder)
+    _check_models(experiment, schema, tokenizer)
     models = {
         name: _train(experiment, name, task, data, schema, tokenizer, resume, overwrite)
         for name, task in experiment.tasks.items()
@@ -108,6 +109,16 @@ def experiment_schema(experiment: Experiment, data: DatasetDict) -> LabelSchema:
         experiment.relation_labels or collected.relation_labels,
         experiment.symmetric_labels,
     )
+
+
+def _check_models(experiment: Experiment, schema: LabelSchema, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Find what is wrong in any model's options before the first one is trained."""
+    for name, task in experiment.tasks.items():
+        values = {key: value for key, value in task.model.items() if key != "marker_init"}
+        try:
+            build_config(MODEL_CLASSES[name].config_class, schema, AutoConfig.for_model("bert"), tokenizer, values)
+        except PLMarkerError as error:
+            raise PLMarkerError(f"{name}.model: {error}") from None
 
 
 def _train(
@@ -178,13 +189,22 @@ def _check_same(output_dir: Path, experiment: Experiment) -> None:
     if not path.is_file():
         return
     earlier, now = json.loads(path.read_text(encoding="utf-8")), _identity(experiment)
-    differing = [key for key in now if now[key] != earlier.get(key)]
+    before, after = _flat(earlier), _flat(now)
+    differing = [key for key in before | after if before.get(key) != after.get(key)]
     if differing:
         key = differing[0]
         raise PLMarkerError(
-            f"{output_dir} holds a run with another {key}: {earlier.get(key)!r}, now {now[key]!r}; "
-            "resume it as it was begun, or --overwrite it"
+            f"{output_dir} holds a run with another {key}: {before.get(key)!r}, now {after.get(key)!r}; "
+            "resume it with the options that it was begun with, or --overwrite it"
         )
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, by dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
 
 
 def _warn_of_rare_labels(data: DatasetDict) -> None:

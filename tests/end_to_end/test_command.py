@@ -259,6 +259,7 @@ def test_bad_training_arguments_are_one_line(
         ({"entity": {"model": {"max_seq_length": "64"}}}, "max_seq_length"),
         ({"entity": {"training": {"seed": 3}}}, "entity.training.seed stands at the top of the file"),
         ({"symmetric_labels": "SPOUSE_OF"}, "'symmetric_labels' is a list of strings"),
+        ({"relation": {"model": {"subject_markers": "x"}}}, "relation.model: PLMarkerRelationConfig"),
         ({"epochs": 3}, "unknown key 'epochs'"),
         ({"entity": None, "relation": None}, "nothing to train"),
     ],
@@ -296,6 +297,8 @@ def test_a_resumed_run_must_be_the_same_experiment_and_does_nothing_twice(
     assert "run holds an earlier run" in capsys.readouterr().err
     assert main(["train", str(path), "--resume", "--seeds", "7"]) == 2
     assert "a run with another seed: 42, now 7" in capsys.readouterr().err
+    assert main(["train", str(path), "--resume", "--max_steps", "3"]) == 2
+    assert "a run with another entity.training.max_steps: 15, now 3" in capsys.readouterr().err
     # Both models are finished, the figures are not.
     figures = json.loads((output / "metrics.json").read_text())
     (output / "metrics.json").unlink()

@@ -10,7 +10,11 @@ from transformers import AutoConfig
 
 from plmarker.modeling.configuration_plmarker import QUIRKS, PLMarkerEntityConfig, PLMarkerRelationConfig
 from plmarker.modeling.decoding_plmarker import decode_relations
-from plmarker.modeling.modeling_plmarker import PLMarkerForEntityRecognition
+from plmarker.modeling.modeling_plmarker import (
+    PLMarkerForEntityRecognition,
+    PLMarkerForRelationExtraction,
+    PLMarkerModel,
+)
 from plmarker.modeling.prediction_plmarker import decode_sentence
 from plmarker.modeling.processing_plmarker import features_of
 from plmarker.modeling.schema_plmarker import LabelSchema
@@ -142,3 +146,15 @@ def test_q6_entities_that_touch_across_a_sentence_border_count_as_one(compat, ma
     assert evaluate_scored(model.config, scored) == pytest.approx(metrics)
     # Three gold entities, or two where the persons are one; of the predicted persons two are right, or none.
     assert metrics["ent_recall"] == (0.0 if compat else pytest.approx(2 / 3))
+
+
+def test_the_combined_model_has_one_switch(make_tiny_model, minilm_tokenizer, tmp_path):
+    entity, relation = (make_tiny_model(kind) for kind in (PLMarkerForEntityRecognition, PLMarkerForRelationExtraction))
+    PLMarkerModel.from_models(entity, relation, minilm_tokenizer).save_pretrained(tmp_path)
+    model = PLMarkerModel.from_pretrained(tmp_path)
+    assert model.config.compat is None
+    model.config.compat = "original"
+    assert model.entity.config.has_quirk("marker_positions")
+    assert model.relation.config.has_quirk("raw_brackets")
+    model.save_pretrained(tmp_path)
+    assert PLMarkerModel.from_pretrained(tmp_path).config.compat == "original"

@@ -122,7 +122,7 @@ def test_relation_errors_by_kind(schema: LabelSchema) -> None:
     assert relation_errors(gold, given, found, schema.n_symmetric) == {
         "wrong direction": 1,
         "wrong label": 1,
-        "an end is no gold end": 1,
+        "an end is in no gold relation": 1,
         "missed, an entity is missing": 1,
     }
 
