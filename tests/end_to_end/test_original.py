@@ -53,14 +53,13 @@ def test_two_checkpoints_are_evaluated_like_one_and_types_may_be_those_given(
     arguments = ["--dataset", str(original_run / "ent_pred_dev.json"), "--split", "dev", "--compat", "original"]
     arguments += ["--entity_types", "input", "--json", str(tmp_path / "m.json")]
     want = read(checkpoints / "metrics.json")["validation"]["input"]
-    for models in (["re"], ["ner", "re", "--given_entities"]):
-        models = [str(converted / name) if name in ("ner", "re") else name for name in models]
-        assert main(["evaluate", *models, *arguments]) == 0
-        metrics = read(tmp_path / "m.json")
-        assert "ent_f1" not in metrics
-        assert {name: metrics[name] for name in metrics if name in want} == pytest.approx(
-            {name: value for name, value in want.items() if not name.startswith("ent_")}, abs=1e-12
-        )
+    models = [str(converted / "ner"), str(converted / "re"), "--given_entities"]
+    assert main(["evaluate", *models, *arguments]) == 0
+    metrics = read(tmp_path / "m.json")
+    assert "ent_f1" not in metrics
+    assert {name: metrics[name] for name in metrics if name in want} == pytest.approx(
+        {name: value for name, value in want.items() if not name.startswith("ent_")}, abs=1e-12
+    )
 
 
 def test_predicted_entities_are_written_as_the_original_writes_them(original_run: Path, checkpoints: Path):
