@@ -75,8 +75,9 @@ def run_seed(data: Any, schema: LabelSchema, encoder: str, seed: int) -> dict[st
     return result
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def read_options(description: str) -> tuple[argparse.Namespace, Any, LabelSchema]:
+    """The command line of a script that trains on SciERC, its data, and their labels."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True)
     parser.add_argument("--json", type=Path, required=True)
     parser.add_argument("--encoder", default="minilm")
@@ -86,6 +87,11 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     data = load_documents(options.data)
     schema = LabelSchema.from_documents((d for split in data.values() for d in split), SYMMETRIC)
+    return options, data, schema
+
+
+def main() -> None:
+    options, data, schema = read_options(str(__doc__))
     report = json.loads(options.json.read_text()) if options.json.exists() else {"runs": []}
     report |= {"encoder": options.encoder, "threads": options.threads}
     for seed in options.seeds:

@@ -9,17 +9,14 @@ FOLDER holds train.json, dev.json and test.json. A call continues where an earli
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
-from pathlib import Path
 from typing import Any
 
-import torch
-from scierc_recipe import SYMMETRIC, train
+from scierc_recipe import read_options, train
 from transformers import AutoTokenizer, set_seed
 
-from plmarker import LabelSchema, PLMarkerForEntityRecognition, PLMarkerForRelationExtraction, load_documents
+from plmarker import LabelSchema, PLMarkerForEntityRecognition, PLMarkerForRelationExtraction
 from plmarker.modeling.encoders_plmarker import resolve_encoder
 from plmarker.trainers.evaluation import evaluate_documents
 
@@ -67,16 +64,7 @@ def table(runs: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", required=True)
-    parser.add_argument("--json", type=Path, required=True)
-    parser.add_argument("--encoder", default="minilm")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[42, 43, 44])
-    parser.add_argument("--threads", type=int, default=2)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    data = load_documents(options.data)
-    schema = LabelSchema.from_documents((d for split in data.values() for d in split), SYMMETRIC)
+    options, data, schema = read_options(str(__doc__))
     report = json.loads(options.json.read_text()) if options.json.exists() else {"encoder": options.encoder, "runs": {}}
     for seed in options.seeds:
         for task, variants in (("entity", ENTITY_VARIANTS), ("relation", RELATION_VARIANTS)):

@@ -49,12 +49,24 @@ def load_preset(name: str | Path) -> Preset:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    return read_mapping(path, ", ".join(KEYS))
+
+
+def read_mapping(path: Path, expected: str) -> dict[str, Any]:
+    """Read a YAML file that holds a mapping.
+
+    Args:
+        expected: what the mapping has, for the error.
+
+    Raises:
+        PLMarkerError: naming the file, for broken YAML or anything but a mapping.
+    """
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise PLMarkerError(f"{path}: broken YAML, {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
-        raise PLMarkerError(f"{path}: expected a mapping with {', '.join(KEYS)}")
+        raise PLMarkerError(f"{path}: expected a mapping with {expected}")
     return values
 
 

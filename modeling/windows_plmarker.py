@@ -18,9 +18,14 @@ MAX_KNOWN_WORDS = 500_000
 UNUSED_TOKENS = (r"\[unused\d+\]", r"madeupword\d+")
 
 
+def is_unused(token: str) -> bool:
+    """Whether a token is one that a tokenizer keeps for later use."""
+    return any(re.fullmatch(pattern, token) for pattern in UNUSED_TOKENS)
+
+
 def is_reserved(token: AddedToken) -> bool:
     """Whether an added token stands for no text: a special one, or an unused one."""
-    return token.special or any(re.fullmatch(pattern, token.content) for pattern in UNUSED_TOKENS)
+    return token.special or is_unused(token.content)
 
 
 @dataclass(frozen=True)

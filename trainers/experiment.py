@@ -8,10 +8,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import yaml
 from transformers import TrainingArguments
 
-from ..data.presets import load_preset
+from ..data.presets import load_preset, read_mapping
 from ..modeling.schema_plmarker import PLMarkerError
 
 CONFIG_FOLDER = Path(__file__).parents[1] / "hub_configs"
@@ -110,12 +109,7 @@ def _read(name: str | Path, extended: tuple[Path, ...] = ()) -> tuple[Path, dict
         known = experiment_names()
         near = difflib.get_close_matches(str(name), known, cutoff=0.3) or known[:3]
         raise PLMarkerError(f"{name}: no such file, nor one of the {len(known)} experiments ({', '.join(near)} ...)")
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise PLMarkerError(f"{path}: broken YAML, {' '.join(str(error).split())}") from None
-    if not isinstance(values, dict):
-        raise PLMarkerError(f"{path}: expected a mapping with encoder, dataset, output_dir and entity or relation")
+    values = read_mapping(path, "encoder, dataset, output_dir and entity or relation")
     base = values.pop("extends", None)
     if base is None:
         return path, values
