@@ -1,4 +1,4 @@
-"""The command `plmarker`: train, evaluate, predict, convert, data check."""
+"""The command `plmarker`: train, evaluate, predict, convert, data."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from huggingface_hub.errors import StrictDataclassError
 from tqdm.auto import tqdm
 from transformers import AutoModel, AutoTokenizer
 
+from .cli_data import add_data_commands
 from .data.documents import write_documents
 from .data.inputs import read_inputs, text_document, write_resumable
 from .data.loading import load_split
 from .data.original import write_relation_results
 from .data.presets import load_preset, preset_names
-from .data.validation import Problem, check_file
 from .modeling.conversion_plmarker import convert_checkpoint
 from .modeling.encoders_plmarker import check_same_vocabulary
 from .modeling.extraction_plmarker import build_extraction
@@ -217,25 +217,6 @@ def _config_values(items: Sequence[str]) -> dict[str, Any]:
     return values
 
 
-def check(options: argparse.Namespace) -> Any:
-    """`plmarker data check FILE ...`: every problem, with line numbers, and the labels that occur."""
-    documents: list[Document] = []
-    problems: list[Problem] = []
-    for file in options.files:
-        found, wrong = check_file(file)
-        documents += found
-        problems += wrong
-    for problem in problems:
-        print(problem)
-    fatal = [str(problem) for problem in problems if problem.fatal]
-    for name in ("ner", "relations"):
-        labels = Counter(row["label"] for d in documents for rows in d[name] or () for row in rows)
-        print(f"{name}: {', '.join(f'{label} {count}' for label, count in labels.most_common()) or 'none'}")
-    print(f"{len(documents)} good documents, {len(fatal)} problems")
-    warnings = [str(problem) for problem in problems if not problem.fatal]
-    return {"documents": len(documents), "problems": fatal, "warnings": warnings}
-
-
 def _load(
     path: str, device: str | None
 ) -> tuple[PLMarkerForEntityRecognition | None, PLMarkerForRelationExtraction | None, Any]:
@@ -401,11 +382,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(run=predict)
 
-    command = commands.add_parser("data", help="work on corpora")
-    data_commands = command.add_subparsers(dest="data_command", required=True)
-    command = data_commands.add_parser("check", parents=[common], help="every problem of a JSONL file, with its line")
-    command.add_argument("files", nargs="+")
-    command.set_defaults(run=check)
+    add_data_commands(commands, common)
     return parser
 
 

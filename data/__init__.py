@@ -1,10 +1,11 @@
 """Corpora: the exchange format, its checks, loading by name, and the features for `map()`."""
 
 from ..modeling.schema_plmarker import LabelSchema, PLMarkerError
-from .documents import DOCUMENT_FEATURES, raw_document, typed_document, write_documents
+from .documents import DOCUMENT_FEATURES, dataset_of, raw_document, typed_document, write_documents
 from .features import EntityFeatures, RelationFeatures
-from .loading import dataset_of, load_documents
-from .validation import Problem, check_file, read_documents
+from .loading import load_documents
+from .report import Problem
+from .validation import check_file, read_documents
 
 __all__ = [
     "DOCUMENT_FEATURES",

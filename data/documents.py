@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from datasets import Features, List, Value
+from datasets import Dataset, Features, List, Value, concatenate_datasets
 
 from ..modeling.schema_plmarker import PLMarkerError
+from .files import whole_file
 
 Document = dict[str, Any]
+DOCUMENTS_AT_ONCE = 1000
 
 ENTITY_FIELDS = ("start", "end", "label")
 RELATION_FIELDS = ("head_start", "head_end", "tail_start", "tail_end", "label")
@@ -79,8 +82,11 @@ def parse_line(line: str) -> Document:
     return document
 
 
-def numbered_lines(path: str | Path) -> Iterator[tuple[int, str]]:
-    """Number (from 1) and text of each line of a file; empty lines are passed over.
+def numbered_lines(path: str | Path, empty: bool = False) -> Iterator[tuple[int, str]]:
+    """Number (from 1) and text of each line of a file.
+
+    Args:
+        empty: with the empty lines, which are passed over else.
 
     Raises:
         PLMarkerError: for a missing file, or one that is not UTF-8.
@@ -92,18 +98,38 @@ def numbered_lines(path: str | Path) -> Iterator[tuple[int, str]]:
     with path.open(encoding="utf-8-sig") as lines:
         try:
             for number, line in enumerate(lines, start=1):
-                if line.strip():
+                if empty or line.strip():
                     yield number, line
         except UnicodeDecodeError as error:
             raise PLMarkerError(f"{path}: not UTF-8 text, {error.reason} at byte {error.start}") from None
 
 
+def read_text(path: str | Path) -> str:
+    """The whole text of a file, with its line ends as they are, so that character offsets hold.
+
+    Raises:
+        PLMarkerError: for a missing file, or one that is not UTF-8.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise PLMarkerError(f"{path}: {'a folder, expected a file' if path.is_dir() else 'no such file'}")
+    try:
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise PLMarkerError(f"{path}: not UTF-8 text, {error.reason} at byte {error.start}") from None
+
+
+def dataset_of(documents: Iterable[Mapping[str, Any]]) -> Dataset:
+    """A typed dataset of checked documents; as it is built, few documents are held beside their Arrow form."""
+    stream = iter(documents)
+    parts = []
+    while chunk := list(islice(stream, DOCUMENTS_AT_ONCE)):
+        parts.append(Dataset.from_list(chunk, features=DOCUMENT_FEATURES))
+    return concatenate_datasets(parts) if parts else Dataset.from_list([], features=DOCUMENT_FEATURES)
+
+
 def write_documents(path: str | Path, documents: Iterable[Mapping[str, Any]]) -> None:
     """Write typed documents as JSONL. The file appears whole or not at all."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8") as lines:
+    with whole_file(path) as lines:
         for document in documents:
             lines.write(json.dumps(raw_document(document), ensure_ascii=False) + "\n")
-    partial.replace(path)

@@ -7,7 +7,8 @@ from pathlib import Path
 from datasets import Dataset, DatasetDict, load_dataset
 
 from ..modeling.schema_plmarker import LabelSchema, PLMarkerError
-from .documents import DOCUMENT_FEATURES, Document, raw_document, typed_document
+from .documents import DOCUMENT_FEATURES, Document, dataset_of, raw_document, typed_document
+from .formats.tokens import documents_of_tokens, token_columns
 from .validation import read_documents
 
 SAMPLE = "sample"
@@ -68,6 +69,8 @@ def _typed(dataset: Dataset, name: str) -> Dataset:
     """A dataset from elsewhere with the columns and types of `DOCUMENT_FEATURES`; lists become objects."""
     if dataset.features == DOCUMENT_FEATURES:
         return dataset
+    if "sentences" not in dataset.column_names and token_columns(dataset.column_names):
+        return documents_of_tokens(dataset, source=name)
     missing = {"doc_key", "sentences"} - set(dataset.column_names)
     if missing:
         raise PLMarkerError(f"{name}: no column {sorted(missing)[0]!r}, only {', '.join(dataset.column_names)}")
@@ -77,14 +80,9 @@ def _typed(dataset: Dataset, name: str) -> Dataset:
         return raw_document(document) if is_typed else document
 
     try:
-        return dataset_of([typed_document(raw(document)) for document in dataset])
+        return dataset_of(typed_document(raw(document)) for document in dataset)
     except (KeyError, TypeError, ValueError) as error:
         raise PLMarkerError(f"{name}: annotations are not as plmarker's documents have them, {error}") from None
-
-
-def dataset_of(documents: list[Document]) -> Dataset:
-    """A typed dataset of checked documents."""
-    return Dataset.from_list(documents, features=DOCUMENT_FEATURES)
 
 
 def load_split(name: str | Path, split: str, schema: LabelSchema | None = None, annotated: bool = True) -> Dataset:

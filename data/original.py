@@ -15,6 +15,7 @@ from typing import Any
 
 from ..modeling.schema_plmarker import PLMarkerError
 from .documents import RELATION_FIELDS, Document
+from .files import whole_file
 
 
 def write_relation_results(path: str | Path, documents: Iterable[Mapping[str, Any]]) -> None:
@@ -39,11 +40,8 @@ def write_relation_results(path: str | Path, documents: Iterable[Mapping[str, An
                 sentences.append([sentence, rows])
         if sentences:
             results[str(number)] = sentences
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(results), encoding="utf-8")
-    partial.replace(path)
+    with whole_file(path) as file:
+        json.dump(results, file)
 
 
 def read_relation_results(path: str | Path, documents: Sequence[Mapping[str, Any]]) -> list[Document]:

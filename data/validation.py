@@ -4,40 +4,51 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from ..modeling.processing_plmarker import sentence_ranges
-from ..modeling.schema_plmarker import NIL, LabelSchema, PLMarkerError
+from ..modeling.schema_plmarker import NIL, LabelSchema
 from .documents import ANNOTATIONS, ENTITY_FIELDS, Document, numbered_lines, parse_line, typed_document
+from .report import Problem, ReadingReport, raise_problems
 
 # What documents of the DyGIE family have; coreference and the like are not read here, and no cause for a warning.
 KNOWN_KEYS = {"doc_key", "sentences", "text", *ANNOTATIONS, "clusters", "dataset", "events", "weight"}
-# How many problems an error message lists.
-LISTED_PROBLEMS = 10
 
 
-@dataclass(frozen=True)
-class Problem:
-    """One thing that is wrong with a file.
+def read_jsonl(path: str | Path, report: ReadingReport, schema: LabelSchema | None = None) -> Iterator[Document]:
+    """Stream the documents of a JSONL file that are right; `report` gets everything that is wrong, by line.
 
     Args:
-        path: the file.
-        line: line number from 1; 0 for what concerns the whole file.
-        message: what was found and what was expected.
-        fatal: False for what is only reported, such as an annotation given twice.
+        schema: where given, labels outside it are problems.
+
+    Raises:
+        PLMarkerError: for a missing file, or one that is not UTF-8.
     """
-
-    path: str
-    line: int
-    message: str
-    fatal: bool = True
-
-    def __str__(self) -> str:
-        place = f"{self.path}:{self.line}" if self.line else self.path
-        return f"{place}: {self.message}" if self.fatal else f"{place}: warning: {self.message}"
+    line_of_key: dict[str, int] = {}
+    number = 0
+    for number, line in numbered_lines(path):
+        try:
+            raw = parse_line(line)
+        except ValueError as error:
+            report.problem(path, number, str(error))
+            continue
+        found = list(document_problems(raw, schema))
+        key = raw.get("doc_key")
+        if isinstance(key, str) and key in line_of_key:
+            found.append((f"doc_key {key!r} stands at line {line_of_key[key]} too; every document needs its own", True))
+        elif isinstance(key, str):
+            line_of_key[key] = number
+        is_right = not any(fatal for _, fatal in found)
+        if is_right:
+            found += [(message, False) for message in unreachable(raw)]
+        for message, fatal in found:
+            report.problem(path, number, message, fatal)
+        if is_right:
+            yield typed_document(raw)
+    if not number:
+        report.problem(path, 0, "zero documents")
 
 
 def check_file(
@@ -55,32 +66,16 @@ def check_file(
     Raises:
         PLMarkerError: for a missing file, or one that is not UTF-8.
     """
-    documents: list[Document] = []
-    problems: list[Problem] = []
-    line_of_key: dict[str, int] = {}
-    n_lines = 0
-    for number, line in numbered_lines(path):
-        n_lines += 1
-        try:
-            raw = parse_line(line)
-        except ValueError as error:
-            problems.append(Problem(str(path), number, str(error)))
-            continue
-        found = list(document_problems(raw, schema))
-        key = raw.get("doc_key")
-        if isinstance(key, str) and key in line_of_key:
-            found.append((f"doc_key {key!r} stands at line {line_of_key[key]} too; every document needs its own", True))
-        elif isinstance(key, str):
-            line_of_key[key] = number
-        if not any(fatal for _, fatal in found):
-            documents.append(typed_document(raw))
-            found += [(message, False) for message in _unreachable(raw)]
-        problems += [Problem(str(path), number, message, fatal) for message, fatal in found]
-    if not n_lines:
-        problems.append(Problem(str(path), 0, "zero documents"))
-    elif annotated and documents and not any(sentence for d in documents for sentence in d["ner"] or ()):
-        problems.append(Problem(str(path), 0, f"zero gold entities in {len(documents)} documents"))
-    return documents, problems
+    report = ReadingReport()
+    documents = list(read_jsonl(path, report, schema))
+    if annotated and documents and not any(map(has_entities, documents)):
+        report.problem(path, 0, f"zero gold entities in {len(documents)} documents")
+    return documents, report.problems
+
+
+def has_entities(document: Mapping[str, Any]) -> bool:
+    """Whether a typed document has a gold entity."""
+    return any(document["ner"] or ())
 
 
 def read_documents(path: str | Path, schema: LabelSchema | None = None, annotated: bool = True) -> list[Document]:
@@ -92,15 +87,6 @@ def read_documents(path: str | Path, schema: LabelSchema | None = None, annotate
     documents, problems = check_file(path, schema, annotated)
     raise_problems([problem for problem in problems if problem.fatal])
     return documents
-
-
-def raise_problems(problems: list[Problem]) -> None:
-    """Raise the first problems as one error; do nothing where there are none."""
-    if problems:
-        lines = [str(problem) for problem in problems[:LISTED_PROBLEMS]]
-        if len(problems) > LISTED_PROBLEMS:
-            lines.append(f"... and {len(problems) - LISTED_PROBLEMS} more problems")
-        raise PLMarkerError("\n".join(lines))
 
 
 def document_problems(raw: Mapping[str, Any], schema: LabelSchema | None = None) -> Iterator[tuple[str, bool]]:
@@ -151,7 +137,7 @@ def document_problems(raw: Mapping[str, Any], schema: LabelSchema | None = None)
                     seen.add(tuple(row[: len(fields)]))
 
 
-def _unreachable(raw: Mapping[str, Any]) -> Iterator[str]:
+def unreachable(raw: Mapping[str, Any]) -> Iterator[str]:
     """Annotations of a document without fatal problems that no model can give; they count as missed."""
     per_sentence = zip_longest(raw.get("ner") or (), raw.get("relations") or (), fillvalue=())
     for number, (entities, relations) in enumerate(per_sentence):

@@ -14,6 +14,7 @@ from accelerate import PartialState
 from datasets import Dataset, DatasetDict, concatenate_datasets
 from transformers import AutoConfig, PreTrainedTokenizerBase, TrainingArguments, set_seed
 
+from ..data.files import whole_file
 from ..data.loading import load_documents
 from ..modeling.base_plmarker import PLMarkerPreTrainedModel, build_config
 from ..modeling.encoders_plmarker import load_tokenizer
@@ -248,8 +249,5 @@ def _earlier_checkpoint(folders: Sequence[Path], resume: bool, overwrite: bool) 
 
 def write_json(path: str | Path, values: Any) -> None:
     """Write JSON. The file appears whole or not at all."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    partial.replace(path)
+    with whole_file(path) as file:
+        file.write(json.dumps(values, indent=1, ensure_ascii=False) + "\n")

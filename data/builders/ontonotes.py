@@ -1,0 +1,55 @@
+"""OntoNotes 5, English: the `*_gold_conll` files of the CoNLL-2012 layout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..presets import load_preset
+from .corpus import Corpus, CorpusBuilder
+
+# Folders of the splits, in the layouts that are in use.
+SPLIT_FOLDERS = {"train": {"train"}, "validation": {"development", "dev"}, "test": {"test"}}
+# Its New and Old Testament have no names annotated.
+LEFT_OUT = "pt"
+
+
+class OntoNotesBuilder(CorpusBuilder):
+    """News, talk and web text with 18 types; each part of a document is a document."""
+
+    format = "conll2012"
+    corpus = Corpus(
+        title="OntoNotes 5",
+        source="LDC2013T19 in the layout of CoNLL-2012 (v12), English, without pt/",
+        license="LDC User Agreement for Non-Members, or the member's; the texts may not be redistributed",
+        restricted=True,
+        homepage="https://catalog.ldc.upenn.edu/LDC2013T19",
+        citation="""@inproceedings{pradhan-etal-2013-towards,
+  title = {Towards Robust Linguistic Analysis using {OntoNotes}},
+  author = {Pradhan, Sameer and Moschitti, Alessandro and Xue, Nianwen and Ng, Hwee Tou and Bj{\\"o}rkelund, Anders and
+    Uryupina, Olga and Zhang, Yuchen and Zhong, Zhi},
+  booktitle = {Proceedings of CoNLL 2013},
+  year = {2013}
+}""",
+        schema=load_preset("ontonotes").schema,
+        published={
+            "documents": {
+                "train": {"sentences": 59924, "entities": 81828},
+                "validation": {"sentences": 8528, "entities": 11066},
+                "test": {"sentences": 8262, "entities": 11257},
+            }
+        },
+    )
+
+    def split_files(self) -> dict[str, list[Path]]:
+        files: dict[str, list[Path]] = {split: [] for split in SPLIT_FOLDERS}
+        for path in sorted(self.source.rglob("*gold_conll")):
+            folders = path.relative_to(self.source).parts[:-1]
+            if {"arabic", "chinese"} & set(folders):
+                continue
+            for split, names in SPLIT_FOLDERS.items():
+                if names & set(folders):
+                    if LEFT_OUT in folders:
+                        self.report.counts[f"files of {LEFT_OUT}/, left out"] += 1
+                    else:
+                        files[split].append(path)
+        return files

@@ -1,0 +1,71 @@
+"""spaCy's binary files of annotated documents (`.spacy`, `DocBin`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ...modeling.schema_plmarker import PLMarkerError
+from ...modeling.text_plmarker import Offsets
+from ..alignment import TextDocument, align, word_locator
+from ..documents import Document
+from ..report import ReadingReport
+from .options import ReadingOptions
+
+
+def read_docbin(path: Path, report: ReadingReport, options: ReadingOptions) -> Iterator[Document]:
+    """Stream the documents of a file: its words, its `ents`, and all its groups of `spans`, nested ones included.
+
+    Sentences are the file's own, or, where it has none, those of the text. spaCy itself keeps no relations.
+
+    Raises:
+        PLMarkerError: for a missing file, where spaCy is missing, and for a file that spaCy cannot read.
+    """
+    try:
+        import spacy
+        from spacy.tokens import DocBin
+    except ImportError:
+        raise PLMarkerError("reading .spacy files needs spaCy: pip install 'plmarker[spacy]'") from None
+    if not path.is_file():
+        raise PLMarkerError(f"{path}: {'a folder, expected a file' if path.is_dir() else 'no such file'}")
+    vocabulary = spacy.blank(options.language).vocab
+    try:
+        # msgpack, not pickle.
+        documents = list(DocBin().from_disk(path).get_docs(vocabulary))
+    except Exception as error:
+        raise PLMarkerError(f"{path}: no DocBin that spaCy can read, {' '.join(str(error).split())}") from None
+    if not documents:
+        report.problem(path, 0, "zero documents")
+    locate = word_locator(language=options.language)
+    for number, found in enumerate(documents, start=1):
+        spans = [*found.ents, *(span for group in found.spans.values() for span in group)]
+        entities: dict[Any, tuple[int, int, str]] = {}
+        for span in spans:
+            if span.label_:
+                entities[(span.start_char, span.end_char, span.label_)] = (span.start_char, span.end_char, span.label_)
+            else:
+                report.problem(path, 0, f"document {number}: the span {span.text!r} has no label")
+        yield align(
+            TextDocument(f"{path.stem}-{number}", found.text, entities, located=_sentences(found, locate)),
+            locate,
+            report,
+        )
+
+
+def _sentences(found: Any, locate: Any) -> list[list[Offsets]]:
+    words = [(token.idx, token.idx + len(token)) for token in found if not token.is_space]
+    if found.has_annotation("SENT_START"):
+        begins = {sentence.start_char for sentence in found.sents}
+    else:
+        begins = {sentence[0][0] for sentence in locate(found.text)}
+    sentences: list[list[Offsets]] = []
+    # A sentence may begin with white space: its first word is the first one at or after its beginning.
+    waiting = sorted(begins)
+    for start, end in words:
+        if not sentences or (waiting and waiting[0] <= start):
+            sentences.append([])
+        while waiting and waiting[0] <= start:
+            waiting.pop(0)
+        sentences[-1].append((start, end))
+    return sentences
