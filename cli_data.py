@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+import tarfile
 import tempfile
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -240,7 +242,7 @@ def _unpacked(source: Path) -> Iterator[Path]:
         try:
             # The filter refuses links and paths that lead outside; what unpacks zip files never follows such.
             shutil.unpack_archive(source, folder, filter=None if source.suffix == ".zip" else "data")
-        except (shutil.ReadError, OSError, EOFError) as error:
+        except (shutil.ReadError, tarfile.TarError, zipfile.BadZipFile, OSError, EOFError) as error:
             raise PLMarkerError(f"{source}: no archive that can be unpacked, {error}") from None
         yield Path(folder)
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Any
-
-import regex
 
 from ..modeling.schema_plmarker import PLMarkerError
 from ..modeling.text_plmarker import Offsets, locate_words, split_sentences
@@ -18,7 +17,8 @@ from .report import ReadingReport
 # Finds the words of every sentence of a text: character offsets, end exclusive.
 WordLocator = Callable[[str], Sequence[Sequence[Offsets]]]
 WORDS = ("plmarker", "spacy", "spaces")
-_WORD = regex.compile(r"\S+")
+# White space is what str.split takes for it: regex, unlike re, leaves out the separators U+001C to U+001F.
+_WORD = re.compile(r"\S+")
 
 
 @dataclass
@@ -89,8 +89,10 @@ def _spacy_tokenizer(language: str) -> Any:
         raise PLMarkerError("cutting words as spaCy does needs it: pip install 'plmarker[spacy]'") from None
     try:
         return spacy.blank(language).tokenizer
-    except ImportError:
-        raise PLMarkerError(f"spaCy knows no language {language!r}") from None
+    except ImportError as error:
+        # Some languages that it knows need a package more, which the error names.
+        reason = " ".join(str(error).split())
+        raise PLMarkerError(f"spaCy cannot cut words of the language {language!r}: {reason}") from None
 
 
 def align(document: TextDocument, locate: WordLocator, report: ReadingReport) -> Document:
@@ -99,7 +101,8 @@ def align(document: TextDocument, locate: WordLocator, report: ReadingReport) ->
     An annotation that begins or ends inside a word is widened to whole words; white space at its ends means nothing.
     One that holds no word is dropped, and its relations with it. Sentences between which an annotation lies are
     joined. Nothing of this is silent: `report.counts` gets the numbers of `exact`, `widened` and `dropped` entities,
-    `joined sentences`, `dropped relations`, and `relations across sentences`, which are kept, and count as missed.
+    `joined sentences`, `dropped relations`, `duplicates`, which say of the same words what another annotation says, and
+    `relations across sentences`, which are kept, and count as missed.
 
     Args:
         locate: cuts the text where the document does not bring its words.
@@ -135,13 +138,18 @@ def align(document: TextDocument, locate: WordLocator, report: ReadingReport) ->
         number_of.append(len(sentences) - 1)
     ner: list[list[dict[str, Any]]] = [[] for _ in sentences]
     relations: list[list[dict[str, Any]]] = [[] for _ in sentences]
-    for first, last, label in dict.fromkeys(spans.values()):
+    entities = dict.fromkeys(spans.values())
+    for first, last, label in entities:
         ner[number_of[sentence_of[first]]].append({"start": first, "end": last, "label": label})
-    for head, tail, label in dict.fromkeys(document.relations):
-        if head not in spans or tail not in spans:
-            counts["dropped relations"] += 1
-            continue
-        (head_start, head_end, _), (tail_start, tail_end, _) = spans[head], spans[tail]
+    kept = [
+        (*spans[head][:2], *spans[tail][:2], label)
+        for head, tail, label in document.relations
+        if head in spans and tail in spans
+    ]
+    found = dict.fromkeys(kept)
+    counts["dropped relations"] += len(document.relations) - len(kept)
+    counts["duplicates"] += len(spans) - len(entities) + len(kept) - len(found)
+    for head_start, head_end, tail_start, tail_end, label in found:
         place = number_of[sentence_of[head_start]]
         counts["relations across sentences"] += place != number_of[sentence_of[tail_start]]
         row = {"head_start": head_start, "head_end": head_end, "tail_start": tail_start, "tail_end": tail_end}

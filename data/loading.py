@@ -9,7 +9,7 @@ from datasets import Dataset, DatasetDict, load_dataset
 from ..modeling.schema_plmarker import LabelSchema, PLMarkerError
 from .documents import DOCUMENT_FEATURES, Document, dataset_of, raw_document, typed_document
 from .formats.tokens import documents_of_tokens, token_columns
-from .validation import read_documents
+from .validation import stream_documents
 
 SAMPLE = "sample"
 SAMPLE_FOLDER = Path(__file__).parent / "sample"
@@ -47,14 +47,16 @@ def load_documents(
     if part is not None and path.exists():
         there = ", ".join(sorted(folder.name for folder in path.iterdir() if folder.is_dir())) if path.is_dir() else ""
         raise PLMarkerError(f"{path}: no folder {part!r} in it, only {there or 'files'}")
+    if path.is_file() and path.suffix not in ENDINGS:
+        raise PLMarkerError(f"{path}: not {' or '.join(ENDINGS)}; `plmarker data convert` makes it from other formats")
     if path.is_file():
-        return DatasetDict(train=dataset_of(read_documents(path, schema, annotated)))
+        return DatasetDict(train=dataset_of(stream_documents(path, schema, annotated)))
     files = _split_files(path)
     if split in files:
         files = {split: files[split]}
     if files:
         return DatasetDict(
-            {split: dataset_of(read_documents(file, schema, annotated)) for split, file in files.items()}
+            {split: dataset_of(stream_documents(file, schema, annotated)) for split, file in files.items()}
         )
     if path.is_dir() and not any(path.glob("**/*.parquet")) and not (path / "README.md").exists():
         names = ", ".join(f"{split}.jsonl" for split in SPLIT_NAMES)

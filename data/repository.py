@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import shutil
 import tempfile
@@ -56,8 +57,8 @@ def build_repository(builders: Sequence[CorpusBuilder], out: str | Path, overwri
             folder = "data" if len(builders) == 1 else name
             files = []
             for split, dataset in datasets.items():
-                _write_parquet(dataset, partial / folder, split)
-                files.append({"split": split, "path": f"{folder}/{split}-*.parquet"})
+                shards = _write_parquet(dataset, partial / folder, split)
+                files.append({"split": split, "path": [f"{folder}/{shard}" for shard in shards]})
             configs.append({"config_name": name, "data_files": files, **({} if configs else {"default": True})})
         _write_card(partial / CARD, builders, statistics, configs, str(out))
         if out.exists():
@@ -102,6 +103,8 @@ def push_repository(folder: str | Path, repo: str, public: bool = False, token: 
         repo_type="dataset",
         folder_path=folder,
         allow_patterns=[CARD, "*.parquet"],
+        # Of an earlier build.
+        delete_patterns=["*.parquet"],
         commit_message="Upload the dataset",
     )
     restricted = metadata[CARD_KEY].get("restricted") if not is_private else None
@@ -133,12 +136,26 @@ def _prepare(builder: CorpusBuilder, cache: Path) -> Mapping[str, Dataset]:
     return builder.as_dataset()
 
 
-def _write_parquet(dataset: Dataset, folder: Path, split: str) -> None:
+def _write_parquet(dataset: Dataset, folder: Path, split: str) -> list[str]:
+    """Write the files of a split, and return their names, which tell their contents apart.
+
+    What datasets (5.2) takes from its cache is told by the card alone, not by the folder or its files: under equal
+    names a folder that was built anew would be read as it was before, and so would another one of the same name.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     count = max(1, math.ceil(dataset.data.nbytes / BYTES_OF_SHARD))
+    names = []
     for number in range(count):
         shard = dataset.shard(count, number, contiguous=True) if count > 1 else dataset
-        shard.to_parquet(folder / f"{split}-{number:05d}-of-{count:05d}.parquet")
+        path = folder / "shard"
+        shard.to_parquet(path)
+        digest = hashlib.sha256()
+        with path.open("rb") as file:
+            for block in iter(lambda: file.read(2**20), b""):
+                digest.update(block)
+        names.append(f"{split}-{number:05d}-of-{count:05d}-{digest.hexdigest()[:16]}.parquet")
+        path.rename(folder / names[-1])
+    return names
 
 
 def _write_card(

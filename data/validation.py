@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -67,10 +67,35 @@ def check_file(
         PLMarkerError: for a missing file, or one that is not UTF-8.
     """
     report = ReadingReport()
-    documents = list(read_jsonl(path, report, schema))
-    if annotated and documents and not any(map(has_entities, documents)):
-        report.problem(path, 0, f"zero gold entities in {len(documents)} documents")
+    documents = list(_annotated(read_jsonl(path, report, schema), path, report, annotated))
     return documents, report.problems
+
+
+def stream_documents(path: str | Path, schema: LabelSchema | None = None, annotated: bool = True) -> Iterator[Document]:
+    """Stream a JSONL file that must be right.
+
+    Args:
+        schema, annotated: as `check_file` takes them.
+
+    Raises:
+        PLMarkerError: at the end, listing the first problems with file and line, and how many there are.
+    """
+    report = ReadingReport()
+    yield from _annotated(read_jsonl(path, report, schema), path, report, annotated)
+    raise_problems(report.fatal)
+
+
+def _annotated(
+    documents: Iterable[Document], path: str | Path, report: ReadingReport, annotated: bool
+) -> Iterator[Document]:
+    """The same documents; where none of them has a gold entity, and `annotated`, that is a problem."""
+    count, any_entity = 0, False
+    for document in documents:
+        count += 1
+        any_entity = any_entity or has_entities(document)
+        yield document
+    if annotated and count and not any_entity:
+        report.problem(path, 0, f"zero gold entities in {count} documents")
 
 
 def has_entities(document: Mapping[str, Any]) -> bool:
@@ -84,9 +109,7 @@ def read_documents(path: str | Path, schema: LabelSchema | None = None, annotate
     Raises:
         PLMarkerError: listing the first problems with file and line, and how many there are.
     """
-    documents, problems = check_file(path, schema, annotated)
-    raise_problems([problem for problem in problems if problem.fatal])
-    return documents
+    return list(stream_documents(path, schema, annotated))
 
 
 def document_problems(raw: Mapping[str, Any], schema: LabelSchema | None = None) -> Iterator[tuple[str, bool]]:

@@ -65,25 +65,27 @@ def read_ace_document(
         for start, end in source.pieces
         for sentence in locate(source.text[start:end])
     ]
-    root = _parse(annotations, report)
+    markup = read_text(annotations)
+    root = _parse(markup, annotations, report)
     if root is None:
         return None
-    markup = read_text(annotations)
 
-    def problem(identifier: str, message: str) -> None:
-        place = markup.find(f'"{identifier}"')
-        report.problem(annotations, markup.count("\n", 0, place) + 1 if place >= 0 else 0, message)
+    def problem(mention: Any, message: str) -> None:
+        # A mention of a relation may be called like one of an entity.
+        name = mention.get("ID", "")
+        found = re.search(rf"<{mention.tag}\s[^>]*?\bID\s*=\s*[\"']{re.escape(name)}[\"']", markup)
+        line = markup.count("\n", 0, found.start()) + 1 if found else 0
+        report.problem(annotations, line, f"{mention.tag.replace('_', ' ')} {name}: {message}")
 
     for entity in root.iter("entity"):
         for mention in entity.iter("entity_mention"):
             name = mention.get("ID", "")
-            found = mention.find("head/charseq" if extent == "head" else "extent/charseq")
+            if name in document.entities:
+                problem(mention, "a second one of this name")
             try:
-                if found is None:
-                    raise ValueError("has no " + ("head" if extent == "head" else "extent"))
-                start, end = source.span(int(found.get("START", "")), int(found.get("END", "")), found.text or "")
+                start, end = _span(mention, source, extent)
             except ValueError as error:
-                problem(name, f"mention {name}: {error}")
+                problem(mention, str(error))
                 continue
             document.entities[name] = (start, end, entity.get("TYPE", ""))
     for relation in root.iter("relation"):
@@ -95,8 +97,7 @@ def read_ace_document(
             head, tail = _arguments(mention)
             unknown = [end for end in (head, tail) if end not in document.entities]
             if unknown:
-                name = mention.get("ID", "")
-                problem(name, f"relation {name}: its argument {unknown[0]!r} is no mention that could be read")
+                problem(mention, f"its argument {unknown[0]!r} is no mention that could be read")
             else:
                 document.relations.append((head, tail, label))
     for tag in NOT_READ:
@@ -104,21 +105,37 @@ def read_ace_document(
     return align(document, locate, report)
 
 
-def _parse(path: Path, report: ReadingReport) -> Any:
-    """The root of an APF file; None where it is no safe XML, which is noted."""
+def _parse(markup: str, path: Path, report: ReadingReport) -> Any:
+    """The root of the markup of an APF file; None where it is no safe XML, which is noted."""
     try:
         from defusedxml import DefusedXmlException, ElementTree
     except ImportError:
         raise PLMarkerError("reading ACE needs defusedxml: pip install 'plmarker[corpora]'") from None
     try:
         # The DOCTYPE names a DTD somewhere on the annotators' disks; expat does not follow it.
-        return ElementTree.parse(path, forbid_entities=True, forbid_external=True).getroot()
+        return ElementTree.fromstring(markup, forbid_entities=True, forbid_external=True)
     except ElementTree.ParseError as error:
         line, _ = error.position
-        report.problem(path, line, f"broken XML, {error.msg}" if hasattr(error, "msg") else f"broken XML, {error}")
+        report.problem(path, line, f"broken XML, {error.msg}")
     except DefusedXmlException as error:
         report.problem(path, 0, f"refused: it declares entities, as attacks do ({type(error).__name__})")
     return None
+
+
+def _span(mention: Any, source: _Source, extent: Extent) -> Offsets:
+    """What a mention covers, as a span of the source's text.
+
+    Raises:
+        ValueError: when it has no such extent, or covers something else than it says.
+    """
+    element = "head" if extent == "head" else "extent"
+    found = mention.find(f"{element}/charseq")
+    if found is None:
+        raise ValueError(f"it has no {element}")
+    start, last = found.get("START", ""), found.get("END", "")
+    if not (start.isdecimal() and last.isdecimal()):
+        raise ValueError(f"START {start!r} and END {last!r} are not two numbers")
+    return source.span(int(start), int(last), found.text or "")
 
 
 def _arguments(mention: Any) -> tuple[str, str]:
@@ -157,7 +174,7 @@ class _Source:
         Raises:
             ValueError: when it is no span, or covers something else; white space is not compared.
         """
-        if not 0 <= start <= last < len(self.raw):
+        if not start <= last < len(self.raw):
             raise ValueError(f"{start} to {last} is no span of the source's {len(self.raw)} characters")
         covered = self.raw[start : last + 1]
         if "".join(html.unescape(covered).split()) != "".join(html.unescape(said).split()):

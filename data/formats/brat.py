@@ -51,7 +51,8 @@ def _read_annotations(path: Path, document: TextDocument, report: ReadingReport)
     discontinuous: set[str] = set()
     # Relations may stand before their entities.
     relations: list[tuple[int, re.Match[str]]] = []
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
+    # Editors on Windows write a byte order mark. In the text it is a character, which offsets count.
+    for number, line in enumerate(read_text(path).removeprefix("\ufeff").split("\n"), start=1):
         line = line.rstrip("\r")
         if not line.strip():
             continue
@@ -85,8 +86,10 @@ def _read_span(
         return
     name, label, places, said = match.groups()
     pieces = [tuple(map(int, piece.split())) for piece in places.split(";")]
-    start, end = pieces[0][0], pieces[-1][1]
     covered = " ".join(document.text[first:last] for first, last in pieces)
+    # They may stand in any order.
+    pieces.sort()
+    start, end = pieces[0][0], max(last for _, last in pieces)
     if name in document.entities or name in discontinuous:
         report.problem(path, number, f"{name} is given twice")
     elif any(first >= last for first, last in pieces) or end > len(document.text):
@@ -109,37 +112,41 @@ def write_brat(folder: str | Path, documents: Iterable[Mapping[str, Any]]) -> No
 
     Raises:
         PLMarkerError: for what brat cannot hold: white space in a word or a label, and a relation between spans that
-            are no entities.
+            are no entities. Nothing is written then.
     """
     folder = Path(folder)
-    for document in documents:
-        key = document["doc_key"]
-        sentences = [words for words in document["sentences"] if words]
-        wrong = [word for words in sentences for word in words if word.split() != [word]]
-        if wrong:
-            raise PLMarkerError(f"document {key!r}: white space in the word {wrong[0]!r}, which brat would cut")
-        text, located = join_words(sentences)
-        words = [offsets for sentence in located for offsets in sentence]
-        lines: list[str] = []
-        name_of: dict[tuple[int, int], str] = {}
-        for row in (row for rows in document["ner"] or () for row in rows):
-            start, end = words[row["start"]][0], words[row["end"]][1]
-            covered = text[start:end].replace("\n", " ")
-            name = f"T{len(lines) + 1}"
-            name_of.setdefault((row["start"], row["end"]), name)
-            lines.append(f"{name}\t{_label(key, row['label'])} {start} {end}\t{covered}\n")
-        relations = [row for rows in document["relations"] or () for row in rows]
-        for number, row in enumerate(relations, start=1):
-            ends = [name_of.get((row[f"{side}_start"], row[f"{side}_end"])) for side in ("head", "tail")]
-            if None in ends:
-                raise PLMarkerError(f"document {key!r}: a relation {row['label']!r} has an end that is no entity")
-            lines.append(f"R{number}\t{_label(key, row['label'])} Arg1:{ends[0]} Arg2:{ends[1]}\n")
-        # A name may hold what a file name cannot.
-        stem = quote(key, safe=" ")
+    for stem, text, lines in [_standoff(document) for document in documents]:
         with whole_file(folder / f"{stem}.txt") as file:
-            file.write(text + "\n")
+            file.write(text)
         with whole_file(folder / f"{stem}.ann") as file:
             file.writelines(lines)
+
+
+def _standoff(document: Mapping[str, Any]) -> tuple[str, str, list[str]]:
+    """The name of a document's files, its text, and the lines of its annotations."""
+    key = document["doc_key"]
+    sentences = [words for words in document["sentences"] if words]
+    wrong = [word for words in sentences for word in words if word.split() != [word]]
+    if wrong:
+        raise PLMarkerError(f"document {key!r}: white space in the word {wrong[0]!r}, which brat would cut")
+    text, located = join_words(sentences)
+    words = [offsets for sentence in located for offsets in sentence]
+    lines: list[str] = []
+    name_of: dict[tuple[int, int], str] = {}
+    for row in (row for rows in document["ner"] or () for row in rows):
+        start, end = words[row["start"]][0], words[row["end"]][1]
+        covered = text[start:end].replace("\n", " ")
+        name = f"T{len(lines) + 1}"
+        name_of.setdefault((row["start"], row["end"]), name)
+        lines.append(f"{name}\t{_label(key, row['label'])} {start} {end}\t{covered}\n")
+    relations = [row for rows in document["relations"] or () for row in rows]
+    for number, row in enumerate(relations, start=1):
+        ends = [name_of.get((row[f"{side}_start"], row[f"{side}_end"])) for side in ("head", "tail")]
+        if None in ends:
+            raise PLMarkerError(f"document {key!r}: a relation {row['label']!r} has an end that is no entity")
+        lines.append(f"R{number}\t{_label(key, row['label'])} Arg1:{ends[0]} Arg2:{ends[1]}\n")
+    # A name may hold what a file name cannot.
+    return quote(key, safe=" "), text + "\n", lines
 
 
 def _label(key: str, label: str) -> str:

@@ -25,7 +25,7 @@ Row = tuple[int, str, str]
 def read_columns(path: Path, report: ReadingReport, options: ReadingOptions) -> Iterator[Document]:
     """Stream the documents of a file of columns: the word in the first, the tag in the last.
 
-    Columns are parted by tabs, or by white space in a line without one. Documents begin at `-DOCSTART-`, or at a
+    Columns are parted by tabs, or by spaces in a line without one. Documents begin at `-DOCSTART-`, or at a
     comment `# newdoc id = NAME`; in a file without either every sentence is a document, as its neighbours may be
     anything. The scheme of the tags, where `options.scheme` is `auto`, is told from the whole file.
     """
@@ -102,7 +102,8 @@ def _sentences(path: Path, report: ReadingReport) -> Iterator[tuple[tuple[int, s
     rows: list[Row] = []
     empty = True
     for number, line in chain(numbered_lines(path, empty=True), [(0, "")]):
-        columns = line.rstrip("\r\n").split("\t") if "\t" in line else line.split()
+        # A space that does not break belongs to a word.
+        columns = line.rstrip("\r\n").split("\t") if "\t" in line else line.strip(" \r\n").split(" ")
         word = columns[0].strip() if columns else ""
         is_mark = line.startswith(DOCUMENT_NAME) or word == DOCUMENT_START
         if rows and (is_mark or not line.strip()):

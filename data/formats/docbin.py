@@ -29,7 +29,8 @@ def read_docbin(path: Path, report: ReadingReport, options: ReadingOptions) -> I
         raise PLMarkerError("reading .spacy files needs spaCy: pip install 'plmarker[spacy]'") from None
     if not path.is_file():
         raise PLMarkerError(f"{path}: {'a folder, expected a file' if path.is_dir() else 'no such file'}")
-    vocabulary = spacy.blank(options.language).vocab
+    # The words are in the file: a vocabulary of any language holds them, and spaCy does not have every one.
+    vocabulary = spacy.blank("xx").vocab
     try:
         # msgpack, not pickle.
         documents = list(DocBin().from_disk(path).get_docs(vocabulary))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +42,13 @@ def read_offsets(path: Path, report: ReadingReport, options: ReadingOptions) -> 
                     raise ValueError(f"entity {identifier!r}: {start} to {end} is no span of {length} characters")
                 if not isinstance(label, str) or not label:
                     raise ValueError(f"entity {identifier!r}: a label is a non-empty string, got {label!r}")
-            for head, tail, _ in document.relations:
+            for head, tail, label in document.relations:
+                if not isinstance(label, str) or not label:
+                    raise ValueError(f"a relation's label is a non-empty string, got {label!r}")
                 missing = [end for end in (head, tail) if end not in document.entities]
                 if missing:
                     raise ValueError(f"a relation refers to {missing[0]!r}, which is no entity")
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
             message = f"no {error} where one was expected" if isinstance(error, KeyError) else str(error)
             report.problem(path, line, message)
             continue
@@ -71,11 +74,17 @@ def _items(path: Path, report: ReadingReport) -> Iterator[tuple[int, Mapping[str
         place = _skip(text, place, " \t\r\n,")
         line = text.count("\n", 0, place) + 1
         if text[place : place + 1] == "]":
+            if text[place + 1 :].strip():
+                report.problem(path, line, "something stands behind the end of the array; a file is one array")
             return
         try:
             item, place = decoder.raw_decode(text, place)
-        except (json.JSONDecodeError, RecursionError) as error:
-            report.problem(path, line, f"broken JSON, {getattr(error, 'msg', 'nested too deeply')}")
+        except RecursionError:
+            report.problem(path, line, "broken JSON, nested too deeply")
+            return
+        except ValueError as error:
+            # Not only what is no JSON: Python reads no numbers of thousands of digits.
+            report.problem(path, line, f"broken JSON, {getattr(error, 'msg', error)}")
             return
         if isinstance(item, dict):
             yield line, item
@@ -103,14 +112,19 @@ def _text_document(item: Mapping[str, Any], key: str, report: ReadingReport) -> 
         return _label_studio(item, key, report)
     text = _text(item)
     document = TextDocument(str(item.get("doc_key", item.get("id", key))), text)
-    if isinstance(item.get("label"), list) and all(isinstance(row, dict) for row in item["label"]) and item["label"]:
-        for number, region in enumerate(item["label"]):
+    if "annotation_id" in item or _are_objects(item.get("label")):
+        # JSON-MIN calls the regions as the labelling interface calls them, and leaves them out where there are none.
+        for number, region in enumerate(chain.from_iterable(filter(_are_objects, item.values()))):
             _add_region(document, number, region, report)
     elif "spans" in item or "answer" in item or "tokens" in item:
         return _prodigy(item, document)
     else:
         _doccano(item, document)
     return document
+
+
+def _are_objects(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
 
 
 def _text(item: Mapping[str, Any]) -> str:
@@ -144,12 +158,16 @@ def _add_region(document: TextDocument, identifier: Any, value: Mapping[str, Any
     if not labels or "start" not in value:
         report.counts["other annotations"] += 1
         return
+    if not isinstance(labels, list):
+        raise ValueError(f"region {identifier!r}: labels is a list, got {labels!r}")
     start, end = int(value["start"]), int(value["end"])
     said = value.get("text")
     if isinstance(said, str) and said.split() != document.text[start:end].split():
         raise ValueError(f"region {identifier!r}: {start} to {end} covers {document.text[start:end]!r}, not {said!r}")
-    for number, label in enumerate(labels):
-        document.entities[identifier if not number else (identifier, number)] = (start, end, label)
+    for label in labels:
+        # Further labels of a region, or another set of labels over it.
+        name = (identifier, len(document.entities)) if identifier in document.entities else identifier
+        document.entities[name] = (start, end, label)
 
 
 def _prodigy(item: Mapping[str, Any], document: TextDocument) -> TextDocument | None:
@@ -173,6 +191,8 @@ def _prodigy(item: Mapping[str, Any], document: TextDocument) -> TextDocument | 
 def _doccano(item: Mapping[str, Any], document: TextDocument) -> None:
     if "entities" in item:
         for entity in item["entities"]:
+            if entity["id"] in document.entities:
+                raise ValueError(f"entity {entity['id']!r} is given twice")
             document.entities[entity["id"]] = (entity["start_offset"], entity["end_offset"], entity["label"])
         for relation in item.get("relations") or ():
             document.relations.append((relation["from_id"], relation["to_id"], relation["type"]))

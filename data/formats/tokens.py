@@ -13,6 +13,7 @@ from ..documents import Document, dataset_of
 from ..report import ReadingReport, raise_problems
 from ..tags import guess_scheme, spans_of_tags
 from .columns import document_of_words
+from .options import ReadingOptions
 
 WORD_COLUMNS = ("tokens", "words")
 TAG_COLUMNS = ("ner_tags", "tags", "labels", "ner")
@@ -54,10 +55,12 @@ def documents_of_tokens(
         source: what the dataset is called in errors and in the names of documents.
 
     Raises:
-        PLMarkerError: for missing columns, numbers without names, and tags outside the scheme, with their rows.
+        PLMarkerError: for an unknown scheme, missing columns, numbers without names, and tags outside the scheme, with
+            their rows.
     """
-    found = token_columns(dataset.column_names) or (None, None, None)
-    words, tags, document = words or found[0], tags or found[1], document or found[2]
+    scheme = ReadingOptions(scheme).scheme
+    usual = token_columns(dataset.column_names) or (None, None, None)
+    words, tags, document = words or usual[0], tags or usual[1], document or usual[2]
     for kind, column in (("words", words), ("tags", tags), ("documents", document)):
         if (column is None and kind != "documents") or (column is not None and column not in dataset.column_names):
             there = ", ".join(dataset.column_names)
@@ -69,11 +72,17 @@ def documents_of_tokens(
         names = feature.names
 
     def tags_of(row: Mapping[str, Any]) -> list[str]:
-        if all(isinstance(tag, str) for tag in row[tags]):
-            return row[tags]
+        found = row[tags] or []
+        if all(isinstance(tag, str) for tag in found):
+            return found
         if names is None:
             raise PLMarkerError(f"{source}: the tags of column {tags!r} are numbers; give their names")
-        return [names[tag] for tag in row[tags]]
+        unknown = [tag for tag in found if not isinstance(tag, int) or not 0 <= tag < len(names)]
+        if unknown:
+            raise PLMarkerError(
+                f"{source}: there are names for the tags 0 to {len(names) - 1}, none for {unknown[0]!r}"
+            )
+        return [names[tag] for tag in found]
 
     if scheme == "auto":
         scheme = guess_scheme(tags_of(row) for row in dataset.select_columns([tags]))
@@ -84,17 +93,18 @@ def documents_of_tokens(
         numbered = enumerate(dataset, start=1)
         for key, rows in groupby(numbered, key=lambda row: str(row[1][document] if document else f"{source}-{row[0]}")):
             sentences, entities = [], []
-            for number, row in rows:
-                if len(row[words]) != len(row[tags]):
-                    report.problem(source, number, f"{len(row[words])} words, {len(row[tags])} tags")
+            for index, (number, row) in enumerate(rows):
+                if not index and key in seen:
+                    report.problem(source, number, f"document {key!r} began in an earlier row; its rows stand together")
+                sentence, sentence_tags = row[words] or [], tags_of(row)
+                if len(sentence) != len(sentence_tags):
+                    report.problem(source, number, f"{len(sentence)} words, {len(sentence_tags)} tags")
                     continue
-                spans, mistakes = spans_of_tags(tags_of(row), scheme)
+                spans, mistakes = spans_of_tags(sentence_tags, scheme)
                 for word, message, fatal in mistakes:
                     report.problem(source, number, f"word {word}: {message}", fatal)
-                sentences.append(list(row[words]))
+                sentences.append(list(sentence))
                 entities.append(spans)
-            if key in seen:
-                report.problem(source, number, f"document {key!r} began in an earlier row; its rows stand together")
             seen.add(key)
             yield document_of_words(key, sentences, entities)
 

@@ -1,6 +1,9 @@
 """Documents to features through `Dataset.map`, and what features cannot reach."""
 
+import os
 import pickle
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -12,6 +15,7 @@ from plmarker.data.coverage import entity_coverage, relation_coverage
 from plmarker.data.documents import typed_document
 from plmarker.data.features import ENTITY_FEATURE_TYPES, RELATION_FEATURE_TYPES
 from plmarker.modeling.configuration_plmarker import PLMarkerEntityConfig, PLMarkerRelationConfig
+from plmarker.modeling.encoders_plmarker import load_tokenizer
 from plmarker.modeling.processing_plmarker import entity_features, features_of, relation_features
 from plmarker.modeling.windows_plmarker import WordTokenizer
 
@@ -85,6 +89,34 @@ def test_equal_instances_have_one_fingerprint_even_after_use(
     used(documents[:4])
     assert Hasher.hash(used) == Hasher.hash(fresh) == before
     assert Hasher.hash(make(minilm_tokenizer, sample_schema, max_seq_length=64)) != before
+
+
+FINGERPRINT = """
+from datasets.fingerprint import Hasher
+from plmarker import EntityFeatures, LabelSchema, load_tokenizer
+tokenizer = load_tokenizer("minilm")
+# Padding and truncation are a state of fast tokenizers.
+tokenizer(["a b", "c"], padding=True, truncation=True, max_length=4)
+print(Hasher.hash(EntityFeatures(tokenizer, LabelSchema(("PER",)), max_seq_length=64)))
+"""
+
+
+def test_other_runs_find_the_features_in_the_cache():
+    """The fingerprint is the same in another process."""
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    other = subprocess.run([sys.executable, "-c", FINGERPRINT], check=True, capture_output=True, env=environment)
+    features = EntityFeatures(load_tokenizer("minilm"), LabelSchema(("PER",)), max_seq_length=64)
+    assert other.stdout.decode().strip() == Hasher.hash(features)
+
+
+def test_several_processes_give_what_one_gives(documents, minilm_tokenizer, sample_schema):
+    features = EntityFeatures(minilm_tokenizer, sample_schema, max_seq_length=64)
+    columns = documents.column_names
+    one, two = (
+        documents.map(features, batched=True, remove_columns=columns, num_proc=n, load_from_cache_file=False)
+        for n in (1, 2)
+    )
+    assert one.to_list() == two.to_list()
 
 
 @BOTH

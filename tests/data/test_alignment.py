@@ -1,0 +1,233 @@
+"""Annotations of characters to annotations of words."""
+
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from plmarker.data import PLMarkerError
+from plmarker.data.alignment import WORDS, TextDocument, WordLocator, align, word_locator
+from plmarker.data.report import ReadingReport
+
+TEXT = "Ada met Bob-Jones. She\n left  New York."
+
+
+def aligned(
+    text: str,
+    entities: dict[Any, tuple[int, int, str]],
+    relations: list[tuple[Any, Any, str]] | None = None,
+    words: str = "plmarker",
+) -> tuple[dict[str, Any], dict[str, int]]:
+    """The document, and the counts that are not zero."""
+    report = ReadingReport()
+    document = align(TextDocument("a", text, entities, relations or []), word_locator(words), report)
+    assert report.problems == []
+    return document, {what: count for what, count in report.counts.items() if count}
+
+
+def place(part: str, label: str = "X", text: str = TEXT) -> tuple[int, int, str]:
+    start = text.index(part)
+    return start, start + len(part), label
+
+
+def test_annotations_on_word_borders_stay_as_they_are():
+    document, counts = aligned(TEXT, {1: place("New York"), 2: place("Ada"), 3: place("York", "Y")})
+    assert document == {
+        "doc_key": "a",
+        "sentences": [["Ada", "met", "Bob-Jones", "."], ["She", "left", "New", "York", "."]],
+        "ner": [
+            [{"start": 0, "end": 0, "label": "X"}],
+            [{"start": 6, "end": 7, "label": "X"}, {"start": 7, "end": 7, "label": "Y"}],
+        ],
+        "relations": [[], []],
+        "predicted_ner": None,
+        "predicted_relations": None,
+    }
+    assert counts == {"exact": 3}
+
+
+@pytest.mark.parametrize("part", ["d", "Ad", "da", "da m", "Ada me", "Bob", "-Jones"])
+def test_an_annotation_that_cuts_a_word_is_widened_to_it(part):
+    document, counts = aligned(TEXT, {1: place(part)})
+    assert counts == {"widened": 1}
+    start, end, _ = place(part)
+    words = [(0, 3), (4, 7), (8, 17)]
+    row = document["ner"][0][0]
+    assert words[row["start"]][0] <= start < words[row["start"]][1]
+    assert words[row["end"]][0] < end <= words[row["end"]][1]
+
+
+@pytest.mark.parametrize("part", [" met", "met ", " met ", "\n left ", " New York", " left  New"])
+def test_white_space_at_the_ends_of_an_annotation_means_nothing(part):
+    document, counts = aligned(TEXT, {1: place(part)})
+    assert counts == {"exact": 1}
+    words = [word for sentence in document["sentences"] for word in sentence]
+    (row,) = [row for rows in document["ner"] for row in rows]
+    assert words[row["start"] : row["end"] + 1] == part.split()
+
+
+@pytest.mark.parametrize("span", [(3, 4), (22, 24), (5, 5), (9, 8), (3, 3)])
+def test_an_annotation_without_a_word_is_dropped_and_its_relations_with_it(span):
+    entities = {1: (*span, "X"), 2: place("Ada")}
+    document, counts = aligned(TEXT, entities, [(1, 2, "R"), (2, 1, "R"), (2, 2, "R")])
+    assert counts == {"dropped": 1, "exact": 1, "dropped relations": 2}
+    assert [len(rows) for rows in document["ner"]] == [1, 0]
+    assert [len(rows) for rows in document["relations"]] == [1, 0]
+
+
+def test_invisible_characters_alone_are_no_word():
+    assert aligned("a \u200b b", {1: (2, 3, "X")})[1] == {"dropped": 1}
+
+
+def test_sentences_that_an_annotation_joins_become_one():
+    text = "One. Two. Three. Four. Five."
+    entities = {1: place("Two. Three. Four", text=text), 2: place("Five", text=text), 3: place("Three", text=text)}
+    document, counts = aligned(text, entities, [(3, 1, "R")])
+    assert document["sentences"] == [["One", "."], ["Two", ".", "Three", ".", "Four", "."], ["Five", "."]]
+    assert [[row["start"] for row in rows] for rows in document["ner"]] == [[], [2, 4], [8]]
+    assert [len(rows) for rows in document["relations"]] == [0, 1, 0]
+    # The relation is one of a sentence now.
+    assert counts == {"exact": 3, "joined sentences": 2}
+
+
+def test_a_relation_across_sentences_stays_with_its_head():
+    document, counts = aligned(TEXT, {1: place("Ada"), 2: place("New York")}, [(2, 1, "R"), (1, 2, "R")])
+    row = {"head_start": 6, "head_end": 7, "tail_start": 0, "tail_end": 0, "label": "R"}
+    assert document["relations"][1] == [row]
+    assert len(document["relations"][0]) == 1
+    assert counts == {"exact": 2, "relations across sentences": 2}
+
+
+def test_what_is_said_twice_of_the_same_words_is_kept_once_and_counted():
+    entities = {1: place("Ada"), 2: place("Ada"), 3: place("Ad"), 4: place("Ada", "Y"), 5: place("met")}
+    relations = [(1, 5, "R"), (2, 5, "R"), (4, 5, "R"), (1, 5, "R"), (1, 5, "Q")]
+    document, counts = aligned(TEXT, entities, relations)
+    assert [(row["start"], row["label"]) for row in document["ner"][0]] == [(0, "X"), (0, "Y"), (1, "X")]
+    assert [row["label"] for row in document["relations"][0]] == ["R", "Q"]
+    assert counts == {"exact": 4, "widened": 1, "duplicates": 2 + 3}
+
+
+def test_the_words_of_a_source_that_has_them_are_taken():
+    report = ReadingReport()
+    located = [[(0, 3), (3, 6)], [(7, 8)]]
+    document = TextDocument("a", "AdaBob x", {1: (0, 6, "X"), 2: (7, 8, "X")}, located=located)
+    found = align(document, word_locator(), report)
+    assert found["sentences"] == [["Ada", "Bob"], ["x"]]
+    assert report.counts["exact"] == 2
+
+
+def test_a_text_without_words_is_a_document_without_sentences():
+    for text in ("", " \n\t "):
+        for words in WORDS:
+            assert aligned(text, {}, words=words)[0]["sentences"] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "sentences"),
+    [
+        ("plmarker", [["Ann's", "well-known", "U.S.", "dog", "barks", "."], ["It", "isn't", "here", "."]]),
+        ("spaces", [["Ann's", "well-known", "U.S.", "dog", "barks.", "It"], ["isn't", "here."]]),
+        ("spacy", [["Ann", "'s", "well", "-", "known", "U.S.", "dog", "barks", "."], ["It", "is", "n't", "here", "."]]),
+    ],
+)
+def test_words_are_cut_in_three_ways(words, sentences):
+    text = "Ann's well-known U.S. dog barks. It\nisn't  here.\n\n"
+    assert aligned(text, {}, words=words)[0]["sentences"] == sentences
+
+
+def test_white_space_of_every_kind_stands_between_words():
+    text = "a\u00a0b\u2003c\x1cd\x85e\u2028f\r\ng"
+    assert aligned(text, {}, words="spaces")[0]["sentences"] == [["a", "b", "c", "d", "e", "f"], ["g"]]
+
+
+def test_an_unknown_way_or_language_is_one_sentence():
+    with pytest.raises(PLMarkerError, match="words are cut by one of plmarker, spacy, spaces, got 'nltk'"):
+        word_locator("nltk")
+    with pytest.raises(PLMarkerError, match="spaCy cannot cut words of the language 'qq'"):
+        word_locator("spacy", "qq")
+    # sentencex has general rules for a language that it does not know.
+    assert word_locator("plmarker", "qq")("Ada. Bob.") == [[(0, 3), (3, 4)], [(5, 8), (8, 9)]]
+
+
+LOCATORS = {words: word_locator(words) for words in WORDS if words != "spacy"}
+PIECES = st.sampled_from(
+    [
+        "a",
+        "Ada",
+        " ",
+        "  ",
+        "\t",
+        "\n",
+        "\r\n",
+        ".",
+        ". ",
+        "?",
+        "-",
+        "'s",
+        "e\u0301",
+        "\u0301",
+        "👩🏽\u200d🚀",
+        "🙂",
+        "أب",
+    ]
+    + ["שלום", "中文", "\u200b", "\u00a0", "\u2028", "\x1c", "\ufeff", "\x00", "U.S."]
+)
+TEXTS = st.one_of(st.lists(PIECES, max_size=12).map("".join), st.text(max_size=15))
+
+
+def locator(words: str) -> WordLocator:
+    """spaCy's is made in the first test that needs it, not when tests are collected."""
+    return LOCATORS.setdefault(words, word_locator(words))
+
+
+@pytest.mark.parametrize("words", WORDS)
+@given(text=TEXTS, data=st.data())
+def test_spans_on_word_borders_survive(words, text, data):
+    located = locator(words)(text)
+    flat = [offsets for sentence in located for offsets in sentence]
+    assert all(before[1] <= after[0] for before, after in zip(flat, flat[1:], strict=False))
+    if not flat:
+        return
+    numbers = st.tuples(st.integers(0, len(flat) - 1), st.integers(0, len(flat) - 1)).map(sorted)
+    drawn = data.draw(st.lists(numbers, max_size=4, unique_by=tuple))
+    entities = {key: (flat[first][0], flat[last][1], "X") for key, (first, last) in enumerate(drawn)}
+    report = ReadingReport()
+    document = align(TextDocument("a", text, entities), lambda _: located, report)
+    rows = [(row["start"], row["end"]) for rows in document["ner"] for row in rows]
+    # A word that is white space to Python, as U+001C is, cannot be annotated.
+    if all(text[start:end].strip() == text[start:end] for start, end in flat):
+        assert sorted(rows) == sorted(map(tuple, drawn))
+        assert report.counts["exact"] == len(drawn)
+        assert [text[start:end] for start, end in flat] == [word for found in document["sentences"] for word in found]
+
+
+@pytest.mark.parametrize("words", WORDS)
+@given(text=TEXTS, data=st.data())
+@example(text="", data=None)
+def test_a_span_anywhere_is_covered_by_words_or_counted_as_dropped(words, text, data):
+    places = st.integers(0, len(text))
+    drawn = data.draw(st.lists(st.tuples(places, places), max_size=4)) if data else [(0, 0)]
+    entities = {key: (start, end, str(key)) for key, (start, end) in enumerate(drawn)}
+    everywhere = [(head, tail, "R") for head in entities for tail in entities]
+    located = locator(words)(text)
+    report = ReadingReport()
+    document = align(TextDocument("a", text, entities, everywhere), lambda _: located, report)
+    flat = [offsets for sentence in located for offsets in sentence]
+    rows = {int(row["label"]): row for rows in document["ner"] for row in rows}
+    counts = report.counts
+    assert counts["exact"] + counts["widened"] == len(rows) == len(entities) - counts["dropped"]
+    assert sum(map(len, document["relations"])) + counts["dropped relations"] + counts["duplicates"] == len(everywhere)
+    for key, (start, end) in enumerate(drawn):
+        touched = [number for number, (first, last) in enumerate(flat) if first < end and start < last]
+        inside = [number for number in touched if text[max(start, flat[number][0]) : min(end, flat[number][1])].strip()]
+        if start < end and inside:
+            assert rows[key]["start"] <= inside[0]
+            assert inside[-1] <= rows[key]["end"]
+        else:
+            assert key not in rows
+    # Every entity lies in one sentence.
+    first = 0
+    for found, ner in zip(document["sentences"], document["ner"], strict=True):
+        assert all(first <= row["start"] <= row["end"] < first + len(found) for row in ner)
+        first += len(found)

@@ -1,0 +1,173 @@
+"""`plmarker data`: build, push, check, stats, convert."""
+
+import json
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from datasets import load_dataset
+
+from plmarker import cli_data
+from plmarker.cli import main
+from plmarker.data import load_documents
+from plmarker.data.loading import SAMPLE_FOLDER
+
+COLUMNS = "-DOCSTART- -X- O O\n\nAnn NN I-NP B-PER\nsings NN I-NP O\n\nBob NN I-NP B-PER\n"
+
+
+@pytest.fixture
+def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Runs a command; gives its status, what it printed, what it said is wrong, and its JSON."""
+
+    def run(*arguments: object) -> tuple[int, str, str, Any]:
+        file = tmp_path / "result.json"
+        status = main(["data", *map(str, arguments), "--json", str(file)])
+        output = capsys.readouterr()
+        return status, output.out, output.err, json.loads(file.read_text()) if file.exists() else None
+
+    return run
+
+
+@pytest.fixture
+def columns(tmp_path: Path) -> Path:
+    folder = tmp_path / "columns"
+    folder.mkdir()
+    for split in ("train", "valid", "test"):
+        (folder / f"{split}.txt").write_text(COLUMNS)
+    return folder
+
+
+def test_build_makes_what_load_dataset_reads(run, columns, tmp_path):
+    out = tmp_path / "mine"
+    status, output, _, result = run("build", "conll", "--source", columns, "--out", out, "--title", "My corpus")
+    assert status == 0
+    assert "documents, validation: 1 documents, 2 sentences, 2 entities, 0 relations" in output
+    assert result["splits"]["documents"]["test"]["words"] == 3
+    assert load_dataset(str(out), split="validation", cache_dir=str(tmp_path / "cache"))[0]["doc_key"] == "valid-1"
+    assert "# My corpus" in (out / "README.md").read_text()
+
+
+def test_a_known_corpus_is_built_from_an_archive(run, columns, tmp_path):
+    archive = tmp_path / "corpus.tgz"
+    with tarfile.open(archive, "w:gz") as file:
+        file.add(columns, "conll2003")
+    status, output, _, _ = run("build", "conll2003", "--source", archive, "--out", tmp_path / "out")
+    assert status == 0
+    assert "train: 2 sentences, published are 14041" in output
+    assert len(load_documents(tmp_path / "out")["test"]) == 1
+
+
+def test_an_archive_cannot_write_elsewhere(run, columns, tmp_path):
+    archive = tmp_path / "corpus.tgz"
+    with tarfile.open(archive, "w:gz") as file:
+        file.add(columns / "train.txt", "../outside.txt")
+    status, _, error, _ = run("build", "conll2003", "--source", archive, "--out", tmp_path / "out")
+    assert status == 2
+    assert "no archive that can be unpacked" in error
+    assert not (tmp_path.parent / "outside.txt").exists()
+
+
+@pytest.mark.parametrize(("arguments", "said"), [
+    (["build", "ace99", "--source", "x", "--out", "y"], "no corpus or format 'ace99', only ace04"),
+    (["build", "scierc", "--source", "nowhere", "--out", "y"], "nowhere: no such file or folder"),
+    (["build", "fewnerd", "--source", ".", "--out", "y", "--config", "dev"], "has no part 'dev', only supervised"),
+    (["check", "nowhere.jsonl"], "nowhere.jsonl: no such file or folder"),
+    (["stats", "nowhere/at/all"], "nowhere/at/all: no such file or folder"),
+    (["convert", "nowhere.conll", "--out", "x.jsonl"], "nowhere.conll: no such file or folder"),
+    (["push", "nowhere", "--repo", "me/x"], "nowhere: no dataset that `plmarker data build` made"),
+])  # fmt: skip
+def test_bad_arguments_are_one_sentence(run, arguments, said):
+    status, _, error, _ = run(*arguments)
+    assert status == 2
+    assert said in error
+    assert len(error.splitlines()) == 1
+
+
+def test_build_refuses_bad_files_with_the_first_ten_problems(run, tmp_path):
+    bad = tmp_path / "train.conll"
+    bad.write_text("alone\n" * 11)
+    status, _, error, _ = run("build", "conll", "--source", bad, "--out", tmp_path / "out")
+    assert status == 2
+    assert f"{bad}:10: a line is a word and its tag" in error
+    assert f"{bad}:11:" not in error
+    assert "... and 2 more problems" in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_check_reads_any_format_and_tells_the_alignment(run, tmp_path):
+    (tmp_path / "a.txt").write_text("Ann sings.")
+    (tmp_path / "a.ann").write_text("T1\tPER 0 3\tAnn\nT2\tX 5 9\tings\n")
+    status, output, _, result = run("check", tmp_path)
+    assert status == 0
+    assert "1 exact, 1 widened" in output
+    assert result["alignment"]["widened"] == 1
+    assert "ner: PER 1, X 1" in output
+
+
+def test_check_ends_with_a_status_of_its_own_where_there_are_problems(run, tmp_path):
+    bad = tmp_path / "bad.conll"
+    bad.write_text("Ann B-PER\nalone\n\nBob X\n")
+    status, output, _, result = run("check", bad)
+    assert status == 1
+    assert [line.split(": ")[0] for line in result["problems"]] == [f"{bad}:2", f"{bad}:4"]
+    assert "1 good documents, 2 problems" not in output
+
+
+def test_stats_describe_and_draw(run, tmp_path):
+    picture = tmp_path / "sample.svg"
+    status, output, _, result = run("stats", "sample", "--encoder", "minilm", "--picture", picture)
+    assert status == 0
+    assert "| documents | 73 | 16 | 16 |" in output
+    assert result["test"]["documents"] == 16
+    assert "max_seq_length_loses" in result["train"]
+    assert picture.stat().st_size > 10_000
+
+
+def test_convert_goes_through_brat_and_back_unchanged(run, tmp_path):
+    source = SAMPLE_FOLDER / "test.jsonl"
+    assert run("convert", source, "--out", tmp_path / "brat")[0] == 0
+    status, output, _, _ = run("convert", tmp_path / "brat", "--out", tmp_path / "back.jsonl", "--words", "spaces")
+    assert status == 0
+    assert " exact" in output
+    first, second = (
+        {d["doc_key"]: d for d in load_documents(path)["train"]} for path in (source, tmp_path / "back.jsonl")
+    )
+    assert first.keys() == second.keys()
+    for key, document in first.items():
+        assert second[key]["sentences"] == document["sentences"]
+        for name in ("ner", "relations"):
+            for rows, others in zip(document[name], second[key][name], strict=True):
+                assert sorted(map(str, rows)) == sorted(map(str, others))
+
+
+def test_convert_does_not_write_over_anything(run, columns, tmp_path):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("mine")
+    source = columns / "train.txt"
+    for out in (source, tmp_path / "full"):
+        status, _, error, _ = run("convert", source, "--out", out)
+        assert status == 2
+        assert "would write over it" in error
+
+
+def test_convert_tells_what_a_format_cannot_hold_and_leaves_nothing(run, tmp_path):
+    out = tmp_path / "sample.conll"
+    status, _, error, _ = run("convert", SAMPLE_FOLDER / "test.jsonl", "--out", out)
+    assert status == 2
+    assert "relations cannot be written as columns of tags" in error
+    assert not any(path.name.startswith("sample.conll") for path in tmp_path.iterdir())
+
+
+def test_push_is_private_without_being_asked(run, tmp_path, monkeypatch):
+    asked: list[tuple[str, str, bool]] = []
+
+    def push(folder: str, repo: str, public: bool) -> dict[str, Any]:
+        asked.append((folder, repo, public))
+        return {"repo": repo, "private": not public, "url": f"https://hub/{repo}"}
+
+    monkeypatch.setattr(cli_data, "push_repository", push)
+    assert "private" in run("push", "built", "--repo", "me/x")[1]
+    assert "private" in run("push", "built", "--repo", "me/x", "--private")[1]
+    assert "public" in run("push", "built", "--repo", "me/x", "--public")[1]
+    assert [public for _, _, public in asked] == [False, False, True]
