@@ -15,11 +15,12 @@ demo: $(VENV)/installed
 	$(BIN)/plmarker predict out/demo data/sample/test.jsonl --out out/demo/predictions.jsonl
 	$(BIN)/plmarker predict out/demo --text "$$(cat data/sample/paragraph.txt)"
 
+# The models of the tests are too small to gain from several threads; the files of tests run side by side instead.
 test: $(VENV)/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	cd $(VENV) && bin/python -m mypy --config-file ../setup.cfg -p plmarker
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 format: $(VENV)/installed-test
 	$(BIN)/ruff format .

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..modeling.processing_plmarker import sentence_ranges
 from ..modeling.schema_plmarker import NIL, LabelSchema
-from .documents import ANNOTATIONS, ENTITY_FIELDS, Document, numbered_lines, parse_line, typed_document
+from .documents import ANNOTATIONS, ENTITY_FIELDS, Document, numbered_lines, parse_line, raw_document, typed_document
 from .report import Problem, ReadingReport, raise_problems
 
 # What documents of the DyGIE family have; coreference and the like are not read here, and no cause for a warning.
@@ -42,7 +42,7 @@ def read_jsonl(path: str | Path, report: ReadingReport, schema: LabelSchema | No
             line_of_key[key] = number
         is_right = not any(fatal for _, fatal in found)
         if is_right:
-            found += [(message, False) for message in unreachable(raw)]
+            found += [(message, False) for message in _unreachable(raw)]
         for message, fatal in found:
             report.problem(path, number, message, fatal)
         if is_right:
@@ -67,7 +67,7 @@ def check_file(
         PLMarkerError: for a missing file, or one that is not UTF-8.
     """
     report = ReadingReport()
-    documents = list(_annotated(read_jsonl(path, report, schema), path, report, annotated))
+    documents = list(with_entities(read_jsonl(path, report, schema), path, report, annotated))
     return documents, report.problems
 
 
@@ -81,26 +81,8 @@ def stream_documents(path: str | Path, schema: LabelSchema | None = None, annota
         PLMarkerError: at the end, listing the first problems with file and line, and how many there are.
     """
     report = ReadingReport()
-    yield from _annotated(read_jsonl(path, report, schema), path, report, annotated)
+    yield from with_entities(read_jsonl(path, report, schema), path, report, annotated)
     raise_problems(report.fatal)
-
-
-def _annotated(
-    documents: Iterable[Document], path: str | Path, report: ReadingReport, annotated: bool
-) -> Iterator[Document]:
-    """The same documents; where none of them has a gold entity, and `annotated`, that is a problem."""
-    count, any_entity = 0, False
-    for document in documents:
-        count += 1
-        any_entity = any_entity or has_entities(document)
-        yield document
-    if annotated and count and not any_entity:
-        report.problem(path, 0, f"zero gold entities in {count} documents")
-
-
-def has_entities(document: Mapping[str, Any]) -> bool:
-    """Whether a typed document has a gold entity."""
-    return any(document["ner"] or ())
 
 
 def read_documents(path: str | Path, schema: LabelSchema | None = None, annotated: bool = True) -> list[Document]:
@@ -110,6 +92,41 @@ def read_documents(path: str | Path, schema: LabelSchema | None = None, annotate
         PLMarkerError: listing the first problems with file and line, and how many there are.
     """
     return list(stream_documents(path, schema, annotated))
+
+
+def right_documents(documents: Iterable[Document], source: str | Path, report: ReadingReport) -> Iterator[Document]:
+    """Pass on the typed documents of a reader that can be used; `report` gets what is wrong with the others."""
+    keys: set[str] = set()
+    for document in documents:
+        if _is_right(document, source, report, keys):
+            yield document
+
+
+def with_entities(
+    documents: Iterable[Document], path: str | Path, report: ReadingReport, annotated: bool = True
+) -> Iterator[Document]:
+    """Pass on typed documents; where none of them has a gold entity, and `annotated`, that is a problem."""
+    count, any_entity = 0, False
+    for document in documents:
+        count += 1
+        any_entity = any_entity or any(document["ner"] or ())
+        yield document
+    if annotated and count and not any_entity:
+        report.problem(path, 0, f"zero gold entities in {count} documents")
+
+
+def _is_right(document: Document, source: str | Path, report: ReadingReport, keys: set[str]) -> bool:
+    raw = raw_document(document)
+    found = list(document_problems(raw))
+    if document["doc_key"] in keys:
+        found.append(("a second document of this name; every one needs its own", True))
+    keys.add(document["doc_key"])
+    is_right = not any(fatal for _, fatal in found)
+    if is_right:
+        found += [(message, False) for message in _unreachable(raw)]
+    for message, fatal in found:
+        report.problem(source, 0, f"document {document['doc_key']!r}: {message}", fatal)
+    return is_right
 
 
 def document_problems(raw: Mapping[str, Any], schema: LabelSchema | None = None) -> Iterator[tuple[str, bool]]:
@@ -160,7 +177,7 @@ def document_problems(raw: Mapping[str, Any], schema: LabelSchema | None = None)
                     seen.add(tuple(row[: len(fields)]))
 
 
-def unreachable(raw: Mapping[str, Any]) -> Iterator[str]:
+def _unreachable(raw: Mapping[str, Any]) -> Iterator[str]:
     """Annotations of a document without fatal problems that no model can give; they count as missed."""
     per_sentence = zip_longest(raw.get("ner") or (), raw.get("relations") or (), fillvalue=())
     for number, (entities, relations) in enumerate(per_sentence):

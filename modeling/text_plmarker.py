@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import regex
 
 # Words as annotated corpora cut them: hyphenated words stay whole, punctuation and clitics stand alone, and each
-# Chinese character is a word. Combining marks and joiners belong to what they follow; other invisible characters are
-# no words.
+# Chinese character is a word. Combining marks, joiners and the skin tones of emoji belong to what they follow; other
+# invisible characters are no words.
 WORD = regex.compile(
     r"""\p{Han}
       | (?&letters)(?:[-.](?&letters))*
@@ -16,7 +16,7 @@ WORD = regex.compile(
       | (?&symbol)(?:\u200d(?&symbol))*
       (?(DEFINE)
         (?<letters>(?!\p{Han})\w(?:(?!\p{Han})[\w\p{M}\u200c\u200d])*)
-        (?<symbol>[^\w\s\p{M}\p{Cf}\p{Cs}]\p{M}*)
+        (?<symbol>[^\w\s\p{M}\p{Cc}\p{Cf}\p{Cs}][\p{M}\p{Emoji_Modifier}]*)
       )""",
     regex.VERBOSE,
 )

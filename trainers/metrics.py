@@ -6,42 +6,14 @@ gold, in predictions and when it is right. Rel asks for both spans and the label
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from ..modeling.decoding_plmarker import ScoredRelation, ScoredSpan, types_from_relations
 from ..modeling.schema_plmarker import LabelSchema
+from .span_f1.counting import Score
 
 Row = Sequence[int]
 Metrics = dict[str, float]
-
-
-@dataclass
-class Score:
-    """Counts of gold, predicted and correct items, for each label."""
-
-    gold: Counter[str] = field(default_factory=Counter)
-    predicted: Counter[str] = field(default_factory=Counter)
-    correct: Counter[str] = field(default_factory=Counter)
-
-    def figures(self, label: str | None = None) -> tuple[float, float, float]:
-        """Precision, recall and F1 as fractions, of one label or of all; 0 where nothing could be right."""
-        gold, predicted, correct = (
-            counter.total() if label is None else counter[label]
-            for counter in (self.gold, self.predicted, self.correct)
-        )
-        precision = correct / predicted if predicted else 0.0
-        recall = correct / gold if gold else 0.0
-        return precision, recall, 2 * correct / (predicted + gold) if correct else 0.0
-
-    def metrics(self, name: str, by_label: bool = True) -> Metrics:
-        """`NAME_precision`, `NAME_recall`, `NAME_f1`, and `NAME_f1/LABEL` for each label that occurs."""
-        metrics = dict(zip((f"{name}_precision", f"{name}_recall", f"{name}_f1"), self.figures(), strict=True))
-        if by_label:
-            for label in sorted(self.gold | self.predicted):
-                metrics[f"{name}_f1/{label}"] = self.figures(label)[2]
-        return metrics
 
 
 class EntityMetrics:

@@ -87,8 +87,8 @@ class CorpusBuilder(GeneratorBasedBuilder):
         found: the counts of each split, as `report`.
 
     Raises:
-        PLMarkerError: for a missing folder; from `download_and_prepare`, as the cause of datasets' own error, listing
-            the first problems that make files unusable.
+        PLMarkerError: for a missing folder; from `download_and_prepare` for one without any file of the corpus, and, as
+            the cause of datasets' own error, listing the first problems that make files unusable.
     """
 
     BUILDER_CONFIG_CLASS = CorpusConfig
@@ -107,7 +107,8 @@ class CorpusBuilder(GeneratorBasedBuilder):
         names = [config.name for config in self.BUILDER_CONFIGS]
         if config_name not in names:
             raise PLMarkerError(f"{self.corpus.title} has no part {config_name!r}, only {', '.join(names)}")
-        super().__init__(data_dir=str(data_dir), config_name=config_name, hash=_state_of_files(self.source), **options)
+        state = _state_of_files(self.source, self.format)
+        super().__init__(data_dir=str(data_dir), config_name=config_name, hash=state, **options)
         self.report = ReadingReport()
         self.found: dict[str, Counter[str]] = {}
         self._paths: dict[str, list[Path]] = {}
@@ -186,8 +187,8 @@ def find_file(source: Path, *names: str) -> list[Path]:
     return sorted(found, key=lambda path: (len(path.parts), names.index(path.name), path))[:1]
 
 
-def _state_of_files(source: Path) -> str:
-    """Changes when a file does, so that datasets does not take an earlier state from its cache."""
+def _state_of_files(source: Path, format: str) -> str:
+    """Changes when a file or its format does, so that datasets does not take an earlier state from its cache."""
     files = sorted(path for path in source.rglob("*") if path.is_file()) if source.is_dir() else [source]
     state = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    return hashlib.sha256(repr((BUILDER_VERSION, state)).encode()).hexdigest()
+    return hashlib.sha256(repr((BUILDER_VERSION, format, state)).encode()).hexdigest()

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from ...modeling.schema_plmarker import PLMarkerError
-from ..documents import Document, numbered_lines, parse_line, raw_document, write_documents
+from ..documents import Document, numbered_lines, parse_line, write_documents
 from ..report import ReadingReport
-from ..validation import document_problems, has_entities, read_jsonl, unreachable
+from ..validation import read_jsonl, right_documents, with_entities
 from .ace import read_ace
 from .brat import read_brat, write_brat
+from .columns import ENDINGS as COLUMN_ENDINGS
 from .columns import read_columns, write_columns
 from .conll2012 import read_conll2012
 from .docbin import read_docbin
@@ -52,7 +53,7 @@ FORMATS = {
     found.name: found
     for found in (
         Format("jsonl", "one document a line", _read_jsonl, (".jsonl", ".json"), write=write_documents),
-        Format("conll", "words and tags in columns", read_columns, (".conll", ".iob", ".iob2", ".bio", ".tsv", ".txt"),
+        Format("conll", "words and tags in columns", read_columns, COLUMN_ENDINGS,
                write=write_columns),
         Format("brat", ".txt and .ann files", read_brat, (".ann",), folders=True, write=write_brat),
         Format("offsets", "Label Studio, Prodigy or Doccano", read_offsets, (".jsonl", ".json")),
@@ -115,29 +116,7 @@ def read_corpus(
     if not path.exists():
         raise PLMarkerError(f"{path}: no such file or folder")
     found = guess_format(path) if format is None else FORMATS[format]
-    n_documents, any_entity = 0, False
+    documents = found.read(path, report, options or ReadingOptions())
     # The JSONL's own reader has checked each line.
-    is_checked = found.name == "jsonl"
-    keys: set[str] = set()
-    for document in found.read(path, report, options or ReadingOptions()):
-        if is_checked or _is_right(document, path, report, keys):
-            n_documents += 1
-            any_entity = any_entity or has_entities(document)
-            yield document
-    if annotated and n_documents and not any_entity:
-        report.problem(path, 0, f"zero gold entities in {n_documents} documents")
-
-
-def _is_right(document: Document, path: Path, report: ReadingReport, keys: set[str]) -> bool:
-    """Whether a reader's document can be used; what its format could not tell by line is noted."""
-    raw = raw_document(document)
-    found = list(document_problems(raw))
-    if document["doc_key"] in keys:
-        found.append(("a second document of this name; every one needs its own", True))
-    keys.add(document["doc_key"])
-    is_right = not any(fatal for _, fatal in found)
-    if is_right:
-        found += [(message, False) for message in unreachable(raw)]
-    for message, fatal in found:
-        report.problem(path, 0, f"document {document['doc_key']!r}: {message}", fatal)
-    return is_right
+    checked = documents if found.name == "jsonl" else right_documents(documents, path, report)
+    yield from with_entities(checked, path, report, annotated)

@@ -70,6 +70,9 @@ def _read_annotations(path: Path, document: TextDocument, report: ReadingReport)
             report.problem(path, number, f"a line begins with T, R or one of {OTHERS}, got {line!r}")
     for number, match in relations:
         _, label, *ends = match.groups()
+        if any(end.startswith("E") for end in ends):
+            report.counts["relations of events"] += 1
+            continue
         unknown = [end for end in ends if end not in document.entities and end not in discontinuous]
         if unknown:
             report.problem(path, number, f"relation {match[1]}: there is no entity {unknown[0]}")
@@ -145,8 +148,9 @@ def _standoff(document: Mapping[str, Any]) -> tuple[str, str, list[str]]:
         if None in ends:
             raise PLMarkerError(f"document {key!r}: a relation {row['label']!r} has an end that is no entity")
         lines.append(f"R{number}\t{_label(key, row['label'])} Arg1:{ends[0]} Arg2:{ends[1]}\n")
-    # A name may hold what a file name cannot.
-    return quote(key, safe=" "), text + "\n", lines
+    # A name may hold what a file name cannot, and one that begins with a dot is hidden.
+    stem = quote(key, safe=" ")
+    return "%2E" + stem[1:] if stem.startswith(".") else stem, text + "\n", lines
 
 
 def _label(key: str, label: str) -> str:

@@ -14,6 +14,7 @@ from ..report import ReadingReport
 from ..tags import OUTSIDE, TagSpan, guess_scheme, iob2_tags, spans_of_tags
 from .options import ReadingOptions
 
+ENDINGS = (".conll", ".iob", ".iob2", ".bio", ".tsv", ".txt")
 DOCUMENT_START = "-DOCSTART-"
 # A comment of CoNLL-U, which keeps the names of documents.
 DOCUMENT_NAME = "# newdoc id = "
@@ -33,6 +34,8 @@ def read_columns(path: Path, report: ReadingReport, options: ReadingOptions) -> 
     if scheme == "auto":
         # What is wrong is noted in the second reading.
         scheme = guess_scheme([tag for _, _, tag in rows] for _, rows in _sentences(path, ReadingReport()))
+    # Of `eng.testa` the ending says which split it is.
+    stem = path.stem if path.suffix in ENDINGS else path.name
     for (number, name), group in groupby(_sentences(path, report), key=lambda sentence: sentence[0]):
         sentences: list[list[str]] = []
         entities: list[list[TagSpan]] = []
@@ -42,7 +45,7 @@ def read_columns(path: Path, report: ReadingReport, options: ReadingOptions) -> 
                 report.problem(path, rows[word][0], message, fatal)
             sentences.append([word for _, word, _ in rows])
             entities.append(spans)
-        yield document_of_words(name or f"{path.stem}-{number}", sentences, entities)
+        yield document_of_words(name or f"{stem}-{number}", sentences, entities)
 
 
 def document_of_words(key: str, sentences: list[list[str]], entities: Iterable[Iterable[TagSpan]]) -> Document:

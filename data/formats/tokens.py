@@ -12,6 +12,7 @@ from ...modeling.schema_plmarker import PLMarkerError
 from ..documents import Document, dataset_of
 from ..report import ReadingReport, raise_problems
 from ..tags import guess_scheme, spans_of_tags
+from ..validation import right_documents
 from .columns import document_of_words
 from .options import ReadingOptions
 
@@ -105,9 +106,10 @@ def documents_of_tokens(
                     report.problem(source, number, f"word {word}: {message}", fatal)
                 sentences.append(list(sentence))
                 entities.append(spans)
+            if key not in seen:
+                yield document_of_words(key, sentences, entities)
             seen.add(key)
-            yield document_of_words(key, sentences, entities)
 
-    typed = dataset_of(documents())
+    typed = dataset_of(right_documents(documents(), source, report))
     raise_problems(report.fatal)
     return typed

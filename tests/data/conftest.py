@@ -1,6 +1,7 @@
 """Random typed documents for the tests of readers and writers."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -31,7 +32,7 @@ def _typed_documents(draw: st.DrawFn, flat: bool) -> dict[str, Any]:
         cuts = draw(borders)
         spans = {(min(pair), max(pair) - 1) for pair in zip(sorted(cuts)[::2], sorted(cuts)[1::2], strict=False)}
         if not flat:
-            spans |= {(min(pair), max(pair) - 1) for pair in zip(cuts, cuts[1:], strict=False)}
+            spans |= {(min(pair), max(pair) - 1) for pair in pairwise(cuts)}
         places = [(start + first, end + first) for start, end in sorted(spans) if start <= end]
         ner.append([{"start": start, "end": end, "label": draw(LABELS)} for start, end in places])
         first += len(words)
@@ -52,7 +53,9 @@ def _typed_documents(draw: st.DrawFn, flat: bool) -> dict[str, Any]:
             ]
         )
     return {
-        "doc_key": draw(st.text(st.sampled_from(ODD + ".. ~*?:<>"), min_size=1, max_size=8).filter(str.strip)),
+        "doc_key": draw(
+            st.text(st.sampled_from(ODD + ".. ~*?:<>"), min_size=1, max_size=8).map(str.strip).filter(bool)
+        ),
         "sentences": sentences,
         "ner": ner,
         "relations": None if flat else relations,

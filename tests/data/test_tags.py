@@ -1,6 +1,7 @@
 """Schemes of tags: telling them apart, reading them, and what is wrong with them."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -26,7 +27,7 @@ def test_each_scheme_tells_its_entities_and_is_told_by_them(scheme, tags):
 
 
 def test_without_prefixes_neighbours_of_one_type_are_one_entity():
-    tags = "PER PER ORG O art-film art-film B-girl".split()
+    tags = ["PER", "PER", "ORG", "O", "art-film", "art-film", "B-girl"]
     spans = [(0, 1, "PER"), (2, 2, "ORG"), (4, 5, "art-film"), (6, 6, "B-girl")]
     assert spans_of_tags(tags, "none") == (spans, [])
     assert guess_scheme([tags]) == "none"
@@ -116,7 +117,7 @@ def flat_entities(draw: st.DrawFn) -> tuple[list[TagSpan], int]:
     n_words = draw(st.integers(0, 9))
     cuts = sorted(draw(st.sets(st.integers(0, n_words))))
     label = st.sampled_from(["X", "Y", "I-X", "O", " "])
-    pieces = [(start, end - 1, draw(label)) for start, end in zip(cuts, cuts[1:], strict=False)]
+    pieces = [(start, end - 1, draw(label)) for start, end in pairwise(cuts)]
     return [piece for piece in pieces if draw(st.integers(0, 3))], n_words
 
 

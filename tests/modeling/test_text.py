@@ -82,3 +82,19 @@ def test_a_splitter_that_rewrites_the_text_is_an_error():
 def test_joined_words_stand_where_they_are_said_to(sentences):
     text, located = join_words(sentences)
     assert [[text[start:end] for start, end in sentence] for sentence in located] == sentences
+
+
+def test_an_emoji_with_its_skin_tone_is_one_word():
+    text = "a 👩🏽\u200d🚀 b 👍🏿!"
+    assert [text[start:end] for sentence in locate_words(text) for start, end in sentence] == [
+        "a",
+        "👩🏽\u200d🚀",
+        "b",
+        "👍🏿",
+        "!",
+    ]
+
+
+def test_control_characters_are_no_words():
+    text = "a\x1cb \x00 c"
+    assert [text[start:end] for sentence in locate_words(text) for start, end in sentence] == ["a", "b", "c"]

@@ -109,7 +109,7 @@ ADA = row("Ada")
         ((), 0, "zero words"),
         ((begin(), "", END), 0, "zero words"),
         # Parts are told apart by their numbers.
-        ((begin(), ADA, END, begin(), ADA, END), 0, "document 'bc/tiny/00/tiny_0000_0': a second document of this name"),
+        ((begin(), ADA, END, begin(), ADA, END), 0, "document 'bc/tiny/00/tiny_0000_0': a second document"),
     ],
 )
 def test_every_mistake_is_told_with_its_line(tmp_path, lines, line, message):

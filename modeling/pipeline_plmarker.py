@@ -1,0 +1,96 @@
+"""The pipeline `entity-relation-extraction`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+from transformers import Pipeline
+
+from .modeling_plmarker import PLMarkerModel
+
+TASK = "entity-relation-extraction"
+# Texts of a stream that are packed together; memory is bounded by the tokens of a row, not by this.
+TEXTS_AT_ONCE = 256
+
+
+class EntityRelationExtractionPipeline(Pipeline):
+    """Raw text to entities and relations, as plain dictionaries.
+
+    Example:
+        `pipeline("entity-relation-extraction", model="org/plmarker-scierc")("We apply a BiLSTM to parsing.")`
+
+    Texts are packed into rows by tokens: `batch_size` and `num_workers` mean nothing here. A list gives a list; a
+    dataset or a generator gives a generator, which reads a few hundred texts at a time.
+
+    Args of a call (or of the pipeline, for all calls):
+        inputs: a text; `{"words": [["We", "apply"], ...]}`, the sentences of a document, cut into words; or a list,
+            a dataset or a generator of such.
+        options: `entity_threshold`, `relation_threshold`, `sentence_splitter`, `batch_tokens` and `show_progress`, as
+            `PLMarkerModel.extract` takes them.
+
+    Returns:
+        As `Extraction.to_dict` gives it: `text`, `entities` and `relations`.
+    """
+
+    _load_processor: Any = False
+    _load_image_processor: Any = False
+    _load_feature_extractor: Any = False
+    _load_tokenizer: Any = True
+    model: Any
+
+    def __init__(self, model: PLMarkerModel, tokenizer: Any = None, **kwargs: Any) -> None:
+        super().__init__(model=model, tokenizer=tokenizer, **kwargs)
+        if model.tokenizer is None:
+            model.tokenizer = self.tokenizer
+
+    def __call__(
+        self, inputs: Any, *args: Any, num_workers: Any = None, batch_size: Any = None, **options: Any
+    ) -> Any:
+        _, options, _ = self._sanitize_parameters(**options)
+        options = {**self._forward_params, **options}
+        if isinstance(inputs, (str, Mapping)):
+            return self.forward(inputs, **options)
+        if isinstance(inputs, (list, tuple)):
+            return self._extract(inputs, options)
+        return self._stream(inputs, options)
+
+    def _stream(self, inputs: Iterable[Any], options: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        stream = iter(inputs)
+        while chunk := list(islice(stream, TEXTS_AT_ONCE)):
+            yield from self._extract(chunk, options)
+
+    def _extract(self, inputs: Iterable[Any], options: dict[str, Any]) -> list[dict[str, Any]]:
+        """Texts together, documents of words one by one; in the order of the inputs."""
+        items = list(inputs)
+        texts = {number: item for number, item in enumerate(items) if isinstance(item, str)}
+        with self.device_placement():
+            found = dict(zip(texts, self.model.extract(list(texts.values()), **options), strict=True))
+        return [
+            found[number].to_dict() if number in found else self.forward(item, **options)
+            for number, item in enumerate(items)
+        ]
+
+    def _sanitize_parameters(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+        return {}, options, {}
+
+    def preprocess(self, input_: Any, **preprocess_parameters: Any) -> Any:
+        """Nothing: the model cuts texts itself."""
+        return input_
+
+    def forward(self, model_inputs: Any, **forward_params: Any) -> Any:
+        """One input, on the pipeline's device."""
+        with self.device_placement():
+            return self._forward(model_inputs, **forward_params)
+
+    def _forward(self, input_tensors: Any, **forward_parameters: Any) -> Any:
+        if isinstance(input_tensors, Mapping):
+            if set(input_tensors) not in ({"words"}, {"text"}):
+                raise ValueError(f"expected a text or {{'words': ...}}, got keys {sorted(input_tensors)}")
+            return self.model.extract(**input_tensors, **forward_parameters).to_dict()
+        return self.model.extract(input_tensors, **forward_parameters).to_dict()
+
+    def postprocess(self, model_outputs: Any, **postprocess_parameters: Any) -> Any:
+        """Nothing: extractions are plain already."""
+        return model_outputs

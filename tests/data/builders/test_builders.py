@@ -1,0 +1,509 @@
+"""The builders of corpora, on tiny files in the layouts of the real ones."""
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterator
+from itertools import combinations, groupby
+from pathlib import Path
+from typing import Any
+
+import pytest
+from datasets import DatasetDict
+from datasets.exceptions import DatasetGenerationError
+
+from plmarker.data import DOCUMENT_FEATURES, PLMarkerError
+from plmarker.data.builders import (
+    BUILDERS,
+    Ace04Builder,
+    Ace05Builder,
+    Conll2003Builder,
+    CorpusBuilder,
+    FewNerdBuilder,
+    FilesBuilder,
+    OntoNotesBuilder,
+    SciERCBuilder,
+)
+from plmarker.data.builders.ace import document_names
+from plmarker.data.formats import ReadingOptions, read_corpus
+from plmarker.data.report import ReadingReport
+
+FOLDS = [f"fold{number}" for number in range(5)]
+
+
+def put(path: Path, *lines: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    return path
+
+
+def put_ace(folder: Path, name: str, said: str = "Lund", kind: str = "GPE") -> None:
+    """A source that says where Ada is, and its one mention."""
+    text = f"Ada is in {said}."
+    start = text.index(said)
+    mention = f'<charseq START="{start}" END="{start + len(said) - 1}">{said}</charseq>'
+    put(folder / f"{name}.sgm", f"<DOC><TEXT>{text}</TEXT></DOC>")
+    put(
+        folder / f"{name}.apf.xml",
+        '<!DOCTYPE source_file SYSTEM "apf.v5.1.1.dtd">',
+        f'<source_file><document DOCID="{name}"><entity ID="E1" TYPE="{kind}">',
+        f'<entity_mention ID="E1-1"><extent>{mention}</extent><head>{mention}</head></entity_mention>',
+        "</entity></document></source_file>",
+    )
+
+
+def build(builder: CorpusBuilder, folder: Path) -> DatasetDict:
+    """The prepared splits, which are of typed documents."""
+    builder.download_and_prepare(output_dir=str(folder / "prepared"))
+    splits = builder.as_dataset()
+    assert all(dataset.features == DOCUMENT_FEATURES for dataset in splits.values())
+    return splits
+
+
+def cached(builder_class: type[CorpusBuilder], tmp_path: Path, **options: Any) -> CorpusBuilder:
+    """A builder with a cache of its own."""
+    return builder_class(cache_dir=str(tmp_path / "cache"), **options)
+
+
+def cause_of(builder: CorpusBuilder, folder: Path) -> str:
+    """What is behind the error with which datasets refuses to build."""
+    with pytest.raises(DatasetGenerationError) as error:
+        builder.download_and_prepare(output_dir=str(folder / "prepared"))
+    assert isinstance(error.value.__cause__, PLMarkerError)
+    return str(error.value.__cause__)
+
+
+def keys(splits: DatasetDict) -> dict[str, list[str]]:
+    return {split: dataset["doc_key"][:] for split, dataset in splits.items()}
+
+
+def entities(document: dict[str, Any]) -> list[tuple[str, str]]:
+    words = [word for sentence in document["sentences"] for word in sentence]
+    rows = [row for rows in document["ner"] for row in rows]
+    return [(" ".join(words[row["start"] : row["end"] + 1]), row["label"]) for row in rows]
+
+
+def warnings_of(builder: CorpusBuilder) -> list[str]:
+    """The messages of a report that holds nothing fatal."""
+    assert builder.report.fatal == []
+    return [problem.message for problem in builder.report.problems]
+
+
+# ACE 2005
+
+
+@pytest.fixture
+def ace05(tmp_path: Path) -> Path:
+    """The tree of the release, with two documents of train, one of validation, none of test, and a conversation."""
+    folder = tmp_path / "ace_2005_td_v7" / "data" / "English"
+    names = document_names("ace05")
+    first, second = names["train"][:2]
+    # The copy of the last stage comes neither first nor last by name.
+    for stage, said in (("adj", "Oslo"), ("fp1", "Oslo"), ("timex2norm", "Lund"), ("zz", "Oslo")):
+        put_ace(folder / "nw" / stage, first, said)
+    # A document that was adjudicated alone.
+    put_ace(folder / "nw" / "adj", second, "Rome", "LAND")
+    put_ace(folder / "bc" / "timex2norm", names["validation"][0])
+    put_ace(folder / "cts" / "timex2norm", "fsh_00001")
+    return tmp_path / "ace_2005_td_v7"
+
+
+def test_ace05_takes_the_documents_of_the_split_from_the_last_stage(ace05, tmp_path):
+    builder = Ace05Builder(data_dir=ace05)
+    splits = build(builder, tmp_path)
+    names = document_names("ace05")
+    assert keys(splits) == {"train": names["train"][:2], "validation": names["validation"][:1]}
+    assert entities(splits["train"][0]) == [("Lund", "GPE")]
+    assert entities(splits["train"][1]) == [("Rome", "LAND")]
+    assert splits["train"][0]["relations"] == [[]]
+    assert builder.report.counts["exact"] == 3
+    assert builder.found["train"] == Counter(documents=2, sentences=2, words=10, entities=2)
+
+
+def test_what_is_missing_or_unknown_or_of_another_number_is_a_warning(ace05, tmp_path, caplog):
+    names = document_names("ace05")
+    builder = Ace05Builder(data_dir=ace05)
+    with caplog.at_level(logging.WARNING):
+        build(builder, tmp_path)
+    expected = [
+        f"train: 349 of 351 documents are not there, such as {names['train'][2]}",
+        f"validation: 79 of 80 documents are not there, such as {names['validation'][1]}",
+        f"test: 80 of 80 documents are not there, such as {names['test'][0]}",
+        "train: 1 entities labelled 'LAND', which the published corpus does not have",
+        "train: 2 documents, published are 351",
+        "validation: 1 documents, published are 80",
+    ]
+    assert warnings_of(builder) == expected
+    told = [record.getMessage() for record in caplog.records if record.name.startswith("plmarker")]
+    assert told == [f"ACE 2005, {message}" for message in expected]
+
+
+def test_ace05_reads_full_extents_where_they_are_asked_for(ace05, tmp_path):
+    # Another reading of the same files is another dataset, in the cache too.
+    builder = cached(Ace05Builder, tmp_path, data_dir=ace05)
+    builder.download_and_prepare()
+    full = cached(Ace05Builder, tmp_path, data_dir=ace05, reading=ReadingOptions(words="spacy", extent="full"))
+    full.download_and_prepare()
+    assert full.found["train"]["documents"] == 2
+    assert full.cache_dir != builder.cache_dir
+
+
+def test_ace05_has_511_documents_each_in_one_split():
+    names = document_names("ace05")
+    assert {split: len(documents) for split, documents in names.items()} == {"train": 351, "validation": 80, "test": 80}
+    assert len({name for documents in names.values() for name in documents}) == 511
+
+
+# ACE 2004
+
+
+def test_the_folds_of_ace04_are_disjoint_and_have_348_documents():
+    names = document_names("ace04")
+    assert list(names) == FOLDS
+    assert all(not set(names[one]) & set(names[other]) for one, other in combinations(FOLDS, 2))
+    assert sum(len(set(documents)) for documents in names.values()) == 348
+    assert sum(len(documents) for documents in names.values()) == 348
+
+
+def test_each_fold_of_ace04_holds_every_document_once(tmp_path):
+    folds = document_names("ace04")
+    every = {name for names in folds.values() for name in names}
+    for name in every:
+        put(tmp_path / "data" / "English" / ("nwire" if name.startswith("A") else "bnews") / f"{name}.sgm")
+    for fold in FOLDS:
+        builder = Ace04Builder(data_dir=tmp_path, config_name=fold)
+        splits = {
+            split: [path.name.removesuffix(".sgm") for path in paths] for split, paths in builder.split_files().items()
+        }
+        assert list(splits) == ["train", "validation", "test"]
+        assert splits["test"] == folds[fold]
+        assert Counter(name for names in splits.values() for name in names) == Counter(every)
+        n_others = len(every) - len(folds[fold])
+        assert len(splits["validation"]) == n_others // 7
+        assert warnings_of(builder) == []
+
+
+def test_a_document_of_ace04_is_in_test_of_one_fold_alone(tmp_path):
+    names = document_names("ace04")
+    put_ace(tmp_path / "tree" / "nwire", names["fold0"][0])
+    put_ace(tmp_path / "tree" / "bnews", names["fold1"][0])
+    for fold, test, other in (("fold0", "fold0", "fold1"), ("fold1", "fold1", "fold0")):
+        builder = Ace04Builder(data_dir=tmp_path / "tree", config_name=fold)
+        splits = keys(build(builder, tmp_path / fold))
+        assert splits.pop("test") == [names[test][0]]
+        assert list(splits.values()) == [[names[other][0]]]
+        assert f"test: 1 documents, published are {len(names[fold])}" in warnings_of(builder)
+    with pytest.raises(PLMarkerError, match="ACE 2004 has no part 'fold5', only fold0, fold1, fold2, fold3, fold4"):
+        Ace04Builder(data_dir=tmp_path, config_name="fold5")
+
+
+# OntoNotes
+
+
+def ontonotes_lines(name: str, *words: str) -> list[str]:
+    rows = [f"{name} 0 0 {word} NN * - - - - {'(GPE)' if word == 'Lund' else '*'} -" for word in words]
+    return [f"#begin document ({name}); part 000", *rows, "", "#end document"]
+
+
+@pytest.mark.parametrize("development", ["development", "dev"])
+def test_ontonotes_takes_english_without_the_testaments(tmp_path, development):
+    data = tmp_path / "conll-2012" / "v12" / "data"
+    for split in ("train", development, "test"):
+        english = data / split / "data" / "english" / "annotations"
+        put(english / "nw/wsj/00/wsj_0001.gold_conll", *ontonotes_lines(f"nw/{split}", "Lund", "won"))
+        put(english / "bc/cnn/00/cnn_0001.v4_gold_conll", *ontonotes_lines(f"bc/{split}", "Yes"))
+        put(english / "pt/nt/40/nt_4001.gold_conll", *ontonotes_lines(f"pt/{split}", "Lund"))
+        put(english / "nw/wsj/00/wsj_0001.parse", "(TOP no columns)")
+        for language in ("arabic", "chinese"):
+            path = data / split / "data" / language / "annotations/nw/xin/00/xin_0001.gold_conll"
+            put(path, *ontonotes_lines(f"{language}/{split}", "Lund"))
+    builder = OntoNotesBuilder(data_dir=tmp_path / "conll-2012")
+    splits = build(builder, tmp_path)
+    assert keys(splits) == {
+        "train": ["bc/train_0", "nw/train_0"],
+        "validation": [f"bc/{development}_0", f"nw/{development}_0"],
+        "test": ["bc/test_0", "nw/test_0"],
+    }
+    assert entities(splits["test"][1]) == [("Lund", "GPE")]
+    assert splits["test"][1]["relations"] is None
+    assert builder.report.counts["files of pt/, left out"] == 3
+    assert warnings_of(builder)[:2] == [
+        "train: 2 sentences, published are 59924",
+        "train: 1 entities, published are 81828",
+    ]
+
+
+# CoNLL-2003
+
+DOCSTART = "-DOCSTART- -X- -X- O"
+# Two documents; the last two names touch.
+IOB2 = [DOCSTART, "", "Ada NNP I-NP B-PER", "Bell NNP I-NP I-PER", "won VBD I-VP O", "", "Yes UH O O", "", DOCSTART, ""]
+IOB2 += ["Rome NNP I-NP B-LOC", "Lund NNP I-NP B-LOC", "city NN I-NP I-LOC", ""]
+IOB1 = [line.replace("Ada NNP I-NP B", "Ada NNP I-NP I").replace("Rome NNP I-NP B", "Rome NNP I-NP I") for line in IOB2]
+
+
+@pytest.mark.parametrize("names", [("eng.train", "eng.testa", "eng.testb"), ("train.txt", "valid.txt", "test.txt")])
+@pytest.mark.parametrize("lines", [IOB1, IOB2], ids=["iob1", "iob2"])
+def test_conll2003_keeps_documents_in_both_schemes_and_under_both_names(tmp_path, names, lines):
+    for name in names:
+        put(tmp_path / "conll2003" / name, *lines)
+        # A copy that lies deeper is none of the corpus.
+        put(tmp_path / "conll2003" / "old" / "eng.train", "Ada B-PER")
+    builder = Conll2003Builder(data_dir=tmp_path / "conll2003")
+    splits = build(builder, tmp_path)
+    assert list(splits) == ["train", "validation", "test"]
+    for dataset in splits.values():
+        assert dataset["sentences"][:] == [[["Ada", "Bell", "won"], ["Yes"]], [["Rome", "Lund", "city"]]]
+        assert [entities(document) for document in dataset] == [
+            [("Ada Bell", "PER")],
+            [("Rome", "LOC"), ("Lund city", "LOC")],
+        ]
+    assert warnings_of(builder) == [
+        "train: 3 sentences, published are 14041",
+        "train: 3 entities, published are 23499",
+        "validation: 3 sentences, published are 3250",
+        "validation: 3 entities, published are 5942",
+        "test: 3 sentences, published are 3453",
+        "test: 3 entities, published are 5648",
+    ]
+
+
+# Few-NERD
+
+
+@pytest.fixture
+def fewnerd(tmp_path: Path) -> Path:
+    for part, word in (("supervised", "Lund"), ("inter", "Rome"), ("intra", "Oslo")):
+        for name in ("train.txt", "dev.txt", "test.txt"):
+            put(
+                tmp_path / "data" / part / name,
+                *("The\tO", f"{word}\tlocation-GPE", "Town\tlocation-GPE", "", "Ada\tperson-actor"),
+            )
+    return tmp_path / "data"
+
+
+@pytest.mark.parametrize(("part", "word"), [("supervised", "Lund"), ("inter", "Rome"), ("intra", "Oslo")])
+def test_fewnerd_has_three_parts_and_a_document_for_each_sentence(fewnerd, tmp_path, part, word):
+    # The folder of all parts, or that of one.
+    for number, folder in enumerate((fewnerd, fewnerd / part)):
+        builder = FewNerdBuilder(data_dir=folder, config_name=part)
+        splits = build(builder, tmp_path / str(number))
+        assert list(splits) == ["train", "validation", "test"]
+        for dataset in splits.values():
+            assert [entities(document) for document in dataset] == [
+                [(f"{word} Town", "location-GPE")],
+                [("Ada", "person-actor")],
+            ]
+        published = [message for message in warnings_of(builder) if "published are" in message]
+        assert len(published) == (6 if part == "supervised" else 0)
+
+
+def test_fewnerd_refuses_the_folder_of_another_part(fewnerd, tmp_path):
+    with pytest.raises(PLMarkerError, match="no files of Few-NERD in it"):
+        build(FewNerdBuilder(data_dir=fewnerd / "intra"), tmp_path)
+
+
+def test_the_slice_of_fewnerd_has_its_sentences_and_entities(shared):
+    path = shared / "data" / "fewnerd" / "slice.txt"
+    sentences: list[list[list[str]]] = [[]]
+    for line in path.read_text(encoding="utf-8").split("\n"):
+        if line.strip():
+            sentences[-1].append(line.split("\t"))
+        elif sentences[-1]:
+            sentences.append([])
+    sentences = [rows for rows in sentences if rows]
+    labels = Counter(label for rows in sentences for label, _ in groupby(tag for _, tag in rows) if label != "O")
+    report = ReadingReport()
+    documents = list(read_corpus(path, report, options=ReadingOptions(scheme="none")))
+    assert report.problems == []
+    assert [document["sentences"] for document in documents] == [[[word for word, _ in rows]] for rows in sentences]
+    assert Counter(label for document in documents for _, label in entities(document)) == labels
+    assert labels.total() > len(documents) > 10
+    # The scheme tells itself.
+    assert list(read_corpus(path, ReadingReport())) == documents
+
+
+# SciERC
+
+
+def test_scierc_has_its_published_counts_and_gives_no_warning(shared, tmp_path):
+    builder = SciERCBuilder(data_dir=shared / "data" / "scierc")
+    splits = build(builder, tmp_path)
+    counted = {split: (c["sentences"], c["entities"], c["relations"]) for split, c in builder.found.items()}
+    assert counted == {"train": (1861, 5598, 3219), "validation": (275, 811, 455), "test": (551, 1685, 974)}
+    assert {split: len(dataset) for split, dataset in splits.items()} == {"train": 350, "validation": 50, "test": 100}
+    assert not [message for message in warnings_of(builder) if "published" in message]
+    # What deviates is said of the whole folder.
+    assert str(builder.source) not in {problem.path for problem in builder.report.problems}
+
+
+# Anybody's own
+
+
+COLUMNS = ["Ada\tB-PER", "won\tO"]
+
+
+@pytest.mark.parametrize(
+    ("names", "splits"),
+    [
+        (("wnut17train.conll", "emerging.dev.conll", "emerging.test.conll"), {"train": 0, "validation": 1, "test": 2}),
+        (("my-training_2.conll", "VALID.conll"), {"train": 0, "validation": 1}),
+        (("development.conll", "test-a.conll"), {"validation": 0, "test": 1}),
+        # No words of their own: nothing here is a split, not even `latest`.
+        (("latest.conll",), {}),
+        (("constrained.conll", "devices.conll", "contest.conll", "invalid.conll"), {}),
+        (("train.conll", "latest.conll", ".test.conll"), {"train": 0}),
+    ],
+)
+def test_files_are_of_the_split_whose_name_they_hold_as_a_word(tmp_path, names, splits):
+    for name in names:
+        put(tmp_path / name, *COLUMNS)
+    expected = {split: [tmp_path / names[number]] for split, number in splits.items()}
+    builder = FilesBuilder(data_dir=tmp_path, format="conll")
+    # A folder without any is all train.
+    assert builder.split_files() == (expected or {"train": [tmp_path]})
+
+
+def test_files_of_ones_own_are_built_with_the_labels_that_they_have(tmp_path):
+    put(tmp_path / "wnut" / "wnut17train.conll", *COLUMNS, "", "Lund\tB-GPE")
+    put(tmp_path / "wnut" / "emerging.dev.conll", *COLUMNS)
+    builder = FilesBuilder(data_dir=tmp_path / "wnut")
+    splits = build(builder, tmp_path)
+    assert keys(splits) == {"train": ["wnut17train-1", "wnut17train-2"], "validation": ["emerging.dev-1"]}
+    assert warnings_of(builder) == []
+    assert (builder.corpus.title, builder.format) == ("wnut", "conll")
+
+
+def test_one_file_is_all_train_and_may_have_a_title(tmp_path):
+    path = put(tmp_path / "names.test.conll", *COLUMNS)
+    builder = FilesBuilder(data_dir=path, title="Names")
+    assert keys(build(builder, tmp_path)) == {"train": ["names.test-1"]}
+    assert builder.info.description.startswith("Names, ")
+
+
+def test_folders_are_splits_and_documents_of_brat_that_are_called_so_are_not(tmp_path):
+    for folder in ("train", "dev"):
+        put(tmp_path / "split" / folder / "a.txt", "Ada won.")
+        put(tmp_path / "split" / folder / "a.ann", "T1\tPER 0 3\tAda")
+    put(tmp_path / "flat" / "fitness test.txt", "Ada won.")
+    put(tmp_path / "flat" / "fitness test.ann", "T1\tPER 0 3\tAda")
+    assert FilesBuilder(data_dir=tmp_path / "flat").split_files() == {"train": [tmp_path / "flat"]}
+    splits = build(FilesBuilder(data_dir=tmp_path / "split"), tmp_path)
+    assert keys(splits) == {"train": ["a"], "validation": ["a"]}
+    assert entities(splits["validation"][0]) == [("Ada", "PER")]
+
+
+def test_two_files_of_one_split_are_an_error_that_names_both(tmp_path):
+    for name in ("train.conll", "wnut17train.conll", "dev.conll"):
+        put(tmp_path / name, *COLUMNS)
+    with pytest.raises(PLMarkerError, match=r"train\.conll and wnut17train\.conll are both train"):
+        FilesBuilder(data_dir=tmp_path)
+
+
+def test_what_is_no_corpus_is_one_sentence(tmp_path):
+    with pytest.raises(PLMarkerError, match="nowhere: no such file or folder"):
+        FilesBuilder(data_dir=tmp_path / "nowhere")
+    with pytest.raises(PLMarkerError, match="there is no format 'xml', only jsonl, "):
+        FilesBuilder(data_dir=tmp_path, format="xml")
+    with pytest.raises(PLMarkerError, match="which format it has cannot be told"):
+        FilesBuilder(data_dir=tmp_path)
+
+
+# All of them
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_a_folder_that_is_missing_or_holds_something_else_is_one_sentence(name, tmp_path):
+    builder_class = BUILDERS[name]
+    with pytest.raises(PLMarkerError, match="nowhere: no such file or folder"):
+        builder_class(data_dir=tmp_path / "nowhere")
+    put(tmp_path / "corpus" / "README", "nothing")
+    with pytest.raises(PLMarkerError, match=f"no files of {builder_class.corpus.title} in it"):
+        build(builder_class(data_dir=tmp_path / "corpus"), tmp_path)
+
+
+@pytest.fixture
+def bad_files(tmp_path: Path) -> Path:
+    put(tmp_path / "bad" / "train.conll", *COLUMNS, *["alone"] * 7)
+    put(tmp_path / "bad" / "dev.conll", *COLUMNS)
+    put(tmp_path / "bad" / "test.conll", *["alone"] * 6, *COLUMNS)
+    return tmp_path / "bad"
+
+
+def test_bad_files_are_refused_with_the_problems_of_all_splits(bad_files, tmp_path):
+    lines = cause_of(FilesBuilder(data_dir=bad_files), tmp_path).split("\n")
+    expected = [f"{bad_files / 'train.conll'}:{number}: " for number in range(3, 10)]
+    expected += [f"{bad_files / 'test.conll'}:{number}: " for number in range(1, 4)]
+    assert [line.split("a line is")[0] for line in lines[:10]] == expected
+    assert lines[10:] == ["... and 3 more problems"]
+    assert not (tmp_path / "prepared").exists()
+
+
+def test_a_split_behind_right_ones_is_refused_too(bad_files, tmp_path):
+    put(bad_files / "train.conll", *COLUMNS)
+    assert cause_of(FilesBuilder(data_dir=bad_files), tmp_path).startswith(f"{bad_files / 'test.conll'}:1: ")
+
+
+def test_warnings_are_not_among_the_problems_of_a_refusal(ace05, tmp_path):
+    name = document_names("ace05")["validation"][0]
+    apf = next(ace05.rglob(f"{name}.apf.xml"))
+    put(apf, apf.read_text(encoding="utf-8").replace(">Lund<", ">Rome<"))
+    message = cause_of(Ace05Builder(data_dir=ace05), tmp_path)
+    assert message == f"{apf}:3: entity mention E1-1: 10 to 13 covers 'Lund', not 'Rome'"
+
+
+def test_a_document_that_is_twice_in_a_split_is_refused(tmp_path):
+    folder = tmp_path / "data" / "train" / "english"
+    first, second = (put(folder / f"{name}.gold_conll", *ontonotes_lines("nw/x", "Lund")) for name in "ab")
+    message = cause_of(OntoNotesBuilder(data_dir=tmp_path / "data"), tmp_path)
+    assert message == f"{second}: a second document 'nw/x_0' in train"
+    assert first.is_file()
+
+
+@pytest.fixture
+def prepared(tmp_path: Path) -> Iterator[tuple[Path, CorpusBuilder]]:
+    """A file, and a builder that has put it into a cache."""
+    path = put(tmp_path / "own" / "train.conll", *COLUMNS)
+    builder = cached(FilesBuilder, tmp_path, data_dir=path.parent)
+    builder.download_and_prepare()
+    return path, builder
+
+
+def test_the_same_files_come_from_the_cache(prepared, tmp_path):
+    path, builder = prepared
+    again = cached(FilesBuilder, tmp_path, data_dir=path.parent)
+    assert (again.hash, again.cache_dir) == (builder.hash, builder.cache_dir)
+    again.download_and_prepare()
+    assert again.found == {}
+    assert again.as_dataset()["train"]["sentences"][:] == [[["Ada", "won"]]]
+
+
+@pytest.mark.parametrize("change", ["content", "time", "new file"])
+def test_a_changed_file_is_read_anew(prepared, tmp_path, change):
+    path, builder = prepared
+    if change == "content":
+        put(path, "Eva\tB-PER", "won\tO", "")
+    elif change == "time":
+        os.utime(path, ns=(1, 1))
+    else:
+        put(path.with_name("test.conll"), *COLUMNS)
+    changed = cached(FilesBuilder, tmp_path, data_dir=path.parent)
+    assert changed.hash != builder.hash
+    changed.download_and_prepare()
+    assert changed.found["train"]["documents"] == 1
+    first = changed.as_dataset()["train"][0]["sentences"][0][0]
+    assert first == ("Eva" if change == "content" else "Ada")
+
+
+def test_another_format_or_reading_of_the_same_files_is_read_anew(tmp_path):
+    path = put(tmp_path / "own.txt", "Ada\tPER", "Bell\tPER")
+    plain = cached(FilesBuilder, tmp_path, data_dir=path)
+    plain.download_and_prepare()
+    assert entities(plain.as_dataset()["train"][0]) == [("Ada Bell", "PER")]
+    scheme = cached(FilesBuilder, tmp_path, data_dir=path, reading=ReadingOptions(scheme="iob2"))
+    assert "none of the scheme iob2" in cause_of(scheme, tmp_path / "scheme")
+    assert scheme.cache_dir != plain.cache_dir
+    other = cached(FilesBuilder, tmp_path, data_dir=path, format="jsonl")
+    assert other.cache_dir != plain.cache_dir
+    with pytest.raises(DatasetGenerationError):
+        other.download_and_prepare()

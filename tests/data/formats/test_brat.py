@@ -1,0 +1,274 @@
+"""brat's standoff files."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from plmarker.data import PLMarkerError
+from plmarker.data.formats import ReadingOptions, read_corpus
+from plmarker.data.formats.brat import write_brat
+from plmarker.data.formats.columns import document_of_words
+from plmarker.data.report import ReadingReport
+
+TEXT = "Ada Bell runs the Acme\nLabs of Zürich. She hired Bob and Eve Stone.\n"
+
+
+def annotation(name: str, label: str, part: str, text: str = TEXT) -> str:
+    start = text.index(part)
+    return f"{name}\t{label} {start} {start + len(part)}\t{' '.join(part.split())}"
+
+
+def written(folder: Path, *lines: str, text: str | None = TEXT, name: str = "a", ends: str = "\n") -> Path:
+    path = folder / f"{name}.ann"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes("".join(line + ends for line in lines).encode())
+    if text is not None:
+        path.with_suffix(".txt").write_bytes(text.encode())
+    return path
+
+
+def read(path: Path, words: str = "plmarker", **options: Any) -> tuple[list[dict[str, Any]], ReadingReport]:
+    report = ReadingReport()
+    return list(read_corpus(path, report, "brat", ReadingOptions(words=words), **options)), report
+
+
+def found(report: ReadingReport) -> list[tuple[int, bool, str]]:
+    return [(problem.line, problem.fatal, problem.message) for problem in report.problems]
+
+
+def counts(report: ReadingReport) -> dict[str, int]:
+    return {what: count for what, count in report.counts.items() if count}
+
+
+def entities(document: dict[str, Any]) -> list[tuple[str, str]]:
+    words = [word for sentence in document["sentences"] for word in sentence]
+    rows = [row for rows in document["ner"] for row in rows]
+    return [(" ".join(words[row["start"] : row["end"] + 1]), row["label"]) for row in rows]
+
+
+REALISTIC = (
+    # A relation may stand before its entities.
+    "R1\tRUNS Arg1:T1 Arg2:T2\t",
+    annotation("T1", "PER", "Ada Bell"),
+    annotation("T2", "ORG", "the Acme\nLabs of Zürich"),
+    annotation("T3", "LOC", "Zürich"),
+    # In pieces because of the line break alone.
+    f"T4\tORG {TEXT.index('Acme')} {TEXT.index('Acme') + 4};{TEXT.index('Labs')} {TEXT.index('Labs') + 4}\tAcme Labs",
+    f"T5\tPER {TEXT.index('Bob')} {TEXT.index('Bob') + 3};{TEXT.index('Stone')} {TEXT.index('Stone') + 5}\tBob Stone",
+    annotation("T6", "PER", "Eve Stone"),
+    "R2\tHIRED Arg1:T1 Arg2:T6",
+    "R3\tHIRED Arg1:T1 Arg2:T5",
+    # The text may be left out.
+    f"T7\tHIRE {TEXT.index('hired')} {TEXT.index('hired') + 5}",
+    "E1\tHIRE:T7 Agent:T1",
+    "A1\tNegated E1",
+    "M1\tNegated E1",
+    "*\tAlias T1 T3",
+    "N1\tReference T1 Wikipedia:1\tAda",
+    "#1\tAnnotatorNotes T1\tis she?",
+    "",
+)
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+@pytest.mark.parametrize("folder", [True, False])
+def test_what_annotators_make_is_read(tmp_path, ends, folder):
+    path = written(tmp_path, *REALISTIC, ends=ends)
+    (document,), report = read(tmp_path if folder else path)
+    assert document["doc_key"] == "a"
+    assert document["sentences"][0] == ["Ada", "Bell", "runs", "the", "Acme", "Labs", "of", "Zürich", "."]
+    assert entities(document) == [
+        ("Ada Bell", "PER"),
+        ("the Acme Labs of Zürich", "ORG"),
+        ("Acme Labs", "ORG"),
+        ("Zürich", "LOC"),
+        ("hired", "HIRE"),
+        ("Eve Stone", "PER"),
+    ]
+    assert document["relations"][0] == [
+        {"head_start": 0, "head_end": 1, "tail_start": 3, "tail_end": 7, "label": "RUNS"},
+        {"head_start": 0, "head_end": 1, "tail_start": 13, "tail_end": 14, "label": "HIRED"},
+    ]
+    assert [(line, fatal) for line, fatal, _ in found(report)][:1] == [(6, False)]
+    assert "T5: a discontinuous entity, 'Bob Stone', left out" in found(report)[0][2]
+    assert counts(report) == {
+        "discontinuous": 1,
+        "other annotations": 6,
+        "exact": 6,
+        "dropped relations": 1,
+        "relations across sentences": 1,
+    }
+
+
+def test_offsets_count_every_character_of_the_text(tmp_path):
+    text = "\ufeffA 👩🏽\u200d🚀 flew.\r\n\r\nZoe\u0301 stayed\r\nin Lodz.\r\n"
+    parts = ["👩🏽\u200d🚀", "Zoe\u0301", "stayed\r\nin Lodz"]
+    lines = [annotation(f"T{number}", "X", part, text) for number, part in enumerate(parts)]
+    for words in ("plmarker", "spacy", "spaces"):
+        lines_without_stop = lines if words != "spaces" else lines[:2]
+        (document,), report = read(written(tmp_path, *lines_without_stop, text=text), words)
+        assert found(report) == []
+        assert counts(report)["exact"] == len(lines_without_stop)
+        assert ("Zoe\u0301", "X") in entities(document)
+
+
+def test_the_byte_order_mark_of_a_windows_editor_is_no_annotation(tmp_path):
+    (document,), report = read(written(tmp_path, "\ufeff" + annotation("T1", "PER", "Ada Bell")))
+    assert found(report) == []
+    assert entities(document) == [("Ada Bell", "PER")]
+
+
+def test_the_pieces_of_an_entity_may_stand_in_any_order(tmp_path):
+    start = TEXT.index("Labs")
+    (document,), report = read(written(tmp_path, f"T1\tORG {start} {start + 4};18 22\tLabs Acme"))
+    assert found(report) == []
+    assert entities(document) == [("Acme Labs", "ORG")]
+
+
+def test_every_mistake_is_told_with_its_line(tmp_path):
+    length = len(TEXT)
+    cases = [
+        (annotation("T1", "PER", "Ada Bell"), None),
+        ("T2 PER 0 3 Ada", "an entity is 'T1<tab>LABEL START END<tab>TEXT', got 'T2 PER 0 3 Ada'"),
+        ("T3\tPER 0\tAda", "an entity is 'T1<tab>LABEL START END<tab>TEXT', got"),
+        ("T4\tPER 0 -3\tAda", "an entity is 'T1<tab>LABEL START END<tab>TEXT', got"),
+        ("T5\tPER 0 3\tBob", "T5: 0 3 covers 'Ada', not 'Bob'"),
+        (f"T6\tPER 66 {length + 1}\tx", f"T6: 66 {length + 1} is no span of the text's {length} characters"),
+        (f"T7\tPER 0 {length + 1};4 8\tx", f"T7: 0 {length + 1};4 8 is no span of the text's {length} characters"),
+        ("T8\tPER 3 3\t", f"T8: 3 3 is no span of the text's {length} characters"),
+        ("T9\tPER 8 4\tx", f"T9: 8 4 is no span of the text's {length} characters"),
+        ("T1\tPER 4 8\tBell", "T1 is given twice"),
+        ("R1 RUNS Arg1:T1 Arg2:T1", "a relation is 'R1<tab>LABEL Arg1:T1 Arg2:T2', got"),
+        ("R2\tRUNS Arg1:T1", "a relation is 'R1<tab>LABEL Arg1:T1 Arg2:T2', got"),
+        ("R3\tRUNS Arg1:T1 Arg2:T77", "relation R3: there is no entity T77"),
+        # Its entity is wrong, so that it is none.
+        ("R4\tRUNS Arg1:T5 Arg2:T1", "relation R4: there is no entity T5"),
+        ("?", "a line begins with T, R or one of *EAMN#, got '?'"),
+        (" T10\tPER 0 3\tAda", "a line begins with T, R or one of *EAMN#, got"),
+    ]
+    path = written(tmp_path, *(line for line, _ in cases))
+    (document,), report = read(path)
+    wanted = {number: message for number, (_, message) in enumerate(cases, start=1) if message}
+    assert sorted(problem.line for problem in report.problems) == list(wanted)
+    for problem in report.problems:
+        assert problem.message.startswith(wanted[problem.line])
+        assert problem.path == str(path)
+        assert problem.fatal
+    assert entities(document) == [("Ada Bell", "PER")]
+
+
+def test_what_is_annotated_twice_is_kept_once_and_counted(tmp_path):
+    lines = [annotation("T1", "PER", "Ada Bell"), annotation("T2", "PER", "Ada Bell"), annotation("T3", "ORG", "Acme")]
+    path = written(tmp_path, *lines, "R1\tRUNS Arg1:T1 Arg2:T3", "R2\tRUNS Arg1:T2 Arg2:T3")
+    (document,), report = read(path)
+    assert found(report) == []
+    assert len(document["relations"][0]) == 1
+    assert counts(report) == {"exact": 3, "duplicates": 2}
+
+
+def test_a_folder_is_read_with_the_folders_in_it_and_what_lacks_its_other_half_is_told(tmp_path):
+    line = annotation("T1", "PER", "Ada Bell")
+    written(tmp_path, line, name="b/x.y")
+    written(tmp_path, line, name="a%2Fb c")
+    lonely = written(tmp_path, line, name="lonely", text=None)
+    (tmp_path / "b" / "plain.txt").write_text("No annotations.")
+    documents, report = read(tmp_path)
+    assert [document["doc_key"] for document in documents] == ["a/b c", "b/x.y"]
+    assert [(problem.path, problem.line, problem.fatal, problem.message) for problem in report.problems] == [
+        (str(tmp_path / "b" / "plain.txt"), 0, False, "no .ann file beside it, left out"),
+        (str(lonely), 0, True, "no .txt file beside it"),
+    ]
+
+
+def test_a_folder_without_annotations_is_a_fault(tmp_path):
+    assert found(read(tmp_path)[1]) == [(0, True, "no .ann file")]
+
+
+def test_an_empty_ann_file_is_a_document_without_entities(tmp_path):
+    (document,), report = read(written(tmp_path), annotated=False)
+    assert found(report) == []
+    assert document["ner"] == [[], []]
+
+
+def test_a_text_in_another_encoding_is_one_sentence(tmp_path):
+    path = written(tmp_path, "T1\tPER 0 3\tZoé")
+    path.with_suffix(".txt").write_bytes("Zoé".encode("latin-1"))
+    with pytest.raises(PLMarkerError, match=r"a\.txt: not UTF-8 text"):
+        read(tmp_path)
+
+
+def document(**changes: Any) -> dict[str, Any]:
+    relation = {"head_start": 0, "head_end": 1, "tail_start": 3, "tail_end": 3, "label": "OWNS"}
+    sentences = [["Ada", "Bell"], [], ["owns", "Acme", "."]]
+    right = document_of_words("a", sentences, [[(0, 1, "PER"), (1, 1, "NAME")], [], [(1, 1, "ORG")]])
+    return {**right, "relations": [[relation], [], []], **changes}
+
+
+def test_what_is_written_is_a_line_for_each_sentence(tmp_path):
+    write_brat(tmp_path / "new", [document(), document(doc_key="b/c", ner=None, relations=None)])
+    files = {path.name: path.read_bytes().decode() for path in (tmp_path / "new").iterdir()}
+    assert files == {
+        "a.txt": "Ada Bell\nowns Acme .\n",
+        "a.ann": "T1\tPER 0 8\tAda Bell\nT2\tNAME 4 8\tBell\nT3\tORG 14 18\tAcme\nR1\tOWNS Arg1:T1 Arg2:T3\n",
+        "b%2Fc.txt": "Ada Bell\nowns Acme .\n",
+        "b%2Fc.ann": "",
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sentences": [["Ada", "B ell"], [], ["owns", "Acme", "."]]}, "white space in the word 'B ell'"),
+        ({"sentences": [["Ada", "Bell\u2028"], [], ["owns", "Acme", "."]]}, "white space in the word"),
+        ({"sentences": [["Ada", "B\x1fell"], [], ["owns", "Acme", "."]]}, "white space in the word"),
+        ({"ner": [[{"start": 0, "end": 1, "label": "A B"}], [], []]}, "white space in the label 'A B'"),
+        ({"ner": [[{"start": 0, "end": 1, "label": "PER"}], [], []]}, "a relation 'OWNS' has an end that is no entity"),
+        ({"ner": None}, "a relation 'OWNS' has an end that is no entity"),
+    ],
+)
+def test_what_brat_cannot_hold_is_refused_and_no_file_is_left(tmp_path, changes, message):
+    with pytest.raises(PLMarkerError, match="document 'b': ") as error:
+        write_brat(tmp_path / "new", [document(), document(doc_key="b", **changes)])
+    assert message in str(error.value)
+    assert list(tmp_path.rglob("*.*")) == []
+
+
+@pytest.mark.parametrize(
+    "key", [".", "..", "a.txt", "a.ann", ".ann", "a/../b", "C:\\x", " ", "100%", "%41", "中文", "~"]
+)
+def test_names_of_every_kind_survive(tmp_path, key):
+    write_brat(tmp_path, [document(doc_key=key)])
+    (back,), report = read(tmp_path, "spaces")
+    assert report.fatal == []
+    assert back["doc_key"] == key
+    # A file whose name begins with a dot is hidden.
+    assert not list(tmp_path.glob(".*"))
+
+
+@given(data=st.data())
+def test_documents_survive_brat(data, typed_documents, without_empty_sentences):
+    documents = data.draw(typed_documents())
+    with tempfile.TemporaryDirectory() as folder:
+        write_brat(folder, documents)
+        back, report = read(Path(folder), "spaces", annotated=False)
+    assert report.fatal == []
+    assert set(counts(report)) <= {"exact", "relations across sentences"}
+    wanted = {document["doc_key"]: without_empty_sentences(document) for document in documents}
+    assert {document["doc_key"]: without_empty_sentences(document) for document in back} == wanted
+
+
+@pytest.mark.parametrize("words", ["plmarker", "spaces", "spacy"])
+def test_litbank_s_entities_all_lie_on_word_borders(shared, words):
+    folder = shared / "data" / "litbank"
+    if not folder.is_dir():
+        pytest.skip("needs LitBank in the folder 'shared'")
+    documents, report = read(folder, words)
+    assert len(documents) == 3
+    assert report.fatal == []
+    assert report.counts["exact"] == 466
+    assert report.counts["widened"] == report.counts["dropped"] == 0
+    assert sum(len(entities(document)) for document in documents) == 466 - report.counts["duplicates"]

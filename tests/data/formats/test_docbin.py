@@ -1,0 +1,137 @@
+"""spaCy's DocBin."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import spacy
+from spacy.tokens import Doc, DocBin, Span
+
+from plmarker.data import PLMarkerError
+from plmarker.data.formats import ReadingOptions, read_corpus
+from plmarker.data.report import ReadingReport
+
+
+@pytest.fixture(scope="module")
+def english() -> Any:
+    return spacy.blank("en")
+
+
+def written(folder: Path, *documents: Doc) -> Path:
+    path = folder / "corpus.spacy"
+    DocBin(docs=documents, store_user_data=True).to_disk(path)
+    return path
+
+
+def read(path: Path, language: str = "en", **options: Any) -> tuple[list[dict[str, Any]], ReadingReport]:
+    report = ReadingReport()
+    return list(read_corpus(path, report, "docbin", ReadingOptions(language=language), **options)), report
+
+
+def entities(document: dict[str, Any]) -> list[tuple[str, str]]:
+    words = [word for sentence in document["sentences"] for word in sentence]
+    rows = [row for rows in document["ner"] for row in rows]
+    return [(" ".join(words[row["start"] : row["end"] + 1]), row["label"]) for row in rows]
+
+
+def annotated(english: Any) -> Doc:
+    document = english("Ada Bell runs Acme Labs. She isn't in New\n\nYork today.")
+    words = [token.text for token in document]
+    york = words.index("York")
+    document.ents = [Span(document, 0, 2, "PER"), Span(document, york - 2, york + 1, "LOC")]
+    document.spans["sc"] = [
+        Span(document, 3, 5, "ORG"),
+        Span(document, 3, 4, "NAME"),
+        Span(document, 0, 2, "PER"),
+    ]
+    document.spans["more"] = [Span(document, 0, 5, "EVENT")]
+    return document
+
+
+def test_entities_and_nested_spans_are_read_on_the_words_of_the_file(tmp_path, english):
+    (document,), report = read(written(tmp_path, annotated(english)))
+    assert report.problems == []
+    assert document["doc_key"] == "corpus-1"
+    assert document["sentences"][0] == ["Ada", "Bell", "runs", "Acme", "Labs", "."]
+    # New lines, which spaCy takes for words, are none.
+    assert document["sentences"][1][:5] == ["She", "is", "n't", "in", "New"]
+    assert entities(document) == [
+        ("Ada Bell", "PER"),
+        ("Ada Bell runs Acme Labs", "EVENT"),
+        ("Acme", "NAME"),
+        ("Acme Labs", "ORG"),
+        ("New York", "LOC"),
+    ]
+    assert report.counts["exact"] == 5
+    assert document["relations"] == [[] for _ in document["sentences"]]
+
+
+def test_the_sentences_of_the_file_are_taken_where_it_has_them(tmp_path, english):
+    document = english("Ada met\n Bob here. He left.")
+    for token in document:
+        # The second one begins with the token of the new line.
+        token.is_sent_start = token.text.isspace() or token.i == 0
+    (found,), _ = read(written(tmp_path, document), annotated=False)
+    assert found["sentences"] == [["Ada", "met"], ["Bob", "here", ".", "He", "left", "."]]
+
+
+def test_without_sentences_in_the_file_they_are_those_of_the_text(tmp_path, english):
+    (found,), _ = read(written(tmp_path, english("\nAda met Bob. He left.\n")), annotated=False)
+    assert found["sentences"] == [["Ada", "met", "Bob", "."], ["He", "left", "."]]
+
+
+def test_sentences_between_which_a_span_lies_are_joined(tmp_path, english):
+    document = english("Ada left. Bob stayed. Eve too.")
+    document.spans["sc"] = [Span(document, 0, 5, "X")]
+    (found,), report = read(written(tmp_path, document))
+    assert [len(words) for words in found["sentences"]] == [6, 3]
+    assert report.counts["joined sentences"] == 1
+
+
+def test_the_words_of_any_language_are_read(tmp_path, english):
+    for language in ("ja", "qq"):
+        (document,), report = read(written(tmp_path, annotated(english)), language)
+        assert report.problems == []
+        assert ("New York", "LOC") in entities(document)
+
+
+def test_every_mistake_is_told_with_its_document(tmp_path, english):
+    document = english("Ada met Bob.")
+    document.spans["sc"] = [Span(document, 0, 1), Span(document, 2, 3, "PER")]
+    space = english("Ada \n\n left")
+    space.spans["sc"] = [Span(space, 1, 2, "X")]
+    documents, report = read(written(tmp_path, annotated(english), document, english(""), space))
+    assert [document["doc_key"] for document in documents] == ["corpus-1", "corpus-2", "corpus-3", "corpus-4"]
+    assert [(problem.line, problem.fatal, problem.message) for problem in report.problems] == [
+        (0, True, "document 2: the span 'Ada' has no label")
+    ]
+    assert entities(documents[1]) == [("Bob", "PER")]
+    assert documents[2]["sentences"] == entities(documents[3]) == []
+    assert report.counts["dropped"] == 1
+
+
+def test_a_file_without_documents_is_a_fault(tmp_path):
+    documents, report = read(written(tmp_path))
+    assert documents == []
+    assert [(problem.line, problem.message) for problem in report.problems] == [(0, "zero documents")]
+
+
+@pytest.mark.parametrize("content", [b"", b"no DocBin", b"\x80\x04K\x01."])
+def test_a_broken_file_is_one_sentence(tmp_path, english, content):
+    path = tmp_path / "corpus.spacy"
+    path.write_bytes(content)
+    with pytest.raises(PLMarkerError, match=r"corpus\.spacy: no DocBin that spaCy can read, ") as error:
+        read(path)
+    assert "\n" not in str(error.value)
+
+
+def test_half_a_file_is_one_sentence(tmp_path, english):
+    path = written(tmp_path, annotated(english))
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(PLMarkerError, match="no DocBin that spaCy can read"):
+        read(path)
+
+
+def test_a_folder_is_one_sentence(tmp_path):
+    with pytest.raises(PLMarkerError, match="a folder, expected a file"):
+        read(tmp_path)

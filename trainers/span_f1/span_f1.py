@@ -1,0 +1,152 @@
+"""Ent, Rel and Rel+ F1 of spans and relations, as an evaluate metric."""
+
+# Each library on a line of its own: evaluate reads the imports, and takes a comma for a part of a name.
+from typing import Any
+
+import datasets
+import evaluate
+
+from .counting import Score
+
+_DESCRIPTION = """\
+Micro and macro F1 of labelled spans (entities, nested ones too) and of relations between spans.
+"""
+
+_KWARGS_DESCRIPTION = """\
+Args:
+    predictions, references: for each sentence (or document) a list of rows. Spans are (start, end, label), both ends as
+        you count them. With the configuration "relations" rows are (head start, head end, tail start, tail end, label),
+        and with the types of both ends behind them, (..., label, head type, tail type), Rel+ is computed too.
+    flat: spans that share positions inside a sentence are an error; for the configuration "entities".
+    symmetric_labels: relation labels of which a row stands for both directions: it counts twice, in references, in
+        predictions and when it is right, as PL-Marker counts.
+Returns:
+    Fractions. Spans: `ent_precision`, `ent_recall`, `ent_f1`, `ent_macro_f1`, `ent_f1/LABEL`, and `ent_boundary_*`, for
+    which the label does not matter. Relations: `rel_*`, for which both spans and the label must be right, and, with
+    types, `rel_strict_*` (Rel+). A row given twice counts once.
+Examples:
+    >>> metric = evaluate.load("plmarker/span_f1")
+    >>> found = metric.compute(predictions=[[(0, 1, "Method")]], references=[[(0, 1, "Method"), (3, 3, "Task")]])
+    >>> round(found["ent_f1"], 2)
+    0.67
+"""
+
+_CITATION = """\
+@inproceedings{ye-etal-2022-packed,
+  title = {Packed Levitated Marker for Entity and Relation Extraction},
+  author = {Ye, Deming and Lin, Yankai and Li, Peng and Sun, Maosong},
+  booktitle = {Proceedings of ACL 2022},
+  year = {2022}
+}
+"""
+
+SPAN = ("start", "end", "label")
+RELATION = ("head_start", "head_end", "tail_start", "tail_end", "label", "head_type", "tail_type")
+FIELDS = {"entities": SPAN, "relations": RELATION}
+
+
+@evaluate.utils.file_utils.add_start_docstrings(_DESCRIPTION, _KWARGS_DESCRIPTION)
+class SpanF1(evaluate.Metric):
+    """Counts rows of sentences; see the description of its inputs."""
+
+    def _info(self) -> evaluate.MetricInfo:
+        if self.config_name not in ("default", *FIELDS):
+            raise ValueError(f"span_f1 has the configurations {', '.join(FIELDS)}, got {self.config_name!r}")
+        fields = self._fields
+        types = {name: datasets.Value("int64" if name.endswith(("start", "end")) else "string") for name in fields}
+        rows = datasets.List(types)
+        return evaluate.MetricInfo(
+            description=_DESCRIPTION,
+            citation=_CITATION,
+            inputs_description=_KWARGS_DESCRIPTION,
+            features=datasets.Features({"predictions": rows, "references": rows}),
+        )
+
+    def add_batch(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> None:
+        """Add sentences; rows are tuples, lists or objects with the same fields."""
+        super().add_batch(
+            predictions=predictions and [self._rows(rows) for rows in predictions],
+            references=references and [self._rows(rows) for rows in references],
+            **kwargs,
+        )
+
+    def add(self, *, prediction: Any = None, reference: Any = None, **kwargs: Any) -> None:
+        """Add one sentence."""
+        super().add(prediction=self._rows(prediction), reference=self._rows(reference), **kwargs)
+
+    @property
+    def _fields(self) -> tuple[str, ...]:
+        return FIELDS.get(str(self.config_name), SPAN)
+
+    def _rows(self, rows: Any) -> list[dict[str, Any]]:
+        fields = self._fields
+        # The types of both ends may be missing.
+        fewest = len(fields) - 2 if fields is RELATION else len(fields)
+        found = []
+        for row in rows:
+            values = [row.get(name) for name in fields] if isinstance(row, dict) else [*row]
+            if len(values) not in (fewest, len(fields)):
+                raise ValueError(f"a row is ({', '.join(fields)}), got {row!r}")
+            found.append(dict(zip(fields, [*values, *[None] * (len(fields) - len(values))], strict=True)))
+        return found
+
+    def _compute(
+        self,
+        predictions: list[Any],
+        references: list[Any],
+        flat: bool = False,
+        symmetric_labels: list[str] | tuple[str, ...] = (),
+    ) -> dict[str, float]:
+        if self._fields is RELATION:
+            return _relation_metrics(predictions, references, frozenset(symmetric_labels))
+        return _entity_metrics(predictions, references, flat)
+
+
+def _entity_metrics(predictions: list[Any], references: list[Any], flat: bool) -> dict[str, float]:
+    strict, boundary = Score(), Score()
+    for number, (found, truth) in enumerate(zip(predictions, references, strict=True)):
+        predicted, gold = ({(row["start"], row["end"], row["label"]) for row in rows} for rows in (found, truth))
+        if flat:
+            for kind, spans in (("predictions", predicted), ("references", gold)):
+                _check_flat(spans, kind, number)
+        strict.add(*([label for _, _, label in rows] for rows in (gold, predicted, gold & predicted)))
+        gold_spans, spans = ({(start, end) for start, end, _ in rows} for rows in (gold, predicted))
+        boundary.add(*([""] * len(rows) for rows in (gold_spans, spans, gold_spans & spans)))
+    metrics = {**strict.metrics("ent"), "ent_macro_f1": strict.macro_f1()}
+    return {**metrics, **boundary.metrics("ent_boundary", by_label=False)}
+
+
+def _check_flat(spans: set[tuple[int, int, str]], kind: str, number: int) -> None:
+    last = None
+    for span in sorted(spans):
+        if last is not None and span[0] <= last[1]:
+            raise ValueError(f"flat=True, but {kind} of sentence {number} hold {last} and {span}, which overlap")
+        last = span
+
+
+def _relation_metrics(predictions: list[Any], references: list[Any], symmetric: frozenset[str]) -> dict[str, float]:
+    boundary, strict = Score(), Score()
+    typed = False
+    for found, truth in zip(predictions, references, strict=True):
+        predicted, gold = (_relations(rows, symmetric) for rows in (found, truth))
+        typed = typed or any(types != (None, None) for types in [*predicted.values(), *gold.values()])
+        right = predicted.keys() & gold.keys()
+        boundary.add(*([key[-1] for key in keys] for keys in (gold, predicted, right)))
+        right = {key for key in right if predicted[key] == gold[key] and None not in gold[key]}
+        strict.add(*([key[-1] for key in keys] for keys in (gold, predicted, right)))
+    metrics = {**boundary.metrics("rel"), "rel_macro_f1": boundary.macro_f1()}
+    if typed:
+        metrics |= {**strict.metrics("rel_strict"), "rel_strict_macro_f1": strict.macro_f1()}
+    return metrics
+
+
+def _relations(rows: list[Any], symmetric: frozenset[str]) -> dict[tuple, tuple]:
+    """The types of both ends by (head, tail, label); a symmetric relation in both directions."""
+    found: dict[tuple, tuple] = {}
+    for row in rows:
+        head, tail = (row["head_start"], row["head_end"]), (row["tail_start"], row["tail_end"])
+        types = (row["head_type"], row["tail_type"])
+        found.setdefault((head, tail, row["label"]), types)
+        if row["label"] in symmetric:
+            found.setdefault((tail, head, row["label"]), types[::-1])
+    return found
