@@ -1,6 +1,7 @@
 """plmarker: packed levitated markers for entity recognition and relation extraction, as `transformers` models."""
 
 from transformers import AutoConfig, AutoModel
+from transformers.pipelines import PIPELINE_REGISTRY
 
 from .data import EntityFeatures, LabelSchema, PLMarkerError, RelationFeatures, load_documents
 from .modeling.configuration_plmarker import PLMarkerConfig, PLMarkerEntityConfig, PLMarkerRelationConfig
@@ -11,6 +12,7 @@ from .modeling.modeling_plmarker import (
     PLMarkerForRelationExtraction,
     PLMarkerModel,
 )
+from .modeling.pipeline_plmarker import TASK, EntityRelationExtractionPipeline
 from .trainers import PLMarkerTrainer
 
 __version__ = "0.1.0"
@@ -41,3 +43,8 @@ for _config, _model in (
 ):
     AutoConfig.register(_config.model_type, _config)
     AutoModel.register(_config, _model)
+
+if TASK not in PIPELINE_REGISTRY.supported_tasks:
+    PIPELINE_REGISTRY.register_pipeline(
+        TASK, pipeline_class=EntityRelationExtractionPipeline, pt_model=AutoModel, type="text"
+    )

@@ -39,11 +39,14 @@ def build(options: argparse.Namespace) -> Any:
     known = [*BUILDERS, *FORMATS]
     if options.corpus not in known:
         raise PLMarkerError(f"there is no corpus or format {options.corpus!r}, only {', '.join(known)}")
+    foreign = "config" if options.corpus in FORMATS else "title"
+    if getattr(options, foreign) is not None:
+        raise PLMarkerError(f"--{foreign} means nothing for {options.corpus}")
     with _unpacked(Path(options.source)) as source, _quiet():
         builders: list[CorpusBuilder] = []
         if options.corpus in FORMATS:
             title = options.title or Path(options.out).name
-            reading = _reading(options, ReadingOptions())
+            reading = _reading(options, FORMATS[options.corpus].reading)
             builders.append(FilesBuilder(data_dir=source, format=options.corpus, title=title, reading=reading))
         else:
             builder = BUILDERS[options.corpus]
@@ -55,6 +58,8 @@ def build(options: argparse.Namespace) -> Any:
                 names = ", ".join(config.name for config in builder.BUILDER_CONFIGS)
                 raise PLMarkerError(f"{options.corpus} has no part {options.config!r}, only {names}")
         result = build_repository(builders, options.out, options.overwrite)
+    # Of an archive its own name, not that of the place where it was unpacked.
+    result["warnings"] = [warning.replace(str(source), options.source) for warning in result["warnings"]]
     for warning in result["warnings"]:
         print(warning)
     for config, splits in result["splits"].items():
@@ -70,19 +75,17 @@ def push(options: argparse.Namespace) -> Any:
     """`plmarker data push FOLDER --repo OWNER/NAME`: upload what `build` made, privately."""
     result = push_repository(options.folder, options.repo, options.public)
     print(f"{result['url']}: {'private' if result['private'] else 'public'}")
-    if "license" in result:
-        print(f"warning: the texts are public now; their licence says: {result['license']}")
     return result
 
 
 def check(options: argparse.Namespace) -> Any:
     """`plmarker data check PATH ...`: every problem, with line numbers, and the labels that occur."""
-    reading = _reading(options, ReadingOptions())
     report = ReadingReport()
     labels: dict[str, Counter[str]] = {"ner": Counter(), "relations": Counter()}
     n_documents = 0
     for path in options.paths:
-        for document in read_corpus(path, report, options.format, reading):
+        found = FORMATS[options.format] if options.format else guess_format(Path(path))
+        for document in read_corpus(path, report, found.name, _reading(options, found.reading)):
             n_documents += 1
             for name, counter in labels.items():
                 counter.update(row["label"] for rows in document[name] or () for row in rows)
@@ -92,7 +95,7 @@ def check(options: argparse.Namespace) -> Any:
         print(f"{name}: {', '.join(f'{label} {count}' for label, count in counter.most_common()) or 'none'}")
     if report.summary():
         print(report.summary())
-    print(f"{n_documents} good documents, {len(report.fatal)} problems")
+    print(f"{n_documents} documents, {len(report.fatal)} problems")
     return {
         "documents": n_documents,
         "problems": [str(problem) for problem in report.fatal],
@@ -125,10 +128,10 @@ def convert(options: argparse.Namespace) -> Any:
     if target.write is None:
         writable = ", ".join(found.name for found in FORMATS.values() if found.write)
         raise PLMarkerError(f"{target.name} is read, not written; written are {writable}")
-    if out.resolve() == source.resolve() or (target.folders and out.is_dir() and any(out.iterdir())):
+    if out.exists() and not (target.folders and out.is_dir() and not any(out.iterdir())):
         raise PLMarkerError(f"{out}: exists; converting would write over it")
     name = options.format or guess_format(source).name
-    reading = _reading(options, ReadingOptions())
+    reading = _reading(options, FORMATS[name].reading)
     # Once to know that all of it is right, once to write it: no more than one document is held at a time.
     report = ReadingReport()
     for _ in read_corpus(source, report, name, reading, annotated=False):
@@ -157,6 +160,7 @@ def add_data_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     reading = argparse.ArgumentParser(add_help=False)
     reading.add_argument("--scheme", choices=("auto", *SCHEMES), help="of the tags of a column file (told from it)")
     reading.add_argument("--words", choices=WORDS, help="how raw text is cut into words (plmarker; for ACE, spacy)")
+    reading.add_argument("--extent", choices=("head", "full"), help="of ACE's mentions (head)")
     reading.add_argument("--language", metavar="CODE", help="ISO 639-1 code of raw text (en)")
     formats = ", ".join(f"{name} ({found.description})" for name, found in FORMATS.items())
 
@@ -170,7 +174,6 @@ def add_data_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     command.add_argument("--source", required=True, metavar="PATH", help="folder, archive or file of the corpus")
     command.add_argument("--out", required=True, metavar="FOLDER", help="such as plmarker/ace05")
     command.add_argument("--config", help="build this part alone, such as a fold")
-    command.add_argument("--extent", choices=("head", "full"), help="of ACE's mentions (head)")
     command.add_argument("--title", help="of your own corpus, for its card")
     command.add_argument("--overwrite", action="store_true", help="replace an earlier build")
     command.set_defaults(run=build)
@@ -240,11 +243,19 @@ def _unpacked(source: Path) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="plmarker-") as folder:
         try:
-            # The filter refuses links and paths that lead outside; what unpacks zip files never follows such.
-            shutil.unpack_archive(source, folder, filter=None if source.suffix == ".zip" else "data")
-        except (shutil.ReadError, tarfile.TarError, zipfile.BadZipFile, OSError, EOFError) as error:
+            if source.suffix == ".zip":
+                # It keeps what it unpacks inside the folder, whatever the names in the archive say.
+                with zipfile.ZipFile(source) as archive:
+                    archive.extractall(folder)
+            else:
+                # The filter refuses links and paths that lead outside.
+                shutil.unpack_archive(source, folder, filter="data")
+        except (shutil.ReadError, tarfile.TarError, zipfile.BadZipFile, OSError, EOFError, RuntimeError) as error:
             raise PLMarkerError(f"{source}: no archive that can be unpacked, {error}") from None
-        yield Path(folder)
+        try:
+            yield Path(folder)
+        except PLMarkerError as error:
+            raise PLMarkerError(str(error).replace(folder, str(source))) from None
 
 
 @contextmanager

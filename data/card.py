@@ -40,6 +40,7 @@ def card_text(
         "sentences    lists of words\n"
         "ner          start, end, label\n"
         "relations    head_start, head_end, tail_start, tail_end, label\n"
+        "predicted_ner, predicted_relations    null; what a model found, where one wrote it\n"
         "```",
         "## Counts",
     ]

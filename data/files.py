@@ -1,11 +1,14 @@
-"""Files that appear whole or not at all."""
+"""Files and folders that appear whole or not at all."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
+
+from ..modeling.schema_plmarker import PLMarkerError
 
 
 @contextmanager
@@ -23,3 +26,23 @@ def whole_file(path: str | Path) -> Iterator[TextIO]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: str | Path) -> Iterator[Path]:
+    """A folder to write into; it takes its name when all is written.
+
+    Raises:
+        PLMarkerError: when there is a folder of that name that is not empty.
+    """
+    path = Path(path)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise PLMarkerError(f"{path}: exists; it would be written over")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as temporary:
+        partial = Path(temporary) / "partial"
+        partial.mkdir()
+        yield partial
+        if path.exists():
+            path.rmdir()
+        partial.rename(path)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from datasets import Dataset, DatasetDict, load_dataset
 
 from ..modeling.schema_plmarker import LabelSchema, PLMarkerError
 from .documents import DOCUMENT_FEATURES, Document, dataset_of, raw_document, typed_document
 from .formats.tokens import documents_of_tokens, token_columns
+from .report import own_errors
 from .validation import stream_documents
 
+# Raise it when the same file gives other documents.
+READING_VERSION = 1
 SAMPLE = "sample"
 SAMPLE_FOLDER = Path(__file__).parent / "sample"
 SAMPLE_SYMMETRIC = ("SPOUSE_OF",)
@@ -50,14 +55,12 @@ def load_documents(
     if path.is_file() and path.suffix not in ENDINGS:
         raise PLMarkerError(f"{path}: not {' or '.join(ENDINGS)}; `plmarker data convert` makes it from other formats")
     if path.is_file():
-        return DatasetDict(train=dataset_of(stream_documents(path, schema, annotated)))
+        return DatasetDict(train=_from_file(path, schema, annotated))
     files = _split_files(path)
     if split in files:
         files = {split: files[split]}
     if files:
-        return DatasetDict(
-            {split: dataset_of(stream_documents(file, schema, annotated)) for split, file in files.items()}
-        )
+        return DatasetDict({split: _from_file(file, schema, annotated) for split, file in files.items()})
     if path.is_dir() and not any(path.glob("**/*.parquet")) and not (path / "README.md").exists():
         names = ", ".join(f"{split}.jsonl" for split in SPLIT_NAMES)
         raise PLMarkerError(f"{path}: no {names} (or .json, or dev for validation) in this folder")
@@ -67,12 +70,32 @@ def load_documents(
     return DatasetDict({split: _typed(dataset, f"{name}, {split}") for split, dataset in loaded.items()})
 
 
+def _from_file(path: Path, schema: LabelSchema | None, annotated: bool) -> Dataset:
+    """The documents of a JSONL file, on disk in datasets' cache: what is made of them by `map` is cached there too."""
+    state = path.stat()
+    arguments = {"path": str(path), "schema": schema, "annotated": annotated}
+    with own_errors():
+        made: Any = Dataset.from_generator(
+            _documents,
+            features=DOCUMENT_FEATURES,
+            gen_kwargs={**arguments, "state": (state.st_size, state.st_mtime_ns), "version": READING_VERSION},
+        )
+    return made
+
+
+def _documents(
+    path: str, schema: LabelSchema | None, annotated: bool, state: tuple[int, int], version: int
+) -> Iterator[Document]:
+    """A file's documents; `state` and `version` are part of what datasets finds them by."""
+    yield from stream_documents(path, schema, annotated)
+
+
 def _typed(dataset: Dataset, name: str) -> Dataset:
     """A dataset from elsewhere with the columns and types of `DOCUMENT_FEATURES`; lists become objects."""
     if dataset.features == DOCUMENT_FEATURES:
         return dataset
     if "sentences" not in dataset.column_names and token_columns(dataset.column_names):
-        return documents_of_tokens(dataset, source=name)
+        return documents_of_tokens(dataset, source=Path(name).name.replace(", ", "-"))
     missing = {"doc_key", "sentences"} - set(dataset.column_names)
     if missing:
         raise PLMarkerError(f"{name}: no column {sorted(missing)[0]!r}, only {', '.join(dataset.column_names)}")

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from datasets.exceptions import DatasetGenerationError
 
 from ..modeling.schema_plmarker import PLMarkerError
 
 # How many problems an error message lists.
 LISTED_PROBLEMS = 10
+KEPT_WARNINGS = 1000
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,10 @@ class ReadingReport:
     counts: Counter[str] = field(default_factory=Counter)
 
     def problem(self, path: str | Path, line: int, message: str, fatal: bool = True) -> None:
-        """Note a problem."""
+        """Note a problem; of very many that are not fatal only the number is kept."""
+        if not fatal and len(self.problems) >= KEPT_WARNINGS:
+            self.counts["further warnings"] += 1
+            return
         self.problems.append(Problem(str(path), line, message, fatal))
 
     @property
@@ -58,6 +66,17 @@ class ReadingReport:
     def summary(self) -> str:
         """The counts in one line; empty where nothing was aligned, changed or left out."""
         return ", ".join(f"{count} {what}" for what, count in self.counts.items() if count)
+
+
+@contextmanager
+def own_errors() -> Iterator[None]:
+    """Raise what a generator of `datasets` raised, in place of its general error."""
+    try:
+        yield
+    except DatasetGenerationError as error:
+        if isinstance(error.__cause__, PLMarkerError):
+            raise error.__cause__ from None
+        raise
 
 
 def raise_problems(problems: list[Problem]) -> None:

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import math
-import shutil
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
-from datasets.exceptions import DatasetGenerationError
-from huggingface_hub import DatasetCard, DatasetCardData, HfApi
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, DatasetCard, DatasetCardData, HfApi
+from yaml import YAMLError
 
 from ..modeling.schema_plmarker import LabelSchema, PLMarkerError
 from .builders import CorpusBuilder
 from .card import card_text, size_category
+from .report import own_errors
 from .statistics import Statistics, collect_statistics
 
 CARD = "README.md"
 # What marks a card as one of these, and holds the labels.
 CARD_KEY = "plmarker"
 BYTES_OF_SHARD = 500_000_000
+LOAD_LINE = re.compile(r'(load_dataset\()"[^"]*"')
 
 
 def build_repository(builders: Sequence[CorpusBuilder], out: str | Path, overwrite: bool = False) -> dict[str, Any]:
@@ -54,15 +56,17 @@ def build_repository(builders: Sequence[CorpusBuilder], out: str | Path, overwri
             name = builder.config.name
             datasets = _prepare(builder, Path(temporary) / "cache")
             statistics[name] = {split: collect_statistics(dataset) for split, dataset in datasets.items()}
-            folder = "data" if len(builders) == 1 else name
             files = []
             for split, dataset in datasets.items():
-                shards = _write_parquet(dataset, partial / folder, split)
-                files.append({"split": split, "path": [f"{folder}/{shard}" for shard in shards]})
+                shards = _write_parquet(dataset, partial / name, split)
+                files.append({"split": split, "path": [f"{name}/{shard}" for shard in shards]})
             configs.append({"config_name": name, "data_files": files, **({} if configs else {"default": True})})
-        _write_card(partial / CARD, builders, statistics, configs, str(out))
+        # Where somebody keeps files is nobody's business: of a path only the name stands on the card.
+        shown = out.as_posix() if not out.is_absolute() and len(out.parts) <= 2 else out.name
+        _write_card(partial / CARD, builders, statistics, configs, shown)
         if out.exists():
-            shutil.rmtree(out)
+            # Its place is never empty for longer than a moment; the folder around both is removed at the end.
+            out.rename(Path(temporary) / "before")
         partial.rename(out)
     warnings = [str(problem) for builder in builders for problem in builder.report.problems if not problem.fatal]
     return {
@@ -83,32 +87,37 @@ def push_repository(folder: str | Path, repo: str, public: bool = False, token: 
         token: of the Hub; by default the one that `hf auth login` stored.
 
     Returns:
-        JSON-ready: `repo`, `private`, `url`, and `license` where it forbids to publish what is public now.
+        JSON-ready: `repo`, `private` and `url`.
 
     Raises:
-        PLMarkerError: for a folder that was not built here, and for a repository that is public already when
-            `public` was not asked for; nothing is uploaded then.
+        PLMarkerError: for a folder that was not built here, for `public` where the licence forbids to publish, for a
+            repository that is public already when `public` was not asked for, and for one that holds something else;
+            nothing is uploaded then.
     """
     folder = Path(folder)
-    if not is_repository(folder):
+    card = read_card(folder)
+    if CARD_KEY not in card:
         raise PLMarkerError(f"{folder}: no dataset that `plmarker data build` made")
-    metadata = DatasetCard.load(folder / CARD).data.to_dict()
+    if public and card[CARD_KEY].get("restricted"):
+        raise PLMarkerError(f"{folder}: not to be published, its licence is: {card[CARD_KEY]['restricted']}")
     api = HfApi(token=token)
     api.create_repo(repo, repo_type="dataset", private=not public, exist_ok=True)
     is_private = bool(api.repo_info(repo, repo_type="dataset").private)
     if not is_private and not public:
         raise PLMarkerError(f"{repo}: the repository is public; nothing was uploaded (--public, if that is meant)")
-    url = api.upload_folder(
-        repo_id=repo,
-        repo_type="dataset",
-        folder_path=folder,
-        allow_patterns=[CARD, "*.parquet"],
-        # Of an earlier build.
-        delete_patterns=["*.parquet"],
-        commit_message="Upload the dataset",
-    )
-    restricted = metadata[CARD_KEY].get("restricted") if not is_private else None
-    return {"repo": repo, "private": is_private, "url": str(url), **({"license": restricted} if restricted else {})}
+    there = api.list_repo_files(repo, repo_type="dataset")
+    if set(there) - {".gitattributes"}:
+        known = CARD in there and read_card(Path(api.hf_hub_download(repo, CARD, repo_type="dataset")).parent)
+        if not known or CARD_KEY not in known:
+            raise PLMarkerError(f"{repo}: holds something that was not built here; nothing was uploaded")
+    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.parquet"))
+    text = LOAD_LINE.sub(rf'\g<1>"{repo}"', (folder / CARD).read_text(encoding="utf-8"))
+    # One commit, so that no state of the repository has a card whose files are not there.
+    operations: list[Any] = [CommitOperationAdd(CARD, text.encode())]
+    operations += [CommitOperationAdd(name, folder / name) for name in files if name not in there]
+    operations += [CommitOperationDelete(name) for name in there if name.endswith(".parquet") and name not in files]
+    commit = api.create_commit(repo, operations, commit_message="Upload the dataset", repo_type="dataset")
+    return {"repo": repo, "private": is_private, "url": str(commit.repo_url)}
 
 
 def is_repository(folder: Path) -> bool:
@@ -120,19 +129,14 @@ def read_card(folder: Path) -> dict[str, Any]:
     """The metadata of a folder's card; empty where there is none that can be read."""
     try:
         return DatasetCard.load(folder / CARD).data.to_dict() if (folder / CARD).is_file() else {}
-    except ValueError:
+    except (ValueError, YAMLError):
         return {}
 
 
 def _prepare(builder: CorpusBuilder, cache: Path) -> Mapping[str, Dataset]:
-    # A cache of its own: what is built is what lies there now, and its report is told.
-    builder._cache_dir_root = str(cache)
-    try:
+    # A place of its own: what is built is what lies there now, and its report is told.
+    with own_errors():
         builder.download_and_prepare(output_dir=str(cache / builder.config.name))
-    except DatasetGenerationError as error:
-        if isinstance(error.__cause__, PLMarkerError):
-            raise error.__cause__ from None
-        raise
     return builder.as_dataset()
 
 
@@ -181,6 +185,8 @@ def _write_card(
         size_categories=[size_category(n_documents)],
         configs=configs,
     )
+    if corpus.license_id == "other":
+        data["license_name"], data["license_link"] = "see-text", corpus.homepage
     data[CARD_KEY] = {**schema.to_dict(), **({"restricted": corpus.license} if corpus.restricted else {})}
     text = card_text(corpus, builders, statistics, name)
     path.parent.mkdir(parents=True, exist_ok=True)

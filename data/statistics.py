@@ -9,6 +9,8 @@ from typing import Any
 
 from ..modeling.windows_plmarker import WordTokenizer
 
+COUNTED = ("documents", "sentences", "words", "entities", "relations", "nested", "across")
+
 # Limits that the tables show.
 SPAN_LENGTHS = (4, 8, 12, 16)
 WINDOW_SIZES = (128, 256, 384, 512)
@@ -83,8 +85,9 @@ def collect_statistics(documents: Iterable[Mapping[str, Any]], tokenizer: WordTo
         tokenizer: for the sizes in subwords.
     """
     found = Statistics()
+    found.counts.update(dict.fromkeys(COUNTED, 0))
     for document in documents:
-        found.counts += count_document(document)
+        found.counts.update(count_document(document))
         sentence_of = [number for number, words in enumerate(document["sentences"]) for _ in words]
         offsets: Sequence[int] = ()
         if tokenizer is not None:

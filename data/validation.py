@@ -26,7 +26,7 @@ def read_jsonl(path: str | Path, report: ReadingReport, schema: LabelSchema | No
     Raises:
         PLMarkerError: for a missing file, or one that is not UTF-8.
     """
-    line_of_key: dict[str, int] = {}
+    lines: dict[Any, int] = {}
     number = 0
     for number, line in numbered_lines(path):
         try:
@@ -34,18 +34,7 @@ def read_jsonl(path: str | Path, report: ReadingReport, schema: LabelSchema | No
         except ValueError as error:
             report.problem(path, number, str(error))
             continue
-        found = list(document_problems(raw, schema))
-        key = raw.get("doc_key")
-        if isinstance(key, str) and key in line_of_key:
-            found.append((f"doc_key {key!r} stands at line {line_of_key[key]} too; every document needs its own", True))
-        elif isinstance(key, str):
-            line_of_key[key] = number
-        is_right = not any(fatal for _, fatal in found)
-        if is_right:
-            found += [(message, False) for message in _unreachable(raw)]
-        for message, fatal in found:
-            report.problem(path, number, message, fatal)
-        if is_right:
+        if _is_right(raw, path, report, lines, number, schema):
             yield typed_document(raw)
     if not number:
         report.problem(path, 0, "zero documents")
@@ -96,9 +85,9 @@ def read_documents(path: str | Path, schema: LabelSchema | None = None, annotate
 
 def right_documents(documents: Iterable[Document], source: str | Path, report: ReadingReport) -> Iterator[Document]:
     """Pass on the typed documents of a reader that can be used; `report` gets what is wrong with the others."""
-    keys: set[str] = set()
+    keys: dict[Any, int] = {}
     for document in documents:
-        if _is_right(document, source, report, keys):
+        if _is_right(raw_document(document), source, report, keys):
             yield document
 
 
@@ -115,17 +104,32 @@ def with_entities(
         report.problem(path, 0, f"zero gold entities in {count} documents")
 
 
-def _is_right(document: Document, source: str | Path, report: ReadingReport, keys: set[str]) -> bool:
-    raw = raw_document(document)
-    found = list(document_problems(raw))
-    if document["doc_key"] in keys:
-        found.append(("a second document of this name; every one needs its own", True))
-    keys.add(document["doc_key"])
+def _is_right(
+    raw: Document,
+    source: str | Path,
+    report: ReadingReport,
+    lines: dict[Any, int],
+    line: int = 0,
+    schema: LabelSchema | None = None,
+) -> bool:
+    """Whether a document can be used; `report` gets what is wrong with it.
+
+    Args:
+        lines: the lines of the documents before it, by their names; gets this one's.
+        line: 0 where the source has none; then problems name the document.
+    """
+    found = list(document_problems(raw, schema))
+    key = raw.get("doc_key")
+    if isinstance(key, str) and key in lines:
+        again = f"doc_key {key!r} stands at line {lines[key]} too; every document needs its own"
+        found.append((again if line else "a second document of this name; every one needs its own", True))
+    elif isinstance(key, str):
+        lines[key] = line
     is_right = not any(fatal for _, fatal in found)
     if is_right:
         found += [(message, False) for message in _unreachable(raw)]
     for message, fatal in found:
-        report.problem(source, 0, f"document {document['doc_key']!r}: {message}", fatal)
+        report.problem(source, line, message if line else f"document {key!r}: {message}", fatal)
     return is_right
 
 

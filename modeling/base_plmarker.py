@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -12,6 +14,7 @@ from torch.nn import functional as F
 from transformers import AutoModel, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from .attention_plmarker import LEVITATED, MARKERS_PER_SPAN, PackedLayout
+from .code_plmarker import carried_code
 from .configuration_plmarker import PLMarkerTaskConfig
 from .encoders_plmarker import (
     add_marker_tokens,
@@ -63,6 +66,29 @@ class PLMarkerBaseModel(PreTrainedModel):
     # FlashAttention cannot take levitated markers: it reads their positions as packed sequences.
     _supports_flash_attn = False
     _supports_flex_attn = False
+
+    # Set while `push_to_hub` saves, which does not hand on options of `save_pretrained`.
+    _include_code = False
+
+    def save_pretrained(self, save_directory: Any, *args: Any, include_code: bool = False, **kwargs: Any) -> None:
+        """As `PreTrainedModel.save_pretrained`.
+
+        Args:
+            include_code: put the model's code beside the weights, so that `trust_remote_code=True` loads it where this
+                package is not installed.
+        """
+        with ExitStack() as stack:
+            if include_code or self._include_code:
+                stack.enter_context(carried_code(self))
+            super().save_pretrained(save_directory, *args, **kwargs)
+
+    def push_to_hub(self, repo_id: str, *, include_code: bool = False, **kwargs: Any) -> Any:  # type: ignore[override]
+        """As `PreTrainedModel.push_to_hub`, with `include_code` as in `save_pretrained`."""
+        self._include_code = include_code
+        try:
+            return super().push_to_hub(repo_id, **kwargs)  # type: ignore[arg-type]
+        finally:
+            self._include_code = False
 
     def get_correct_attn_implementation(self, requested_attention: str | None, is_init_check: bool = False) -> str:
         """Levitated attention unless the user asks for another one."""
@@ -125,6 +151,8 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
         encoder_config = load_encoder_config(name_or_path)
         check_encoder_config(encoder_config)
         tokenizer = tokenizer or load_tokenizer(name_or_path)
+        # A name on the Hub says what the model is made of; a folder says where somebody keeps files.
+        encoder_config._name_or_path = "" if Path(name_or_path).exists() else name_or_path
         config = build_config(cls.config_class, schema, encoder_config, tokenizer, config_values)
         config.marker_tokens = choose_marker_tokens(tokenizer, len(config.marker_words))
         config.marker_token_ids = add_marker_tokens(tokenizer, config.marker_tokens)

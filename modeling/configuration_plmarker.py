@@ -75,6 +75,11 @@ class PLMarkerTaskConfig(PreTrainedConfig):
         super().__post_init__(**kwargs)
 
     @property
+    def finds_entities(self) -> bool:
+        """Whether it is the entity model's; by name, as code that a checkpoint carries may be loaded twice."""
+        return self.model_type == "plmarker-ner"
+
+    @property
     def schema(self) -> LabelSchema:
         """The labels that the model was built for."""
         return LabelSchema(tuple(self.entity_labels), tuple(self.relation_labels), tuple(self.symmetric_labels))

@@ -219,12 +219,12 @@ class PLMarkerModel(PLMarkerBaseModel):
             model.tokenizer = AutoTokenizer.from_pretrained(pretrained_model_name_or_path, **hub)
         return loaded
 
-    def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> None:
-        """As `PreTrainedModel.save_pretrained`, with the tokenizer beside the weights."""
+    def save_pretrained(self, save_directory: Any, *args: Any, include_code: bool = False, **kwargs: Any) -> None:
+        """As of the other models, with the tokenizer beside the weights."""
         # First, so that push_to_hub uploads it too.
         if self.tokenizer is not None:
             self.tokenizer.save_pretrained(save_directory)
-        super().save_pretrained(save_directory, *args, **kwargs)
+        super().save_pretrained(save_directory, *args, include_code=include_code, **kwargs)
 
     def extract(
         self,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .configuration_plmarker import PLMarkerEntityConfig, PLMarkerRelationConfig, PLMarkerTaskConfig
+from .configuration_plmarker import PLMarkerRelationConfig, PLMarkerTaskConfig
 from .processing_plmarker import Feature
 
 Row = dict[str, Tensor]
@@ -18,9 +19,9 @@ RowMaker = Callable[[Sequence[Feature]], Row]
 
 def row_maker(config: PLMarkerTaskConfig) -> RowMaker:
     """The function that makes a model's rows of features; it can be sent to other processes."""
-    if isinstance(config, PLMarkerEntityConfig):
+    if config.finds_entities:
         return partial(entity_row, marker_ids=config.marker_token_ids)
-    assert isinstance(config, PLMarkerRelationConfig)
+    config = cast(PLMarkerRelationConfig, config)
     if config.subject_markers == "levitated":
         return partial(pair_row, marker_ids=config.marker_token_ids)
     return partial(
@@ -33,7 +34,7 @@ def row_maker(config: PLMarkerTaskConfig) -> RowMaker:
 
 def shares_windows(config: PLMarkerTaskConfig) -> bool:
     """Whether features with the same text share it; not where the objects of one feature see each other."""
-    return not (isinstance(config, PLMarkerRelationConfig) and any(config.joined))
+    return config.finds_entities or not any(cast(PLMarkerRelationConfig, config).joined)
 
 
 def split_by_tokens(features: Iterable[Feature], max_tokens: int | None, share: bool = True) -> Iterator[list[Feature]]:

@@ -45,9 +45,7 @@ class EntityRelationExtractionPipeline(Pipeline):
         if model.tokenizer is None:
             model.tokenizer = self.tokenizer
 
-    def __call__(
-        self, inputs: Any, *args: Any, num_workers: Any = None, batch_size: Any = None, **options: Any
-    ) -> Any:
+    def __call__(self, inputs: Any, *args: Any, num_workers: Any = None, batch_size: Any = None, **options: Any) -> Any:
         _, options, _ = self._sanitize_parameters(**options)
         options = {**self._forward_params, **options}
         if isinstance(inputs, (str, Mapping)):

@@ -227,7 +227,7 @@ def score_features(
 
 def _with_answers(config: PLMarkerTaskConfig, features: list[Feature]) -> list[Feature]:
     """Leave out sentences with a single entity, its own object: they have no relation, but to the original."""
-    if isinstance(config, PLMarkerEntityConfig) or config.has_quirk("last_group"):
+    if config.finds_entities or config.has_quirk("last_group"):
         return features
     pairs: Counter[int] = Counter()
     for feature in features:

@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from .configuration_plmarker import PLMarkerEntityConfig, PLMarkerTaskConfig
+from .configuration_plmarker import PLMarkerTaskConfig
 from .grouping_plmarker import Candidate, Span, group_spans, slices
 from .schema_plmarker import LabelSchema
 from .tagging_plmarker import tags_of_entities
@@ -84,7 +84,7 @@ def features_of(
     Args:
         training: as training examples; else for evaluation.
     """
-    make = entity_features if isinstance(config, PLMarkerEntityConfig) else relation_features
+    make = entity_features if config.finds_entities else relation_features
     options = config.feature_options(training)
     tokenize = tokenize if options.pop("map_brackets") else tokenize.raw()
     features: list[Feature] = make(document, tokenize, config.schema, **options)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import regex
+from transformers.utils import logging
+
+logger = logging.get_logger(__name__)
 
 # Words as annotated corpora cut them: hyphenated words stay whole, punctuation and clitics stand alone, and each
 # Chinese character is a word. Combining marks, joiners and the skin tones of emoji belong to what they follow; other
@@ -23,6 +26,8 @@ WORD = regex.compile(
 # What sentencex cannot take: lone surrogates, and spaces of several bytes, on which it panics (1.0.32).
 UNSPLITTABLE = regex.compile(r"[\p{Cs}]|(?![\n\r\t])\s")
 
+SENTENCE_END = regex.compile(r"(?<=[.!?。！？]['\"”’)\]]*)\s+|\n\s*\n")
+
 Offsets = tuple[int, int]
 SentenceSplitter = Callable[[str], Sequence[str]]
 
@@ -31,21 +36,30 @@ def split_sentences(text: str, language: str = "en") -> list[str]:
     """Split text into sentences with the library sentencex.
 
     Args:
-        language: ISO 639-1 code; sentencex falls back to its general rules for one that it does not know.
+        language: ISO 639-1 code; sentencex falls back to its general rules for one that it does not know. Where
+            sentencex is missing (a checkpoint with its code, without this package), a sentence ends at a full stop,
+            question or exclamation mark before white space, or at an empty line.
 
     Returns:
         Sentences in order, as they stand in the text, without the white space around them.
     """
-    from sentencex import segment
-
     # Character by character, so that the offsets stay.
     clean = UNSPLITTABLE.sub(" ", text)
     sentences, place = [], 0
-    for sentence in segment(language, clean):
+    for sentence in _segment(language, clean):
         start = clean.index(sentence, place)
         place = start + len(sentence)
         sentences.append(text[start:place].strip())
     return sentences
+
+
+def _segment(language: str, text: str) -> list[str]:
+    try:
+        from sentencex import segment
+    except ImportError:
+        logger.warning_once("sentencex is not installed: sentences are split by simple rules")
+        return [sentence for sentence in SENTENCE_END.split(text) if sentence.strip()]
+    return segment(language, text)
 
 
 def locate_words(text: str, splitter: SentenceSplitter = split_sentences) -> list[list[Offsets]]:

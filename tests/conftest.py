@@ -1,8 +1,12 @@
 """What the tests of several rooms share. No test reaches the network."""
 
 import os
+import shutil
+import tempfile
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+# A cache of their own, so that no test passes by what an earlier state of the code has left there.
+os.environ["HF_DATASETS_CACHE"] = tempfile.mkdtemp(prefix="plmarker-tests-")
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +28,10 @@ from plmarker.modeling.modeling_plmarker import (
 # The same examples in every run, and no failures for the speed of a machine.
 hypothesis.settings.register_profile("plmarker", derandomize=True, deadline=None, max_examples=60, database=None)
 hypothesis.settings.load_profile("plmarker")
+
+
+def pytest_sessionfinish() -> None:
+    shutil.rmtree(os.environ["HF_DATASETS_CACHE"], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

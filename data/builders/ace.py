@@ -7,13 +7,12 @@ from pathlib import Path
 
 import yaml
 
-from ..formats import ReadingOptions
+from ..formats import FORMATS
 from ..formats.ace import SOURCE_ENDING
 from .corpus import CorpusBuilder
 
 SPLITS_FILE = Path(__file__).parent / "ace_splits.yaml"
-# spaCy also cuts at hyphens, inside which many mentions end.
-READING = ReadingOptions(words="spacy")
+READING = FORMATS["ace"].reading
 
 
 @lru_cache

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..presets import load_preset
 from .ace import READING, AceBuilder, document_names
-from .corpus import Corpus, CorpusConfig
+from .corpus import LDC_LICENSE, Corpus, CorpusConfig
 
 # The literature takes a share of each fold's training documents for development, and does not say which.
 VALIDATION_EVERY = 7
@@ -24,7 +24,7 @@ class Ace04Builder(AceBuilder):
     corpus = Corpus(
         title="ACE 2004",
         source="LDC2005T09, English, broadcast news and news wire",
-        license="LDC User Agreement for Non-Members, or the member's; the texts may not be redistributed",
+        license=LDC_LICENSE,
         restricted=True,
         homepage="https://catalog.ldc.upenn.edu/LDC2005T09",
         citation="""@misc{mitchell-etal-2005-ace,
@@ -34,7 +34,6 @@ class Ace04Builder(AceBuilder):
   year = {2005}
 }""",
         schema=load_preset("ace04").schema,
-        published={fold: {"test": {"documents": len(names)}} for fold, names in document_names("ace04").items()},
     )
 
     def split_files(self) -> dict[str, list[Path]]:

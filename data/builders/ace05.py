@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..presets import load_preset
 from .ace import READING, AceBuilder, document_names
-from .corpus import Corpus, CorpusConfig
+from .corpus import LDC_LICENSE, Corpus, CorpusConfig
 
 
 class Ace05Builder(AceBuilder):
@@ -20,7 +20,7 @@ class Ace05Builder(AceBuilder):
     corpus = Corpus(
         title="ACE 2005",
         source="LDC2006T06, English, stage timex2norm",
-        license="LDC User Agreement for Non-Members, or the member's; the texts may not be redistributed",
+        license=LDC_LICENSE,
         restricted=True,
         homepage="https://catalog.ldc.upenn.edu/LDC2006T06",
         citation="""@misc{walker-etal-2006-ace,
@@ -30,13 +30,6 @@ class Ace05Builder(AceBuilder):
   year = {2006}
 }""",
         schema=load_preset("ace05").schema,
-        published={
-            "documents": {
-                "train": {"documents": 351},
-                "validation": {"documents": 80},
-                "test": {"documents": 80},
-            }
-        },
     )
 
     def split_files(self) -> dict[str, list[Path]]:

@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 # Raise it when builders give other documents for the same files: datasets then prepares them anew.
 BUILDER_VERSION = 1
 
+LDC_LICENSE = "LDC User Agreement for Non-Members, or the member's; the texts may not be redistributed"
+
 SPLITS = {"train": Split.TRAIN, "validation": Split.VALIDATION, "test": Split.TEST}
 
 
@@ -132,6 +134,10 @@ class CorpusBuilder(GeneratorBasedBuilder):
         self._paths = self.split_files()
         if not any(self._paths.values()):
             raise PLMarkerError(f"{self.source}: no files of {self.corpus.title} in it")
+        for split, published in self.corpus.published.get(self.config.name, {}).items():
+            if not self._paths.get(split):
+                counts = ", ".join(f"{count} {what}" for what, count in published.items())
+                self._deviation(split, f"no file of it in {self.source}; published are {counts}")
         return [
             SplitGenerator(name=SPLITS[split], gen_kwargs={"split": split})
             for split, paths in self._paths.items()

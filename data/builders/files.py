@@ -8,10 +8,14 @@ from typing import Any
 
 from ...modeling.schema_plmarker import PLMarkerError
 from ..formats import FORMATS, ReadingOptions, guess_format
-from .corpus import Corpus, CorpusBuilder
+from .corpus import LDC_LICENSE, Corpus, CorpusBuilder
 
 # What the name of a split's file or folder holds as a word.
 SPLIT_WORDS = {"train": "train|training", "validation": "validation|valid|val|dev|development", "test": "test"}
+
+
+# Files in these formats mostly come from the LDC.
+LDC_FORMATS = ("ace", "conll2012")
 
 
 class FilesBuilder(CorpusBuilder):
@@ -42,31 +46,39 @@ class FilesBuilder(CorpusBuilder):
         source = Path(data_dir)
         if format is not None and format not in FORMATS:
             raise PLMarkerError(f"there is no format {format!r}, only {', '.join(FORMATS)}")
+        self._files, others = _files_of_splits(source)
+        first = next((path for paths in self._files.values() for path in paths), source)
+        self.format = format or guess_format(first).name  # type: ignore[misc]
         # Instance attributes over the class's: what one's own files are is known here alone.
         self.corpus = Corpus(  # type: ignore[misc]
             title=title or source.resolve().name,
             source="own files",
-            license="unknown",
-            license_id="unknown",
+            license=LDC_LICENSE if self.format in LDC_FORMATS else "unknown",
+            license_id="other" if self.format in LDC_FORMATS else "unknown",
+            restricted=self.format in LDC_FORMATS,
             language=(reading or ReadingOptions()).language,
         )
-        self._files = _files_of_splits(source, format)
-        first = next((path for paths in self._files.values() for path in paths), source)
-        self.format = format or guess_format(first).name  # type: ignore[misc]
-        super().__init__(data_dir=data_dir, reading=reading or ReadingOptions(), config_name="documents", **options)
+        found = FORMATS[self.format]
+        self._others = [path for path in others if path.is_dir() or path.name.endswith(found.endings)]
+        super().__init__(data_dir=data_dir, reading=reading or found.reading, config_name="documents", **options)
 
     def split_files(self) -> dict[str, list[Path]]:
+        for path in self._others:
+            self.report.problem(path, 0, "named after no split, left out", fatal=False)
         return self._files
 
 
-def _files_of_splits(source: Path, format: str | None) -> dict[str, list[Path]]:
+def _files_of_splits(source: Path) -> tuple[dict[str, list[Path]], list[Path]]:
+    """The files, or the folder, of each split, and what else lies beside them."""
     if not source.is_dir():
-        return {"train": [source]}
-    entries = sorted(path for path in source.iterdir() if not path.name.startswith("."))
+        return {"train": [source]}, []
+    entries = _entries(source)
+    # Archives often hold one folder, with all else in it.
+    while len(entries) == 1 and entries[0].is_dir() and not any(_names(entries[0], split) for split in SPLIT_WORDS):
+        entries = _entries(entries[0])
     files: dict[str, list[Path]] = {}
-    for split, words in SPLIT_WORDS.items():
-        pattern = re.compile(rf"(?<![a-z])(?:{words})(?![a-z])", re.IGNORECASE)
-        found = [path for path in entries if pattern.search(path.name)]
+    for split in SPLIT_WORDS:
+        found = [path for path in entries if _names(path, split)]
         if found and all(path.suffix in (".txt", ".ann") and path.with_suffix(".ann") in found for path in found):
             # Documents of brat that are called so.
             continue
@@ -74,4 +86,15 @@ def _files_of_splits(source: Path, format: str | None) -> dict[str, list[Path]]:
             raise PLMarkerError(f"{source}: {' and '.join(path.name for path in found)} are both {split}")
         if found:
             files[split] = found
-    return files or {"train": [source]}
+    if not files:
+        return {"train": [source]}, []
+    return files, [path for path in entries if not any(path in found for found in files.values())]
+
+
+def _entries(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def _names(path: Path, split: str) -> bool:
+    """Whether a name holds a word for a split."""
+    return bool(re.search(rf"(?<![a-z])(?:{SPLIT_WORDS[split]})(?![a-z])", path.name, re.IGNORECASE))

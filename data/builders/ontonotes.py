@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..presets import load_preset
-from .corpus import Corpus, CorpusBuilder
+from .corpus import LDC_LICENSE, Corpus, CorpusBuilder
 
 # Folders of the splits, in the layouts that are in use.
 SPLIT_FOLDERS = {"train": {"train"}, "validation": {"development", "dev"}, "test": {"test"}}
@@ -20,7 +20,7 @@ class OntoNotesBuilder(CorpusBuilder):
     corpus = Corpus(
         title="OntoNotes 5",
         source="LDC2013T19 in the layout of CoNLL-2012 (v12), English, without pt/",
-        license="LDC User Agreement for Non-Members, or the member's; the texts may not be redistributed",
+        license=LDC_LICENSE,
         restricted=True,
         homepage="https://catalog.ldc.upenn.edu/LDC2013T19",
         citation="""@inproceedings{pradhan-etal-2013-towards,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ class Format:
         endings: of its files; empty for what the ending does not tell.
         folders: a corpus is a folder, not a file.
         write: writes typed documents, where that is possible.
+        reading: how its files are read where nobody says otherwise.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Format:
     endings: tuple[str, ...] = ()
     folders: bool = False
     write: Callable[[Path, Iterable[Mapping[str, Any]]], None] | None = None
+    reading: ReadingOptions = field(default_factory=ReadingOptions)
 
 
 def _read_jsonl(path: Path, report: ReadingReport, options: ReadingOptions) -> Iterator[Document]:
@@ -59,7 +61,9 @@ FORMATS = {
         Format("offsets", "Label Studio, Prodigy or Doccano", read_offsets, (".jsonl", ".json")),
         Format("docbin", "spaCy's DocBin", read_docbin, (".spacy",)),
         Format("conll2012", "OntoNotes' gold_conll files", read_conll2012, ("gold_conll",)),
-        Format("ace", ".sgm and .apf.xml files", read_ace, (".sgm",), folders=True),
+        # spaCy also cuts at hyphens, inside which many mentions end.
+        Format("ace", ".sgm and .apf.xml files", read_ace, (".sgm",), folders=True,
+               reading=ReadingOptions(words="spacy")),
     )
 }  # fmt: skip
 
@@ -104,7 +108,7 @@ def read_corpus(
     Args:
         report: gets everything that is wrong, changed or left out.
         format: its name; None to tell it from the file.
-        options: how to read what the format leaves open.
+        options: how to read what the format leaves open; by default as the format says.
         annotated: documents without a single gold entity among them are a problem.
 
     Raises:
@@ -116,7 +120,7 @@ def read_corpus(
     if not path.exists():
         raise PLMarkerError(f"{path}: no such file or folder")
     found = guess_format(path) if format is None else FORMATS[format]
-    documents = found.read(path, report, options or ReadingOptions())
+    documents = found.read(path, report, options or found.reading)
     # The JSONL's own reader has checked each line.
     checked = documents if found.name == "jsonl" else right_documents(documents, path, report)
     yield from with_entities(checked, path, report, annotated)

@@ -13,12 +13,13 @@ from ...modeling.schema_plmarker import PLMarkerError
 from ...modeling.text_plmarker import join_words
 from ..alignment import TextDocument, align, word_locator
 from ..documents import Document, read_text
-from ..files import whole_file
+from ..files import whole_folder
 from ..report import ReadingReport
 from .options import ReadingOptions
 
 SPAN = re.compile(r"(T\S+)\t(\S+) (\d+ \d+(?:;\d+ \d+)*)(?:\t(.*))?")
-RELATION = re.compile(r"(R\S+)\t(\S+) Arg1:(\S+) Arg2:(\S+)\s*")
+RELATION = re.compile(r"(R\S+)\t(\S+) (\w+):(\S+) \w+:(\S+)\s*")
+EVENT = re.compile(r"E\S+\t\S+?:(T\S+)(?:\s.*)?")
 # Equivalence, events, attributes, normalisations and notes: nothing of theirs is read.
 OTHERS = "*EAMN#"
 
@@ -27,7 +28,8 @@ def read_brat(path: Path, report: ReadingReport, options: ReadingOptions) -> Ite
     """Stream the documents of a folder, and of the folders in it, or the one of an `.ann` file.
 
     A document is named after its file. `report.counts` gets what `align` counts, `discontinuous` entities, which are
-    left out, and `other annotations` (events, attributes, notes), which are not read.
+    left out, and `other annotations` (events, attributes, notes), which are not read; the words that stand for events
+    and the relations of such are left out too.
     """
     locate = word_locator(options.words, options.language)
     files = sorted(path.rglob("*.ann")) if path.is_dir() else [path]
@@ -51,6 +53,7 @@ def _read_annotations(path: Path, document: TextDocument, report: ReadingReport)
     discontinuous: set[str] = set()
     # Relations may stand before their entities.
     relations: list[tuple[int, re.Match[str]]] = []
+    triggers: set[str] = set()
     # Editors on Windows write a byte order mark. In the text it is a character, which offsets count.
     for number, line in enumerate(read_text(path).removeprefix("\ufeff").split("\n"), start=1):
         line = line.rstrip("\r")
@@ -66,11 +69,19 @@ def _read_annotations(path: Path, document: TextDocument, report: ReadingReport)
             _read_span(path, number, line, document, discontinuous, report)
         elif line[0] in OTHERS:
             report.counts["other annotations"] += 1
+            if match := EVENT.fullmatch(line):
+                triggers.add(match[1])
         else:
             report.problem(path, number, f"a line begins with T, R or one of {OTHERS}, got {line!r}")
+    for name in triggers & document.entities.keys():
+        # The word of an event, which is no entity.
+        report.counts["event triggers"] += 1
+        del document.entities[name]
     for number, match in relations:
-        _, label, *ends = match.groups()
-        if any(end.startswith("E") for end in ends):
+        _, label, role, *ends = match.groups()
+        if role == "Arg2":
+            ends.reverse()
+        if any(end.startswith("E") or end in triggers for end in ends):
             report.counts["relations of events"] += 1
             continue
         unknown = [end for end in ends if end not in document.entities and end not in discontinuous]
@@ -115,14 +126,12 @@ def write_brat(folder: str | Path, documents: Iterable[Mapping[str, Any]]) -> No
 
     Raises:
         PLMarkerError: for what brat cannot hold: white space in a word or a label, and a relation between spans that
-            are no entities. Nothing is written then.
+            are no entities; and for a folder that is not empty. Nothing is written then.
     """
-    folder = Path(folder)
-    for stem, text, lines in [_standoff(document) for document in documents]:
-        with whole_file(folder / f"{stem}.txt") as file:
-            file.write(text)
-        with whole_file(folder / f"{stem}.ann") as file:
-            file.writelines(lines)
+    with whole_folder(folder) as partial:
+        for stem, text, lines in map(_standoff, documents):
+            (partial / f"{stem}.txt").write_bytes(text.encode())
+            (partial / f"{stem}.ann").write_bytes("".join(lines).encode())
 
 
 def _standoff(document: Mapping[str, Any]) -> tuple[str, str, list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, groupby
 from pathlib import Path
@@ -18,6 +19,8 @@ ENDINGS = (".conll", ".iob", ".iob2", ".bio", ".tsv", ".txt")
 DOCUMENT_START = "-DOCSTART-"
 # A comment of CoNLL-U, which keeps the names of documents.
 DOCUMENT_NAME = "# newdoc id = "
+# Other comments, as CoNLL-U and MultiCoNER have them before a sentence; a word "#" has but a tag behind it.
+COMMENT = re.compile(r"# (?!newdoc id = )(?:\S+ = |id \S)")
 
 # Line number, word and tag.
 Row = tuple[int, str, str]
@@ -78,6 +81,8 @@ def write_columns(path: str | Path, documents: Iterable[Mapping[str, Any]]) -> N
     with whole_file(path) as file:
         for document in documents:
             key = document["doc_key"]
+            if not any(document["sentences"]):
+                raise PLMarkerError(f"document {key!r}: without words, which columns cannot hold")
             if any(document["relations"] or ()):
                 raise PLMarkerError(f"document {key!r}: relations cannot be written as columns of tags")
             if any(character in key for character in "\r\n\t") or key != key.strip():
@@ -108,6 +113,9 @@ def _sentences(path: Path, report: ReadingReport) -> Iterator[tuple[tuple[int, s
         # A space that does not break belongs to a word.
         columns = line.rstrip("\r\n").split("\t") if "\t" in line else line.strip(" \r\n").split(" ")
         word = columns[0].strip() if columns else ""
+        if not rows and COMMENT.match(line):
+            report.counts["comments"] += 1
+            continue
         is_mark = line.startswith(DOCUMENT_NAME) or word == DOCUMENT_START
         if rows and (is_mark or not line.strip()):
             document += not marked

@@ -29,17 +29,17 @@ def read_docbin(path: Path, report: ReadingReport, options: ReadingOptions) -> I
         raise PLMarkerError("reading .spacy files needs spaCy: pip install 'plmarker[spacy]'") from None
     if not path.is_file():
         raise PLMarkerError(f"{path}: {'a folder, expected a file' if path.is_dir() else 'no such file'}")
-    # The words are in the file: a vocabulary of any language holds them, and spaCy does not have every one.
-    vocabulary = spacy.blank("xx").vocab
-    try:
-        # msgpack, not pickle.
-        documents = list(DocBin().from_disk(path).get_docs(vocabulary))
-    except Exception as error:
-        raise PLMarkerError(f"{path}: no DocBin that spaCy can read, {' '.join(str(error).split())}") from None
-    if not documents:
-        report.problem(path, 0, "zero documents")
+
+    def documents() -> Iterator[Any]:
+        try:
+            # msgpack, not pickle. The words are in the file: a vocabulary of any language holds them.
+            yield from DocBin().from_disk(path).get_docs(spacy.blank("xx").vocab)
+        except Exception as error:
+            raise PLMarkerError(f"{path}: no DocBin that spaCy can read, {' '.join(str(error).split())}") from None
+
     locate = word_locator(language=options.language)
-    for number, found in enumerate(documents, start=1):
+    number = 0
+    for number, found in enumerate(documents(), start=1):
         spans = [*found.ents, *(span for group in found.spans.values() for span in group)]
         entities: dict[Any, tuple[int, int, str]] = {}
         for span in spans:
@@ -52,6 +52,8 @@ def read_docbin(path: Path, report: ReadingReport, options: ReadingOptions) -> I
             locate,
             report,
         )
+    if not number:
+        report.problem(path, 0, "zero documents")
 
 
 def _sentences(found: Any, locate: Any) -> list[list[Offsets]]:

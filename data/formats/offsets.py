@@ -70,9 +70,10 @@ def _items(path: Path, report: ReadingReport) -> Iterator[tuple[int, Mapping[str
     text = read_text(path).removeprefix("\ufeff")
     decoder = json.JSONDecoder()
     place = text.index("[") + 1
+    line, counted = 1, 0
     while True:
         place = _skip(text, place, " \t\r\n,")
-        line = text.count("\n", 0, place) + 1
+        line, counted = line + text.count("\n", counted, place), place
         if text[place : place + 1] == "]":
             if text[place + 1 :].strip():
                 report.problem(path, line, "something stands behind the end of the array; a file is one array")

@@ -90,9 +90,14 @@ def documents_of_tokens(
     report = ReadingReport()
     seen: set[str] = set()
 
+    def name_of(numbered_row: tuple[int, Mapping[str, Any]]) -> str:
+        number, row = numbered_row
+        # A row without an id is a document of its own.
+        return f"{source}-{number}" if document is None or row[document] is None else str(row[document])
+
     def documents() -> Iterator[Document]:
         numbered = enumerate(dataset, start=1)
-        for key, rows in groupby(numbered, key=lambda row: str(row[1][document] if document else f"{source}-{row[0]}")):
+        for key, rows in groupby(numbered, key=name_of):
             sentences, entities = [], []
             for index, (number, row) in enumerate(rows):
                 if not index and key in seen:

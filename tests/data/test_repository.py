@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from datasets import load_dataset
-from huggingface_hub import DatasetCard
+from huggingface_hub import CommitOperationDelete, DatasetCard
 
 from plmarker.data import DOCUMENT_FEATURES, LabelSchema, load_documents, typed_document, write_documents
 from plmarker.data import repository as repository_module
@@ -142,11 +142,12 @@ def test_only_an_earlier_build_is_overwritten(tmp_path, scierc, built):
 
 
 class FakeHub:
-    """Remembers what it was asked; repositories are as private as they were made first."""
+    """Remembers repositories, as private as they were made first, and their files."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.private: dict[str, bool] = {}
-        self.uploads: list[dict[str, Any]] = []
+        self.files: dict[str, dict[str, bytes]] = {}
 
     def __call__(self, token: str | None = None) -> "FakeHub":
         return self
@@ -154,43 +155,80 @@ class FakeHub:
     def create_repo(self, repo: str, repo_type: str, private: bool, exist_ok: bool) -> None:
         assert repo_type == "dataset"
         self.private.setdefault(repo, private)
+        self.files.setdefault(repo, {".gitattributes": b""})
 
     def repo_info(self, repo: str, repo_type: str) -> SimpleNamespace:
         return SimpleNamespace(private=self.private[repo])
 
-    def upload_folder(self, **options: Any) -> str:
-        self.uploads.append(options)
-        return f"https://hub/{options['repo_id']}"
+    def list_repo_files(self, repo: str, repo_type: str) -> list[str]:
+        return list(self.files[repo])
+
+    def hf_hub_download(self, repo: str, name: str, repo_type: str) -> str:
+        path = self.folder / name
+        path.write_bytes(self.files[repo][name])
+        return str(path)
+
+    def create_commit(self, repo: str, operations: list[Any], commit_message: str, repo_type: str) -> SimpleNamespace:
+        for operation in operations:
+            if isinstance(operation, CommitOperationDelete):
+                del self.files[repo][operation.path_in_repo]
+            else:
+                with operation.as_file() as file:
+                    self.files[repo][operation.path_in_repo] = file.read()
+        return SimpleNamespace(repo_url=f"https://hub/datasets/{repo}")
 
 
 @pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> FakeHub:
-    fake = FakeHub()
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> FakeHub:
+    fake = FakeHub(tmp_path_factory.mktemp("hub"))
     monkeypatch.setattr(repository_module, "HfApi", fake)
     return fake
 
 
 def test_a_push_is_private_and_carries_card_and_parquet_alone(hub, built):
+    (built / "notes.txt").write_text("mine")
     result = push_repository(built, "me/scierc")
-    assert result == {"repo": "me/scierc", "private": True, "url": "https://hub/me/scierc"}
-    (upload,) = hub.uploads
-    assert upload["allow_patterns"] == ["README.md", "*.parquet"]
-    assert upload["delete_patterns"] == ["*.parquet"]
-    assert upload["folder_path"] == built
+    assert result == {"repo": "me/scierc", "private": True, "url": "https://hub/datasets/me/scierc"}
+    names = {path.relative_to(built).as_posix() for path in built.rglob("*.parquet")}
+    assert len(names) == 3
+    assert hub.files["me/scierc"].keys() == {".gitattributes", "README.md", *names}
+    # The card says how to load it from there.
+    assert b'load_dataset("me/scierc")' in hub.files["me/scierc"]["README.md"]
+
+
+def test_a_second_push_takes_the_place_of_the_first(hub, tmp_path, scierc, built):
+    push_repository(built, "me/scierc")
+    before = set(hub.files["me/scierc"])
+    write_scierc(scierc, label="Method")
+    build_repository([SciERCBuilder(data_dir=scierc)], built, overwrite=True)
+    push_repository(built, "me/scierc")
+    assert len(hub.files["me/scierc"]) == len(before)
+    assert set(hub.files["me/scierc"]) & before == {".gitattributes", "README.md"}
+
+
+def test_what_was_not_built_here_is_not_touched(hub, built):
+    for card in ({}, {"README.md": b"---\nlicense: mit\n---\nmine"}, {"README.md": b"---\na: [\n---\n"}):
+        hub.private["me/other"], hub.files["me/other"] = True, {"train.parquet": b"mine", **card}
+        with pytest.raises(PLMarkerError, match="not built here; nothing was uploaded"):
+            push_repository(built, "me/other")
+        assert hub.files["me/other"] == {"train.parquet": b"mine", **card}
 
 
 def test_a_repository_that_is_public_gets_nothing_without_being_asked(hub, built):
-    hub.private["me/open"] = False
+    hub.private["me/open"], hub.files["me/open"] = False, {}
     with pytest.raises(PLMarkerError, match="is public; nothing was uploaded"):
         push_repository(built, "me/open")
-    assert hub.uploads == []
-
-
-def test_public_is_public_and_says_what_the_licence_forbids(hub, built):
+    assert hub.files["me/open"] == {}
     assert push_repository(built, "me/open", public=True)["private"] is False
+
+
+def test_licensed_texts_are_not_published(hub, built):
     card = built / "README.md"
-    card.write_text(card.read_text().replace("plmarker:\n", "plmarker:\n  restricted: not to be published\n", 1))
-    assert push_repository(built, "me/open", public=True)["license"] == "not to be published"
+    card.write_text(card.read_text().replace("plmarker:\n", "plmarker:\n  restricted: not to be copied\n", 1))
+    with pytest.raises(PLMarkerError, match="not to be published, its licence is: not to be copied"):
+        push_repository(built, "me/open", public=True)
+    assert hub.private == {}
+    assert push_repository(built, "me/closed")["private"] is True
 
 
 def test_only_what_was_built_is_pushed(hub, tmp_path):
@@ -198,3 +236,8 @@ def test_only_what_was_built_is_pushed(hub, tmp_path):
     with pytest.raises(PLMarkerError, match="data build"):
         push_repository(tmp_path, "me/x")
     assert hub.private == {}
+
+
+def test_a_path_is_not_told_on_the_card(built):
+    assert str(built.parent) not in (built / "README.md").read_text()
+    assert 'load_dataset("scierc")' in (built / "README.md").read_text()

@@ -110,8 +110,8 @@ def _entity_metrics(predictions: list[Any], references: list[Any], flat: bool) -
             for kind, spans in (("predictions", predicted), ("references", gold)):
                 _check_flat(spans, kind, number)
         strict.add(*([label for _, _, label in rows] for rows in (gold, predicted, gold & predicted)))
-        gold_spans, spans = ({(start, end) for start, end, _ in rows} for rows in (gold, predicted))
-        boundary.add(*([""] * len(rows) for rows in (gold_spans, spans, gold_spans & spans)))
+        gold_places, places = ({(start, end) for start, end, _ in rows} for rows in (gold, predicted))
+        boundary.add(*([""] * len(rows) for rows in (gold_places, places, gold_places & places)))
     metrics = {**strict.metrics("ent"), "ent_macro_f1": strict.macro_f1()}
     return {**metrics, **boundary.metrics("ent_boundary", by_label=False)}
 

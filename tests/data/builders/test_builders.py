@@ -12,7 +12,7 @@ import pytest
 from datasets import DatasetDict
 from datasets.exceptions import DatasetGenerationError
 
-from plmarker.data import DOCUMENT_FEATURES, PLMarkerError
+from plmarker.data import DOCUMENT_FEATURES, PLMarkerError, typed_document, write_documents
 from plmarker.data.builders import (
     BUILDERS,
     Ace04Builder,
@@ -130,8 +130,6 @@ def test_what_is_missing_or_unknown_or_of_another_number_is_a_warning(ace05, tmp
         f"validation: 79 of 80 documents are not there, such as {names['validation'][1]}",
         f"test: 80 of 80 documents are not there, such as {names['test'][0]}",
         "train: 1 entities labelled 'LAND', which the published corpus does not have",
-        "train: 2 documents, published are 351",
-        "validation: 1 documents, published are 80",
     ]
     assert warnings_of(builder) == expected
     told = [record.getMessage() for record in caplog.records if record.name.startswith("plmarker")]
@@ -192,7 +190,8 @@ def test_a_document_of_ace04_is_in_test_of_one_fold_alone(tmp_path):
         splits = keys(build(builder, tmp_path / fold))
         assert splits.pop("test") == [names[test][0]]
         assert list(splits.values()) == [[names[other][0]]]
-        assert f"test: 1 documents, published are {len(names[fold])}" in warnings_of(builder)
+        missing = f"test: {len(names[fold]) - 1} of {len(names[fold])} documents are not there"
+        assert any(warning.startswith(missing) for warning in warnings_of(builder))
     with pytest.raises(PLMarkerError, match="ACE 2004 has no part 'fold5', only fold0, fold1, fold2, fold3, fold4"):
         Ace04Builder(data_dir=tmp_path, config_name="fold5")
 
@@ -507,3 +506,25 @@ def test_another_format_or_reading_of_the_same_files_is_read_anew(tmp_path):
     assert other.cache_dir != plain.cache_dir
     with pytest.raises(DatasetGenerationError):
         other.download_and_prepare()
+
+
+def test_a_split_that_is_not_there_is_a_warning(tmp_path):
+    (tmp_path / "source").mkdir()
+    document = {"doc_key": "d", "sentences": [["Parsing"]], "ner": [[[0, 0, "Task"]]]}
+    write_documents(tmp_path / "source" / "train.json", [typed_document(document)])
+    builder = SciERCBuilder(data_dir=tmp_path / "source")
+    assert set(build(builder, tmp_path)) == {"train"}
+    missing = [warning for warning in warnings_of(builder) if "no file of it" in warning]
+    assert [warning.split(":")[0] for warning in missing] == ["validation", "test"]
+    assert missing[1].endswith("published are 551 sentences, 1685 entities, 974 relations")
+
+
+def test_own_files_of_no_split_are_told(tmp_path):
+    source = tmp_path / "corpus"
+    (source / "inner").mkdir(parents=True)
+    for name in ("mytrain.conll", "dev.conll", "test.conll", "README.md"):
+        (source / "inner" / name).write_text("Ann\tB-PER\n")
+    builder = FilesBuilder(data_dir=source, format="conll")
+    # A folder that holds but one folder is passed through.
+    assert set(build(builder, tmp_path)) == {"validation", "test"}
+    assert warnings_of(builder) == ["named after no split, left out"]

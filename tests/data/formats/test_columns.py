@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plmarker.data import PLMarkerError
+from plmarker.data import PLMarkerError, typed_document
 from plmarker.data.formats import ReadingOptions, read_corpus
-from plmarker.data.formats.columns import document_of_words, write_columns
+from plmarker.data.formats.columns import document_of_words, read_columns, write_columns
 from plmarker.data.report import ReadingReport
 
 CONLL2003 = """\
@@ -200,3 +200,17 @@ def test_wnut_17_is_read_whole(shared, name, sentences, n_entities):
     assert report.fatal == []
     assert sum(len(document["sentences"]) for document in documents) == len(documents) == sentences
     assert sum(len(entities(document)) for document in documents) == n_entities
+
+
+def test_comments_before_a_sentence_are_counted_not_read(tmp_path):
+    path = tmp_path / "a.conll"
+    path.write_text("# id 1 domain=en\nAnn\tB-PER\n# O\n\n# text = # sings\n#\tO\n")
+    report = ReadingReport()
+    documents = list(read_columns(path, report, ReadingOptions(scheme="none")))
+    assert [document["sentences"] for document in documents] == [[["Ann", "#"]], [["#"]]]
+    assert report.counts["comments"] == 2
+
+
+def test_a_document_without_words_cannot_be_written(tmp_path):
+    with pytest.raises(PLMarkerError, match="document 'd': without words"):
+        write_columns(tmp_path / "a.conll", [typed_document({"doc_key": "d", "sentences": [[]]})])

@@ -1,6 +1,7 @@
 """Character-offset JSON of Label Studio, Prodigy and Doccano."""
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from plmarker.data.formats import ReadingOptions, read_corpus
+from plmarker.data.formats.offsets import _items as items_of
 from plmarker.data.report import ReadingReport
 
 TEXT = "Ada Bell runs Acme. 👩🏽\u200d🚀 left\nNew  York."
@@ -272,3 +274,14 @@ def test_the_byte_order_mark_of_a_windows_editor_is_nothing(tmp_path):
         documents, report = read(path)
         assert report.problems == []
         assert [entities(document) for document in documents] == [ENTITIES]
+
+
+def test_long_arrays_take_no_longer_by_entry(tmp_path):
+    """Counting lines from the beginning for every entry would take minutes here."""
+    entry = json.dumps({"text": "Ann sings. " * 40, "label": [[0, 3, "PER"]]})
+    path = tmp_path / "a.json"
+    path.write_text("[\n" + ",\n".join([entry] * 4000) + "\n]")
+    started = time.process_time()
+    lines = [line for line, _ in items_of(path, ReadingReport())]
+    assert lines == list(range(2, 4002))
+    assert time.process_time() - started < 5

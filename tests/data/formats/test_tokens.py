@@ -143,5 +143,5 @@ def test_a_folder_of_parquet_is_loaded_by_name(tmp_path, monkeypatch):
     bare = tmp_path / "bare"
     bare.mkdir()
     dataset(Value("int64")).to_parquet(bare / "test.parquet")
-    with pytest.raises(PLMarkerError, match="bare, test: the tags of column 'ner_tags' are numbers"):
+    with pytest.raises(PLMarkerError, match="bare-test: the tags of column 'ner_tags' are numbers"):
         load_documents(bare)
