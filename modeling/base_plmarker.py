@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from huggingface_hub import HfApi
 from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AutoModel, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from .attention_plmarker import LEVITATED, MARKERS_PER_SPAN, PackedLayout
+from .card_plmarker import model_card
 from .code_plmarker import carried_code
 from .configuration_plmarker import PLMarkerTaskConfig
 from .encoders_plmarker import (
@@ -81,9 +83,20 @@ class PLMarkerBaseModel(PreTrainedModel):
             if include_code or self._include_code:
                 stack.enter_context(carried_code(self))
             super().save_pretrained(save_directory, *args, **kwargs)
+        if self.config.training_run is not None:
+            folder = Path(save_directory)
+            model_card(self.config, folder.name).save(folder / "README.md")
 
     def push_to_hub(self, repo_id: str, *, include_code: bool = False, **kwargs: Any) -> Any:  # type: ignore[override]
-        """As `PreTrainedModel.push_to_hub`, with `include_code` as in `save_pretrained`."""
+        """As `PreTrainedModel.push_to_hub`, with `include_code` as in `save_pretrained`, and with a card.
+
+        A card that the repository has already stays.
+        """
+        api = HfApi(token=kwargs.get("token"))
+        api.create_repo(repo_id, private=kwargs.get("private"), exist_ok=True)
+        if not api.file_exists(repo_id, "README.md"):
+            # First: what pushes next takes the card that it finds there.
+            model_card(self.config, repo_id).push_to_hub(repo_id, token=kwargs.get("token"))
         self._include_code = include_code
         try:
             return super().push_to_hub(repo_id, **kwargs)  # type: ignore[arg-type]

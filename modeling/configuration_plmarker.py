@@ -48,6 +48,7 @@ class PLMarkerTaskConfig(PreTrainedConfig):
         compat: `original` computes what the published implementation computed, with its quirks; None does it right.
         quirks: which of the `QUIRKS` `compat="original"` switches on: those of the script that a checkpoint is from;
             None takes those of the scripts for ACE, SciERC and OntoNotes.
+        training_run: how the model was trained, for its card, see [`model_card`].
     """
 
     sub_configs = {"encoder_config": AutoConfig}
@@ -63,6 +64,7 @@ class PLMarkerTaskConfig(PreTrainedConfig):
     head_dropout: float | None = None
     compat: str | None = None
     quirks: list[str] | None = None
+    training_run: dict[str, Any] | None = None
 
     def __post_init__(self, **kwargs):
         if self.quirks is None:
@@ -319,6 +321,7 @@ class PLMarkerConfig(PreTrainedConfig):
 
     entity_config: SubConfig = None  # type: ignore[assignment]
     relation_config: SubConfig | None = None
+    training_run: dict[str, Any] | None = None
 
     def __post_init__(self, **kwargs):
         if self.entity_config is None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,6 +20,7 @@ from transformers.trainer_utils import EvalLoopOutput
 
 from ..data.features import features_for
 from ..modeling.base_plmarker import PLMarkerPreTrainedModel
+from ..modeling.card_plmarker import model_card
 from ..modeling.encoders_plmarker import check_marker_tokens
 from ..modeling.prediction_plmarker import split_logits
 from ..modeling.schema_plmarker import PLMarkerError
@@ -139,6 +142,37 @@ class PLMarkerTrainer(Trainer):
     def get_test_dataloader(self, test_dataset: Dataset) -> DataLoader:
         """As in `Trainer`; documents are mapped to features."""
         return super().get_test_dataloader(_indexed(self._features(test_dataset, "test")))
+
+    def create_model_card(self, *args: Any, dataset: str | list[str] | None = None, **kwargs: Any) -> None:
+        """Write the model's card beside it, with the figures of the last evaluation (`Trainer.push_to_hub` calls it).
+
+        Args:
+            dataset: what the model was trained on, where its config does not say.
+        """
+        if not self.is_world_process_zero():
+            return
+        last = next((log for log in reversed(self.state.log_history) if any(k.startswith("eval_") for k in log)), {})
+        # Inside the Trainer relations stand on the entities that documents give.
+        names = {"eval_ent_f1": "ent_f1", "eval_rel_f1": "gold_rel_f1", "eval_rel_strict_f1": "gold_rel_strict_f1"}
+        run = {
+            "encoder": self.config.encoder_config._name_or_path,
+            "dataset": dataset if isinstance(dataset, str) else ", ".join(dataset or ["unknown"]),
+            "split": "validation",
+            "seed": self.args.seed,
+            "metrics": {names[key]: value for key, value in last.items() if key in names},
+            "hyperparameters": {
+                "training": {
+                    "learning_rate": self.args.learning_rate,
+                    "num_train_epochs": self.args.num_train_epochs,
+                    "per_device_train_batch_size": self.args.per_device_train_batch_size,
+                }
+            },
+            **(self.config.training_run or {}),
+        }
+        config = copy.deepcopy(self.config)
+        config.training_run = run
+        name = self.hub_model_id if self.args.push_to_hub else Path(self.args.output_dir).name
+        model_card(config, name or Path(self.args.output_dir).name).save(Path(self.args.output_dir) / "README.md")
 
     def training_step(
         self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Tensor | int | None = None

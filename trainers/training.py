@@ -17,6 +17,7 @@ from transformers import AutoConfig, PreTrainedTokenizerBase, TrainingArguments,
 from ..data.files import whole_file
 from ..data.loading import load_documents
 from ..modeling.base_plmarker import PLMarkerPreTrainedModel, build_config
+from ..modeling.card_plmarker import FIGURES
 from ..modeling.encoders_plmarker import load_tokenizer
 from ..modeling.modeling_plmarker import (
     PLMarkerForEntityRecognition,
@@ -34,6 +35,15 @@ logger = logging.getLogger(__name__)
 EXPERIMENT_FILE = "experiment.json"
 METRICS_FILE = "metrics.json"
 FINISHED_FILE = "finished"
+# Training arguments that a model's card tells.
+SHOWN_ARGUMENTS = (
+    "num_train_epochs",
+    "max_steps",
+    "learning_rate",
+    "per_device_train_batch_size",
+    "warmup_steps",
+    "weight_decay",
+)
 
 MODEL_CLASSES: dict[str, type[PLMarkerPreTrainedModel]] = {
     "entity": PLMarkerForEntityRecognition,
@@ -83,12 +93,8 @@ def run_experiment(
     if not PartialState().is_main_process:
         return None
     entity, relation = models.get("entity"), models.get("relation")
-    if isinstance(entity, PLMarkerForEntityRecognition) and isinstance(relation, PLMarkerForRelationExtraction):
-        PLMarkerModel.from_models(entity, relation, tokenizer).save_pretrained(output_dir)
-    else:
-        for model in models.values():
-            model.save_pretrained(output_dir)
-        tokenizer.save_pretrained(output_dir)
+    run = _training_run(experiment, fold)
+    _save(models, tokenizer, run, output_dir)
     if "test" not in data:
         return {}
     metrics = evaluate_documents(
@@ -98,8 +104,48 @@ def run_experiment(
         relation,  # type: ignore[arg-type]
         experiment.entity_types,
     )
+    # Once more, with the figures on the card: what was trained is there, whatever becomes of the evaluation.
+    _save(models, tokenizer, {**run, "metrics": {key: metrics[key] for key in FIGURES if key in metrics}}, output_dir)
     write_json(output_dir / METRICS_FILE, metrics)
     return metrics
+
+
+def _save(
+    models: Mapping[str, PLMarkerPreTrainedModel],
+    tokenizer: PreTrainedTokenizerBase,
+    run: dict[str, Any],
+    output_dir: Path,
+) -> None:
+    """Save the combined model, or the one that there is, with its card."""
+    entity, relation = models.get("entity"), models.get("relation")
+    if isinstance(entity, PLMarkerForEntityRecognition) and isinstance(relation, PLMarkerForRelationExtraction):
+        combined = PLMarkerModel.from_models(entity, relation, tokenizer)
+        combined.config.training_run = run
+        combined.save_pretrained(output_dir)
+        return
+    for model in models.values():
+        model.config.training_run = run
+        model.save_pretrained(output_dir)
+    tokenizer.save_pretrained(output_dir)
+
+
+def _training_run(experiment: Experiment, fold: str | None) -> dict[str, Any]:
+    """What a model's card says of its training; of folders only the names."""
+    return {
+        "encoder": _shown(experiment.encoder),
+        "dataset": _shown(experiment.dataset) + (f", {fold}" if fold else ""),
+        "split": "test",
+        "seed": experiment.seed,
+        "hyperparameters": {
+            name: {**task.model, **{key: task.training[key] for key in SHOWN_ARGUMENTS if key in task.training}}
+            for name, task in experiment.tasks.items()
+        },
+    }
+
+
+def _shown(name: str) -> str:
+    """A Hub id as it is, of a folder its name."""
+    return Path(name).resolve().name if Path(name).exists() else name
 
 
 def experiment_schema(experiment: Experiment, data: DatasetDict) -> LabelSchema:
