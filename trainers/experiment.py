@@ -24,10 +24,12 @@ class Task:
     Args:
         model: fields of the model's config and `marker_init`, as `from_encoder` takes them.
         training: fields of `transformers.TrainingArguments`.
+        peft: options of a LoRA adapter, as `add_lora` takes them; None trains all of the model.
     """
 
     model: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
+    peft: dict[str, Any] | None = None
 
 
 @dataclass
@@ -177,9 +179,9 @@ def _check_reported(path: Path, reported: Any) -> None:
 
 
 def _task(path: Path, name: str, values: Any, overrides: dict[str, Any]) -> Task:
-    if not isinstance(values, dict) or not set(values) <= {"model", "training"}:
-        raise PLMarkerError(f"{path}: {name!r} has 'model' and 'training', got {values!r}")
-    for part in ("model", "training"):
+    if not isinstance(values, dict) or not set(values) <= {"model", "training", "peft"}:
+        raise PLMarkerError(f"{path}: {name!r} has 'model', 'training' and 'peft', got {values!r}")
+    for part in ("model", "training", "peft"):
         if not isinstance(values.get(part) or {}, dict):
             raise PLMarkerError(f"{path}: {name}.{part} is a mapping, got {values[part]!r}")
     training = {**(values.get("training") or {}), **overrides}
@@ -198,4 +200,5 @@ def _task(path: Path, name: str, values: Any, overrides: dict[str, Any]) -> Task
                 training[key] = number(value)
             except ValueError:
                 raise PLMarkerError(f"{path}: {name}.training.{key} is a number, got {value!r}") from None
-    return Task(dict(values.get("model") or {}), training)
+    adapter = None if "peft" not in values else dict(values["peft"] or {})
+    return Task(dict(values.get("model") or {}), training, adapter)

@@ -171,8 +171,9 @@ class PLMarkerTrainer(Trainer):
         }
         config = copy.deepcopy(self.config)
         config.training_run = run
-        name = self.hub_model_id if self.args.push_to_hub else Path(self.args.output_dir).name
-        model_card(config, name or Path(self.args.output_dir).name).save(Path(self.args.output_dir) / "README.md")
+        folder = Path(str(self.args.output_dir))
+        name = self.hub_model_id if self.args.push_to_hub else None
+        model_card(config, name or folder.name).save(folder / "README.md")
 
     def training_step(
         self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Tensor | int | None = None

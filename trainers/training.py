@@ -25,6 +25,7 @@ from ..modeling.modeling_plmarker import (
     PLMarkerModel,
 )
 from ..modeling.schema_plmarker import LabelSchema, PLMarkerError
+from .adapters import add_lora
 from .evaluation import evaluate_documents
 from .experiment import Experiment, Task
 from .metrics import Metrics
@@ -35,6 +36,7 @@ logger = logging.getLogger(__name__)
 EXPERIMENT_FILE = "experiment.json"
 METRICS_FILE = "metrics.json"
 FINISHED_FILE = "finished"
+ADAPTER_FOLDER = "adapter"
 # Training arguments that a model's card tells.
 SHOWN_ARGUMENTS = (
     "num_train_epochs",
@@ -137,7 +139,11 @@ def _training_run(experiment: Experiment, fold: str | None) -> dict[str, Any]:
         "split": "test",
         "seed": experiment.seed,
         "hyperparameters": {
-            name: {**task.model, **{key: task.training[key] for key in SHOWN_ARGUMENTS if key in task.training}}
+            name: {
+                **task.model,
+                **({"peft": task.peft} if task.peft is not None else {}),
+                **{key: task.training[key] for key in SHOWN_ARGUMENTS if key in task.training},
+            }
             for name, task in experiment.tasks.items()
         },
     }
@@ -207,8 +213,9 @@ def _train(
     checkpoint = _earlier_checkpoint(folders, resume, overwrite)
     if PartialState().is_main_process:
         write_json(Path(experiment.output_dir) / EXPERIMENT_FILE, _identity(experiment))
+    adapted = None if task.peft is None else add_lora(model, **task.peft)
     trainer = PLMarkerTrainer(
-        model,
+        model if adapted is None else adapted,
         arguments,
         train_dataset=concatenate_datasets([data[split] for split in experiment.train_splits]),
         eval_dataset=validation,
@@ -216,6 +223,10 @@ def _train(
         entity_types=experiment.entity_types,
     )
     trainer.train(resume_from_checkpoint=checkpoint)
+    if adapted is not None:
+        # The adapter for those who have the encoder, the merged model for all else.
+        adapted.save_pretrained(str(folder / ADAPTER_FOLDER))
+        model = trainer.model = adapted.merge_and_unload()
     trainer.save_model()
     if PartialState().is_main_process:
         # Last: a model that was cut off while it was written is not taken for a finished one.

@@ -448,3 +448,14 @@ def test_an_interrupted_prediction_is_not_mixed_with_other_options(model: Path, 
     partial.write_bytes(whole.splitlines(keepends=True)[0])
     out.with_name("out.jsonl.partial.settings").write_text('{"weights": [1.0]}')
     assert main(["predict", str(model), str(inputs), "--out", str(out)]) == 2
+
+
+def test_an_adapter_is_trained_saved_and_merged(encoder: str, tmp_path: Path) -> None:
+    pytest.importorskip("peft")
+    task = {"model": {"max_seq_length": 64}, "training": {"max_steps": 3, "save_strategy": "no", "eval_strategy": "no"}}
+    path = experiment(encoder, tmp_path, entity={**task, "peft": {"r": 2}}, relation=None)
+    assert main(["train", str(path)]) == 0
+    assert (tmp_path / "run" / "entity" / "adapter" / "adapter_model.safetensors").exists()
+    model = AutoModel.from_pretrained(tmp_path / "run")
+    assert not any("lora" in name for name, _ in model.named_parameters())
+    assert "`peft` {'r': 2}" in (tmp_path / "run" / "README.md").read_text()

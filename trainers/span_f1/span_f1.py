@@ -1,6 +1,8 @@
 """Ent, Rel and Rel+ F1 of spans and relations, as an evaluate metric."""
 
 # Each library on a line of its own: evaluate reads the imports, and takes a comma for a part of a name.
+import operator
+import os
 from typing import Any
 
 import datasets
@@ -16,10 +18,12 @@ _KWARGS_DESCRIPTION = """\
 Args:
     predictions, references: for each sentence (or document) a list of rows. Spans are (start, end, label), both ends as
         you count them. With the configuration "relations" rows are (head start, head end, tail start, tail end, label),
-        and with the types of both ends behind them, (..., label, head type, tail type), Rel+ is computed too.
-    flat: spans that share positions inside a sentence are an error; for the configuration "entities".
-    symmetric_labels: relation labels of which a row stands for both directions: it counts twice, in references, in
-        predictions and when it is right, as PL-Marker counts.
+        and with the types of both ends behind them, (..., label, head type, tail type), Rel+ is computed too. A row may
+        be an object with these names, too.
+    flat: spans that overlap inside a sentence are an error, where `end` is the last position of a span, not the one
+        behind it; for the configuration "entities".
+    symmetric_labels: a list of relation labels of which a row stands for both directions: it counts twice, in
+        references, in predictions and when it is right, as PL-Marker counts; for the configuration "relations".
 Returns:
     Fractions. Spans: `ent_precision`, `ent_recall`, `ent_f1`, `ent_macro_f1`, `ent_f1/LABEL`, and `ent_boundary_*`, for
     which the label does not matter. Relations: `rel_*`, for which both spans and the label must be right, and, with
@@ -64,31 +68,28 @@ class SpanF1(evaluate.Metric):
 
     def add_batch(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> None:
         """Add sentences; rows are tuples, lists or objects with the same fields."""
-        super().add_batch(
-            predictions=predictions and [self._rows(rows) for rows in predictions],
-            references=references and [self._rows(rows) for rows in references],
-            **kwargs,
+        # Checked before anything is stored, so that a mistake in one batch does no harm to those before and after it.
+        found, truth = (
+            [self._rows(rows, name, number) for number, rows in enumerate(_sentences(sentences, name))]
+            for name, sentences in (("predictions", predictions), ("references", references))
         )
+        if len(found) != len(truth):
+            raise ValueError(f"predictions are of {len(found)} sentences, references of {len(truth)}")
+        super().add_batch(predictions=found, references=truth, **kwargs)
 
     def add(self, *, prediction: Any = None, reference: Any = None, **kwargs: Any) -> None:
         """Add one sentence."""
-        super().add(prediction=self._rows(prediction), reference=self._rows(reference), **kwargs)
+        super().add(
+            prediction=self._rows(prediction, "prediction"), reference=self._rows(reference, "reference"), **kwargs
+        )
 
     @property
     def _fields(self) -> tuple[str, ...]:
         return FIELDS.get(str(self.config_name), SPAN)
 
-    def _rows(self, rows: Any) -> list[dict[str, Any]]:
-        fields = self._fields
-        # The types of both ends may be missing.
-        fewest = len(fields) - 2 if fields is RELATION else len(fields)
-        found = []
-        for row in rows:
-            values = [row.get(name) for name in fields] if isinstance(row, dict) else [*row]
-            if len(values) not in (fewest, len(fields)):
-                raise ValueError(f"a row is ({', '.join(fields)}), got {row!r}")
-            found.append(dict(zip(fields, [*values, *[None] * (len(fields) - len(values))], strict=True)))
-        return found
+    def _rows(self, rows: Any, name: str, number: int | None = None) -> list[dict[str, Any]]:
+        place = name if number is None else f"{name} of sentence {number}"
+        return [_row(row, self._fields, place) for row in _sentences(rows, place)]
 
     def _compute(
         self,
@@ -97,9 +98,60 @@ class SpanF1(evaluate.Metric):
         flat: bool = False,
         symmetric_labels: list[str] | tuple[str, ...] = (),
     ) -> dict[str, float]:
-        if self._fields is RELATION:
-            return _relation_metrics(predictions, references, frozenset(symmetric_labels))
-        return _entity_metrics(predictions, references, flat)
+        try:
+            if isinstance(symmetric_labels, str):
+                raise ValueError(f"symmetric_labels is a list of labels, got {symmetric_labels!r}")
+            if self._fields is RELATION:
+                return _relation_metrics(predictions, references, frozenset(symmetric_labels))
+            return _entity_metrics(predictions, references, flat)
+        except ValueError:
+            self._forget()
+            raise
+
+    def _forget(self) -> None:
+        """Drop what was added. `evaluate` does so only where nothing goes wrong, and is of no use afterwards."""
+        self.data = self.writer = self.buf_writer = None
+        for path, lock in zip(self.file_paths or (), self.filelocks or (), strict=True):
+            os.remove(path)
+            lock.release()
+        self.file_paths = self.filelocks = None
+
+
+def _sentences(values: Any, name: str) -> Any:
+    """`values`, if it can be a list of sentences or of rows."""
+    if values is None or isinstance(values, (str, dict)) or not hasattr(values, "__iter__"):
+        raise ValueError(f"{name}: expected a list, got {values!r}")
+    return values
+
+
+def _row(row: Any, fields: tuple[str, ...], place: str) -> dict[str, Any]:
+    """A row as an object with all fields: positions as numbers, the types of both ends None where they are missing."""
+    message = f"{place}: a row is ({', '.join(fields)}), got {row!r}"
+    # The types of both ends may be missing.
+    fewest = len(fields) - 2 if fields is RELATION else len(fields)
+    if isinstance(row, dict):
+        if not set(fields[:fewest]) <= set(row) <= set(fields):
+            raise ValueError(message)
+        values = [row.get(name) for name in fields]
+    elif isinstance(row, str) or not hasattr(row, "__iter__"):
+        raise ValueError(message)
+    else:
+        values = [*row]
+        if len(values) not in (fewest, len(fields)):
+            raise ValueError(message)
+    values += [None] * (len(fields) - len(values))
+    try:
+        n_places = fields.index("label")
+        values[:n_places] = [operator.index(value) for value in values[:n_places]]
+    except TypeError:
+        raise ValueError(f"{message}: positions are whole numbers") from None
+    if not all(isinstance(value, str) for value in values[n_places:fewest]) or not all(
+        isinstance(value, str) or value is None for value in values[fewest:]
+    ):
+        raise ValueError(f"{message}: labels are text")
+    if any(values[first] > values[first + 1] for first in range(0, n_places, 2)):
+        raise ValueError(f"{message}: a span ends before it starts")
+    return dict(zip(fields, values, strict=True))
 
 
 def _entity_metrics(predictions: list[Any], references: list[Any], flat: bool) -> dict[str, float]:

@@ -1,0 +1,42 @@
+"""LoRA adapters (peft) on the encoder, with the heads and the marker embeddings trained beside them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..modeling.base_plmarker import PLMarkerPreTrainedModel
+from ..modeling.schema_plmarker import PLMarkerError
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+
+
+def add_lora(model: PLMarkerPreTrainedModel, **options: Any) -> PeftModel:
+    """Freeze a model but for new low-rank matrices in its encoder, its heads, and the embeddings of its markers.
+
+    Example:
+        `model = add_lora(model, r=16, lora_alpha=32)`, then `PLMarkerTrainer(model=model, ...)`, and afterwards
+        `model.push_to_hub(...)` for the adapter alone, or `model.merge_and_unload()` for a model as it was before.
+
+    Args:
+        options: of `peft.LoraConfig`; `target_modules` are by default what peft knows of the encoder's architecture.
+
+    Raises:
+        PLMarkerError: where peft is missing, or does not take an option.
+    """
+    try:
+        from peft import LoraConfig, get_peft_model
+        from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as KNOWN_TARGETS
+    except ImportError:
+        raise PLMarkerError("adapters need peft: pip install 'plmarker[peft]'") from None
+    heads = [name for name, child in model.named_children() if name not in (model.base_model_prefix, "dropout")]
+    options.setdefault("target_modules", KNOWN_TARGETS.get(model.encoder.config.model_type))
+    if model.config.marker_token_ids:
+        table = model.encoder.get_input_embeddings()
+        name = next(name for name, module in model.named_modules() if module is table)
+        options.setdefault("trainable_token_indices", {name: sorted(set(model.config.marker_token_ids))})
+    try:
+        config = LoraConfig(modules_to_save=heads, **options)
+        return get_peft_model(model, config)
+    except (TypeError, ValueError) as error:
+        raise PLMarkerError(f"peft: {' '.join(str(error).split())}") from None
