@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -53,6 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if rest and options.command != "train":
             parser.error(f"unrecognized arguments: {' '.join(rest)}")
         result = options.run(options, rest) if options.command == "train" else options.run(options)
+    except BrokenPipeError:
+        # Whoever read the output has seen enough of it, as `head` does.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except (ValueError, OSError, yaml.YAMLError, StrictDataclassError) as error:
         message = str(error) if isinstance(error, PLMarkerError) else " ".join(str(error).split())
         print(f"plmarker: error: {message}", file=sys.stderr)

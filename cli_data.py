@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import shutil
 import sys
 import tarfile
@@ -261,11 +262,15 @@ def _unpacked(source: Path) -> Iterator[Path]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Without datasets' progress bars where nobody sees them move."""
-    if sys.stderr.isatty() or not datasets.is_progress_bar_enabled():
-        yield
-        return
-    datasets.disable_progress_bars()
+    builders = logging.getLogger(f"{__package__}.data.builders")
+    level, shown = builders.level, datasets.is_progress_bar_enabled() and not sys.stderr.isatty()
+    # The command prints the warnings itself.
+    builders.setLevel(logging.ERROR)
+    if shown:
+        datasets.disable_progress_bars()
     try:
         yield
     finally:
-        datasets.enable_progress_bars()
+        builders.setLevel(level)
+        if shown:
+            datasets.enable_progress_bars()

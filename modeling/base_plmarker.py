@@ -93,9 +93,10 @@ class PLMarkerBaseModel(PreTrainedModel):
         A card that the repository has already stays.
         """
         api = HfApi(token=kwargs.get("token"))
-        api.create_repo(repo_id, private=kwargs.get("private"), exist_ok=True)
-        if not api.file_exists(repo_id, "README.md"):
-            # First: what pushes next takes the card that it finds there.
+        repo_id = api.create_repo(repo_id, private=kwargs.get("private"), exist_ok=True).repo_id
+        # What pushes next takes the card that it finds there. A pull request or a branch changes nothing on main.
+        on_main = not kwargs.get("create_pr") and kwargs.get("revision") in (None, "main")
+        if on_main and not api.file_exists(repo_id, "README.md"):
             model_card(self.config, repo_id).push_to_hub(repo_id, token=kwargs.get("token"))
         self._include_code = include_code
         try:

@@ -172,8 +172,7 @@ class PLMarkerTrainer(Trainer):
         config = copy.deepcopy(self.config)
         config.training_run = run
         folder = Path(str(self.args.output_dir))
-        name = self.hub_model_id if self.args.push_to_hub else None
-        model_card(config, name or folder.name).save(folder / "README.md")
+        model_card(config, self.args.hub_model_id or folder.name).save(folder / "README.md")
 
     def training_step(
         self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Tensor | int | None = None

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from datasets import BuilderConfig, DatasetInfo, GeneratorBasedBuilder, Split, SplitGenerator
+from datasets import BuilderConfig, DatasetInfo, GeneratorBasedBuilder, Split, SplitGenerator, Version
 
 from ...modeling.schema_plmarker import LabelSchema, PLMarkerError
 from ..documents import DOCUMENT_FEATURES, Document
@@ -67,6 +67,7 @@ class CorpusConfig(BuilderConfig):
         reading: what the files do not say of themselves.
     """
 
+    version: Version | str = field(default_factory=lambda: Version(f"{BUILDER_VERSION}.0.0"))
     reading: ReadingOptions = field(default_factory=ReadingOptions)
 
 

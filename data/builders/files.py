@@ -22,7 +22,8 @@ class FilesBuilder(CorpusBuilder):
     """Documents from a file, or from a folder whose files, or folders, are named after their splits.
 
     A name is that of a split when it holds `train`, `validation`, `valid`, `val`, `dev` or `test` as a word, such as
-    `emerging.dev.conll`. A file, and a folder without such names, is all `train`.
+    `emerging.dev.conll`. A file, and a folder without such names, is all `train`; so is one with documents of brat of
+    which some have such names and others have not.
 
     Args:
         data_dir: the file or folder.
@@ -76,12 +77,17 @@ def _files_of_splits(source: Path) -> tuple[dict[str, list[Path]], list[Path]]:
     # Archives often hold one folder, with all else in it.
     while len(entries) == 1 and entries[0].is_dir() and not any(_names(entries[0], split) for split in SPLIT_WORDS):
         entries = _entries(entries[0])
+    annotations = [path for path in entries if path.suffix == ".ann"]
+    if annotations:
+        # Documents of brat: their names tell splits where all of them do, and a word such as test means nothing else.
+        split_of = {path: [split for split in SPLIT_WORDS if _names(path, split)] for path in annotations}
+        by_split = {split: [path for path in annotations if split in split_of[path]] for split in SPLIT_WORDS}
+        if not by_split["train"] or any(len(splits) != 1 for splits in split_of.values()):
+            return {"train": [source]}, []
+        return {split: found for split, found in by_split.items() if found}, []
     files: dict[str, list[Path]] = {}
     for split in SPLIT_WORDS:
         found = [path for path in entries if _names(path, split)]
-        if found and all(path.suffix in (".txt", ".ann") and path.with_suffix(".ann") in found for path in found):
-            # Documents of brat that are called so.
-            continue
         if len(found) > 1:
             raise PLMarkerError(f"{source}: {' and '.join(path.name for path in found)} are both {split}")
         if found:

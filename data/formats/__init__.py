@@ -78,6 +78,9 @@ def guess_format(path: Path) -> Format:
         for found in FORMATS.values():
             if found.folders and any(next(path.rglob(f"*{ending}"), None) for ending in found.endings):
                 return found
+        for file in sorted(path.rglob("*")):
+            if file.is_file() and any(file.name.endswith(found.endings) for found in FORMATS.values()):
+                return guess_format(file)
     elif not path.exists():
         raise PLMarkerError(f"{path}: no such file or folder")
     elif path.suffix in FORMATS["jsonl"].endings:
@@ -89,6 +92,8 @@ def guess_format(path: Path) -> Format:
         except ValueError:
             keys = set()
         return FORMATS["offsets" if "sentences" not in keys and keys & {"text", "data"} else "jsonl"]
+    elif path.suffix == ".txt" and path.with_suffix(".ann").is_file():
+        return FORMATS["brat"]
     else:
         for found in FORMATS.values():
             if path.name.endswith(found.endings):
@@ -103,7 +108,7 @@ def read_corpus(
     options: ReadingOptions | None = None,
     annotated: bool = True,
 ) -> Iterator[Document]:
-    """Stream the documents of a file or folder in any of the `FORMATS`.
+    """Stream the documents of a file or folder in any of the `FORMATS`; of a folder, those of all its files.
 
     Args:
         report: gets everything that is wrong, changed or left out.
@@ -120,7 +125,14 @@ def read_corpus(
     if not path.exists():
         raise PLMarkerError(f"{path}: no such file or folder")
     found = guess_format(path) if format is None else FORMATS[format]
-    documents = found.read(path, report, options or found.reading)
+    if path.suffix == ".txt" and found.name == "brat":
+        path = path.with_suffix(".ann")
+    files = [path]
+    if path.is_dir() and not found.folders:
+        files = sorted(file for file in path.rglob("*") if file.is_file() and file.name.endswith(found.endings))
+        if not files:
+            raise PLMarkerError(f"{path}: no file that ends in {' or '.join(found.endings)}")
+    documents = (document for file in files for document in found.read(file, report, options or found.reading))
     # The JSONL's own reader has checked each line.
     checked = documents if found.name == "jsonl" else right_documents(documents, path, report)
     yield from with_entities(checked, path, report, annotated)

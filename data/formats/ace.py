@@ -35,6 +35,10 @@ def read_ace(path: Path, report: ReadingReport, options: ReadingOptions) -> Iter
     files = sorted(path.rglob(f"*{SOURCE_ENDING}")) if path.is_dir() else [path]
     if not files:
         report.problem(path, 0, f"no {SOURCE_ENDING} file")
+    for file in sorted(path.rglob(f"*{ANNOTATION_ENDING}")) if path.is_dir() else ():
+        source = file.with_name(file.name.removesuffix(ANNOTATION_ENDING) + SOURCE_ENDING)
+        if not source.is_file():
+            report.problem(file, 0, f"no {source.name} beside it")
     locate = word_locator(options.words, options.language)
     for file in files:
         document = read_ace_document(file, locate, report, options.extent)

@@ -36,25 +36,35 @@ def read_offsets(path: Path, report: ReadingReport, options: ReadingOptions) -> 
             if document is None:
                 report.counts["rejected"] += 1
                 continue
-            for identifier, (start, end, label) in document.entities.items():
-                if not (isinstance(start, int) and isinstance(end, int) and 0 <= start < end <= len(document.text)):
-                    length = len(document.text)
-                    raise ValueError(f"entity {identifier!r}: {start} to {end} is no span of {length} characters")
-                if not isinstance(label, str) or not label:
-                    raise ValueError(f"entity {identifier!r}: a label is a non-empty string, got {label!r}")
-            for head, tail, label in document.relations:
-                if not isinstance(label, str) or not label:
-                    raise ValueError(f"a relation's label is a non-empty string, got {label!r}")
-                missing = [end for end in (head, tail) if end not in document.entities]
-                if missing:
-                    raise ValueError(f"a relation refers to {missing[0]!r}, which is no entity")
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
-            message = f"no {error} where one was expected" if isinstance(error, KeyError) else str(error)
+            wrong = list(_mistakes(document))
+        except ValueError as error:
+            wrong = [str(error)]
+        except (KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
+            # What Python says of it means nothing to who exported it, but for the name of what is missing.
+            missing = f"; no {error}" if isinstance(error, KeyError) else ""
+            wrong = [f"not as Label Studio, Prodigy or Doccano export it{missing}"]
+        for message in wrong:
             report.problem(path, line, message)
-            continue
-        yield align(document, locate, report)
+        if not wrong:
+            assert document is not None
+            yield align(document, locate, report)
     if not number:
         report.problem(path, 0, "zero documents")
+
+
+def _mistakes(document: TextDocument) -> Iterator[str]:
+    """Everything that is wrong with the spans and relations of an entry."""
+    for identifier, (start, end, label) in document.entities.items():
+        if not (isinstance(start, int) and isinstance(end, int) and 0 <= start < end <= len(document.text)):
+            yield f"entity {identifier!r}: {start} to {end} is no span of {len(document.text)} characters"
+        if not isinstance(label, str) or not label:
+            yield f"entity {identifier!r}: a label is a non-empty string, got {label!r}"
+    for head, tail, label in document.relations:
+        if not isinstance(label, str) or not label:
+            yield f"a relation's label is a non-empty string, got {label!r}"
+        for end in (head, tail):
+            if end not in document.entities:
+                yield f"a relation refers to {end!r}, which is no entity"
 
 
 def _items(path: Path, report: ReadingReport) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -136,7 +146,11 @@ def _text(item: Mapping[str, Any]) -> str:
 
 
 def _label_studio(item: Mapping[str, Any], key: str, report: ReadingReport) -> TextDocument | None:
-    document = TextDocument(str(item.get("id", key)), _text(item["data"]))
+    data = item["data"]
+    # The labelling interface says what the text is called.
+    texts = [value for value in data.values() if isinstance(value, str)]
+    text = texts[0] if "text" not in data and len(texts) == 1 else _text(data)
+    document = TextDocument(str(item.get("id", key)), text)
     annotations = [found for found in item.get("annotations") or () if not found.get("was_cancelled")]
     if not annotations:
         return None
@@ -149,7 +163,8 @@ def _label_studio(item: Mapping[str, Any], key: str, report: ReadingReport) -> T
             for label in region.get("labels") or ["RELATED"]:
                 document.relations.append((head, tail, label))
         else:
-            _add_region(document, region["id"], region["value"], report)
+            # Choices and the like need no name.
+            _add_region(document, region.get("id", len(document.entities)), region["value"], report)
     return document
 
 
@@ -199,5 +214,7 @@ def _doccano(item: Mapping[str, Any], document: TextDocument) -> None:
             document.relations.append((relation["from_id"], relation["to_id"], relation["type"]))
         return
     rows = item["label"] if "label" in item else item["labels"]
-    for number, (start, end, label) in enumerate(rows):
-        document.entities[number] = (start, end, label)
+    for number, row in enumerate(rows):
+        if not isinstance(row, list) or len(row) != 3:
+            raise ValueError(f"a label is [start, end, label], got {row!r}")
+        document.entities[number] = (row[0], row[1], row[2])

@@ -111,10 +111,10 @@ class SpanF1(evaluate.Metric):
     def _forget(self) -> None:
         """Drop what was added. `evaluate` does so only where nothing goes wrong, and is of no use afterwards."""
         self.data = self.writer = self.buf_writer = None
-        for path, lock in zip(self.file_paths or (), self.filelocks or (), strict=True):
-            os.remove(path)
-            lock.release()
-        self.file_paths = self.filelocks = None
+        if not self.keep_in_memory:
+            for path, lock in zip(self.file_paths, self.filelocks, strict=True):
+                os.remove(path)
+                lock.release()
 
 
 def _sentences(values: Any, name: str) -> Any:
@@ -126,32 +126,33 @@ def _sentences(values: Any, name: str) -> Any:
 
 def _row(row: Any, fields: tuple[str, ...], place: str) -> dict[str, Any]:
     """A row as an object with all fields: positions as numbers, the types of both ends None where they are missing."""
-    message = f"{place}: a row is ({', '.join(fields)}), got {row!r}"
     # The types of both ends may be missing.
     fewest = len(fields) - 2 if fields is RELATION else len(fields)
-    if isinstance(row, dict):
-        if not set(fields[:fewest]) <= set(row) <= set(fields):
-            raise ValueError(message)
-        values = [row.get(name) for name in fields]
-    elif isinstance(row, str) or not hasattr(row, "__iter__"):
+    values = _values(row, fields, fewest)
+    message = f"{place}: a row is ({', '.join(fields)}), got {row!r}"
+    if values is None:
         raise ValueError(message)
-    else:
-        values = [*row]
-        if len(values) not in (fewest, len(fields)):
-            raise ValueError(message)
-    values += [None] * (len(fields) - len(values))
+    n_positions = fields.index("label")
     try:
-        n_places = fields.index("label")
-        values[:n_places] = [operator.index(value) for value in values[:n_places]]
+        positions = [operator.index(value) for value in values[:n_positions]]
     except TypeError:
         raise ValueError(f"{message}: positions are whole numbers") from None
-    if not all(isinstance(value, str) for value in values[n_places:fewest]) or not all(
-        isinstance(value, str) or value is None for value in values[fewest:]
-    ):
+    labels, types = values[n_positions:fewest], [value for value in values[fewest:] if value is not None]
+    if not all(isinstance(value, str) for value in [*labels, *types]):
         raise ValueError(f"{message}: labels are text")
-    if any(values[first] > values[first + 1] for first in range(0, n_places, 2)):
+    if any(start > end for start, end in zip(positions[::2], positions[1::2], strict=True)):
         raise ValueError(f"{message}: a span ends before it starts")
-    return dict(zip(fields, values, strict=True))
+    return dict(zip(fields, [*positions, *values[n_positions:]], strict=True))
+
+
+def _values(row: Any, fields: tuple[str, ...], fewest: int) -> list[Any] | None:
+    """The values of all fields, None where there is none; None for what is no row with at least `fewest` of them."""
+    if isinstance(row, dict):
+        return [row.get(name) for name in fields] if set(fields[:fewest]) <= set(row) <= set(fields) else None
+    if isinstance(row, str) or not hasattr(row, "__iter__"):
+        return None
+    values = [*row]
+    return [*values, *[None] * (len(fields) - len(values))] if len(values) in (fewest, len(fields)) else None
 
 
 def _entity_metrics(predictions: list[Any], references: list[Any], flat: bool) -> dict[str, float]:

@@ -528,3 +528,16 @@ def test_own_files_of_no_split_are_told(tmp_path):
     # A folder that holds but one folder is passed through.
     assert set(build(builder, tmp_path)) == {"validation", "test"}
     assert warnings_of(builder) == ["named after no split, left out"]
+
+
+def test_documents_of_brat_that_are_all_named_after_splits_are_in_them(tmp_path):
+    source = tmp_path / "flat"
+    source.mkdir()
+    for name in ("train-1", "train-2", "my_dev", "test"):
+        (source / f"{name}.txt").write_text("Ann sings.")
+        (source / f"{name}.ann").write_text("T1\tPER 0 3\tAnn\n")
+    assert keys(build(FilesBuilder(data_dir=source, format="brat"), tmp_path)) == {
+        "train": ["train-1", "train-2"],
+        "validation": ["my_dev"],
+        "test": ["test"],
+    }

@@ -133,5 +133,5 @@ def test_half_a_file_is_one_sentence(tmp_path, english):
 
 
 def test_a_folder_is_one_sentence(tmp_path):
-    with pytest.raises(PLMarkerError, match="a folder, expected a file"):
+    with pytest.raises(PLMarkerError, match=r"no file that ends in \.spacy"):
         read(tmp_path)

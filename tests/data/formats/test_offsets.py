@@ -187,8 +187,8 @@ WRONG: list[tuple[Any, str]] = [
     ("text", "object, got str"),
     ({}, "no 'text', which is a string; expected an export of Label Studio, Prodigy or Doccano"),
     ({"text": 7, "label": []}, "no 'text', which is a string"),
-    ({"text": TEXT}, "no 'labels' where one was expected"),
-    ({"text": TEXT, "label": [[0, 3]]}, "not enough values"),
+    ({"text": TEXT}, "export it; no 'labels'"),
+    ({"text": TEXT, "label": [[0, 3]]}, "a label is [start, end, label], got [0, 3]"),
     ({"text": TEXT, "label": [[0, 300, "X"]]}, f"entity 0: 0 to 300 is no span of {len(TEXT)} characters"),
     ({"text": TEXT, "label": [[-1, 3, "X"]]}, "entity 0: -1 to 3 is no span"),
     ({"text": TEXT, "label": [[3, 3, "X"]]}, "entity 0: 3 to 3 is no span"),
@@ -196,26 +196,26 @@ WRONG: list[tuple[Any, str]] = [
     ({"text": TEXT, "label": [[0, 3, ""]]}, "entity 0: a label is a non-empty string, got ''"),
     ({"text": TEXT, "label": [[0, 3, None]]}, "entity 0: a label is a non-empty string, got None"),
     ({"text": TEXT, "label": [[0, 3, ["X"]]]}, "entity 0: a label is a non-empty string, got ['X']"),
-    ({"text": TEXT, "label": 7}, "int"),
-    (doccano(entities=[{"id": 1}]), "no 'start_offset' where one was expected"),
+    ({"text": TEXT, "label": 7}, "not as Label Studio, Prodigy or Doccano export it"),
+    (doccano(entities=[{"id": 1}]), "export it; no 'start_offset'"),
     (doccano(entities=doccano()["entities"] * 2), "entity 10 is given twice"),
     (doccano(relations=[{"from_id": 10, "to_id": 99, "type": "X"}]), "a relation refers to 99, which is no entity"),
-    (doccano(relations=[{"from_id": [10], "to_id": 11, "type": "X"}]), "unhashable"),
-    (doccano(relations=[{"from_id": 10, "to_id": 11}]), "no 'type' where one was expected"),
+    (doccano(relations=[{"from_id": [10], "to_id": 11, "type": "X"}]), "not as Label Studio"),
+    (doccano(relations=[{"from_id": 10, "to_id": 11}]), "export it; no 'type'"),
     (doccano(relations=[{"from_id": 10, "to_id": 11, "type": ["X"]}]), "a relation's label is a non-empty string"),
-    (prodigy(spans=[{"start": 0, "end": 3}]), "no 'label' where one was expected"),
-    (prodigy(spans=[7]), "int"),
+    (prodigy(spans=[{"start": 0, "end": 3}]), "export it; no 'label'"),
+    (prodigy(spans=[7]), "not as Label Studio"),
     (prodigy(spans=prodigy()["spans"][:1]), "a relation's child_span 14 to 18 is none of the spans"),
-    (prodigy(relations=[{"head": 1, "child": 3, "label": "X"}]), "no 'head_span' where one was expected"),
-    (task(annotations=[{}]), "no 'result' where one was expected"),
-    (task(data={"html": "x"}), "no 'text', which is a string"),
-    (task(data=None), "NoneType"),
+    (prodigy(relations=[{"head": 1, "child": 3, "label": "X"}]), "export it; no 'head_span'"),
+    (task(annotations=[{}]), "export it; no 'result'"),
+    (task(data={"html": "x", "title": "y"}), "no 'text', which is a string"),
+    (task(data=None), "not as Label Studio"),
     (task(region("r1", "Acme", "X", text="Bob")), "region 'r1': 14 to 18 covers 'Acme', not 'Bob'"),
-    (task(region("r1", "Acme", "X", start=1e999)), "infinity"),
+    (task(region("r1", "Acme", "X", start=1e999)), "not as Label Studio"),
     (task(region("r1", "Acme", "X", start="/div[1]/text()[1]")), "/div[1]"),
     (task(region("r1", "Acme", labels="ORG")), "region 'r1': labels is a list, got 'ORG'"),
     (task(region("r1", "Acme", "X"), relation("r1", "r2", "R")), "a relation refers to 'r2', which is no entity"),
-    (task({"id": "r1", "type": "relation"}), "no 'from_id' where one was expected"),
+    (task({"id": "r1", "type": "relation"}), "export it; no 'from_id'"),
 ]
 
 
@@ -285,3 +285,23 @@ def test_long_arrays_take_no_longer_by_entry(tmp_path):
     lines = [line for line, _ in items_of(path, ReadingReport())]
     assert lines == list(range(2, 4002))
     assert time.process_time() - started < 5
+
+
+def test_several_mistakes_of_an_entry_are_all_told(tmp_path):
+    path = tmp_path / "export.jsonl"
+    relations = [{"from_id": 10, "to_id": 98, "type": "X"}, {"from_id": 99, "to_id": 11, "type": ""}]
+    path.write_text(json.dumps(doccano(relations=relations)))
+    _, report = read(path)
+    assert [problem.message for problem in report.problems] == [
+        "a relation refers to 98, which is no entity",
+        "a relation's label is a non-empty string, got ''",
+        "a relation refers to 99, which is no entity",
+    ]
+
+
+def test_label_studio_s_text_may_have_another_name(write):
+    item = task(region("r1", "Acme", "ORG"))
+    item["data"] = {"article": item["data"]["text"], "year": 1999}
+    (document,), report = read(write(item))
+    assert report.problems == []
+    assert entities(document) == [("Acme", "ORG")]

@@ -1,0 +1,267 @@
+"""The way of a corpus and a model over the Hub, on a stand-in of it: built, pushed, loaded, trained on, used.
+
+This file is also the program of the two who tell it, the owner and a stranger: huggingface_hub reads its environment
+when it is imported, so that they need processes of their own.
+"""
+
+import importlib.util
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pytest
+import torch
+from datasets import Dataset, load_dataset
+from datasets.exceptions import DatasetNotFoundError
+from huggingface_hub import HfApi, ModelCard, hf_hub_download
+from huggingface_hub.errors import RepositoryNotFoundError
+from transformers import AutoModel, BertConfig, BertModel, PreTrainedTokenizerBase, TrainingArguments, pipeline
+
+import plmarker
+from plmarker.cli import main
+from plmarker.data.loading import SAMPLE_FOLDER
+from plmarker.trainers.span_f1 import FOLDER
+
+TEXT = "Ada Morrow founded the Kelmoor Institute in 1998. 🙂 She married Tom Vell."
+HAS_EVALUATE = importlib.util.find_spec("evaluate") is not None
+OWNER_STEPS = [
+    "build",
+    "push",
+    "load with a token",
+    "stream with a token",
+    "push again",
+    "push in public",
+    "push to what is public already",
+    "train",
+    "push the model",
+    "push the model with its code",
+    "load the model",
+    "extract in a pipeline",
+    "push the metric",
+    *(["load the metric"] if HAS_EVALUATE else []),
+]
+STRANGER_STEPS = ["load what is public", "no private dataset", "no private model", "no push"]
+
+
+def step(name: str) -> None:
+    print(f"step: {name}", flush=True)
+
+
+def documents_of(folder: Path, split: str, count: int) -> None:
+    """The first of the sample's documents."""
+    lines = (SAMPLE_FOLDER / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()[:count]
+    (folder / f"{split}.jsonl").write_text("\n".join(lines), encoding="utf-8")
+
+
+def owner(folder: Path) -> None:
+    """All that a token allows."""
+    share_data(folder)
+    share_model(trained_model(folder, plmarker.load_documents("me/tiny")["train"]))
+    share_metric()
+
+
+def share_data(folder: Path) -> None:
+    """A corpus: built, pushed twice, loaded, published."""
+    source, built, api = folder / "source", folder / "tiny", HfApi()
+    source.mkdir()
+    documents_of(source, "train", 6)
+    documents_of(source, "validation", 2)
+    build = ["data", "build", "jsonl", "--source", str(source), "--out", str(built)]
+    push = ["data", "push", str(built), "--repo"]
+    assert main(build) == 0
+    step("build")
+    assert main([*push, "me/tiny"]) == 0
+    assert api.repo_info("me/tiny", repo_type="dataset").private
+    step("push")
+    loaded = load_dataset("me/tiny")
+    assert {split: len(rows) for split, rows in loaded.items()} == {"train": 6, "validation": 2}
+    documents = plmarker.load_documents("me/tiny")
+    assert documents["train"].to_list() == load_dataset(str(built), split="train").to_list()
+    step("load with a token")
+    stream = load_dataset("me/tiny", split="validation", streaming=True)
+    assert [row["doc_key"] for row in stream] == documents["validation"]["doc_key"]
+    step("stream with a token")
+    before = set(api.list_repo_files("me/tiny", repo_type="dataset"))
+    documents_of(source, "train", 8)
+    assert main([*build, "--overwrite"]) == 0
+    assert main([*push, "me/tiny"]) == 0
+    after = set(api.list_repo_files("me/tiny", repo_type="dataset"))
+    # The split that is as it was keeps its file.
+    assert [len({name for name in names if "train-" in name}) for names in (before - after, after - before)] == [1, 1]
+    assert len(before) == len(after)
+    assert len(load_dataset("me/tiny", split="train")) == 8
+    step("push again")
+    assert main([*push, "me/open", "--public"]) == 0
+    assert not api.repo_info("me/open", repo_type="dataset").private
+    step("push in public")
+    assert main([*push, "me/open"]) == 2
+    step("push to what is public already")
+
+
+def share_model(model: plmarker.PLMarkerModel) -> None:
+    """A model, with its card and with its code; loaded, and used in a pipeline."""
+    api = HfApi()
+    model.push_to_hub("me/model", private=True)
+    assert api.repo_info("me/model").private
+    assert ModelCard.load("me/model").data.library_name
+    step("push the model")
+    model.push_to_hub("me/model-code", include_code=True)
+    step("push the model with its code")
+    weights = model.state_dict()
+    for options in ({}, {"revision": "main"}, {"revision": api.repo_info("me/model").sha}):
+        again = AutoModel.from_pretrained("me/model", **options)
+        assert isinstance(again, plmarker.PLMarkerModel)
+        assert again.state_dict().keys() == weights.keys()
+        assert all(torch.equal(tensor, weights[name]) for name, tensor in again.state_dict().items())
+        assert again.extract(TEXT) == model.extract(TEXT)
+    step("load the model")
+    found = pipeline("entity-relation-extraction", model="me/model")(TEXT)
+    assert found == model.extract(TEXT).to_dict()
+    assert found["entities"]
+    assert found["relations"]
+    assert all(TEXT[entity["start"] : entity["end"]] == entity["text"] for entity in found["entities"])
+    step("extract in a pipeline")
+
+
+def share_metric() -> None:
+    """The metric, as a Space."""
+    api = HfApi()
+    api.create_repo("me/span_f1", repo_type="space", space_sdk="static")
+    api.upload_folder(repo_id="me/span_f1", repo_type="space", folder_path=FOLDER, ignore_patterns="__pycache__/*")
+    step("push the metric")
+    if HAS_EVALUATE:
+        import evaluate
+
+        rows = [[(0, 1, "Person")]]
+        assert evaluate.load("me/span_f1").compute(predictions=rows, references=rows)["ent_f1"] == 1.0
+        step("load the metric")
+
+
+def trained_model(folder: Path, documents: Dataset) -> plmarker.PLMarkerModel:
+    """Two steps of training for each of the two models."""
+    labels: dict[str, set[str]] = {
+        name: {row["label"] for document in documents for rows in document[name] for row in rows}
+        for name in ("ner", "relations")
+    }
+    schema = plmarker.LabelSchema(tuple(sorted(labels["ner"])), tuple(sorted(labels["relations"])))
+    encoder, models = str(folder / "encoder"), []
+    tokenizer = plmarker.load_tokenizer(encoder)
+    for model_class in (plmarker.PLMarkerForEntityRecognition, plmarker.PLMarkerForRelationExtraction):
+        model = model_class.from_encoder(encoder, schema, max_seq_length=64)
+        arguments = TrainingArguments(
+            str(folder / "run"), max_steps=2, save_strategy="no", report_to="none", disable_tqdm=True, use_cpu=True
+        )
+        trainer = plmarker.PLMarkerTrainer(model, arguments, documents, processing_class=tokenizer)
+        assert trainer.train().global_step == 2
+        models.append(model.eval())
+    step("train")
+    # They have learnt nothing; so they find something all the same.
+    models[0].classifier.bias.data[0] = -9
+    models[1].subject_classifier.bias.data[0] = -9
+    return plmarker.PLMarkerModel.from_models(*models, tokenizer)
+
+
+def stranger(folder: Path) -> None:
+    """All that nobody is kept from, and what one is."""
+    assert len(load_dataset("me/open", split="train")) == 8
+    assert plmarker.load_documents("me/open").num_rows == {"train": 8, "validation": 2}
+    assert isinstance(AutoModel.from_pretrained("me/model-code"), plmarker.PLMarkerModel)
+    step("load what is public")
+    for load in (load_dataset, plmarker.load_documents):
+        with pytest.raises(DatasetNotFoundError, match="me/tiny"):
+            load("me/tiny")
+    with pytest.raises(RepositoryNotFoundError):
+        hf_hub_download("me/tiny", "README.md", repo_type="dataset")
+    step("no private dataset")
+    with pytest.raises(OSError, match="me/model"):
+        AutoModel.from_pretrained("me/model")
+    step("no private model")
+    assert main(["data", "push", str(folder / "tiny"), "--repo", "me/other"]) == 2
+    step("no push")
+
+
+def tell(who: str, folder: Path, hub: Any, token: str | None) -> list[str]:
+    """Let one of the two tell their part; returns the lines of it."""
+    asked_before = len(hub.transcript)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING"))}
+    environment |= {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(folder / f"home-{who}"), "HF_HUB_DISABLE_XET": "1"}
+    environment |= {"HF_UPDATE_DOWNLOAD_COUNTS": "0", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    environment |= {"NO_PROXY": "127.0.0.1", **({"HF_TOKEN": token} if token else {})}
+    done = subprocess.run(
+        [sys.executable, __file__, who, str(folder)], env=environment, capture_output=True, encoding="utf-8"
+    )
+    assert done.returncode == 0, "\n".join(
+        [f"{who}:", done.stdout, done.stderr, "What the Hub was asked:", *hub.transcript[asked_before:]]
+    )
+    return done.stdout.splitlines()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, minilm_tokenizer: PreTrainedTokenizerBase) -> Path:
+    """Where both work, with a tiny encoder in it."""
+    folder = tmp_path_factory.mktemp("hub")
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    BertModel(BertConfig(vocab_size=len(minilm_tokenizer), **sizes)).save_pretrained(folder / "encoder")
+    minilm_tokenizer.save_pretrained(folder / "encoder")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def owner_told(folder: Path, hub: Any) -> list[str]:
+    return tell("owner", folder, hub, hub.token)
+
+
+def steps_of(lines: list[str]) -> list[str]:
+    return [line.removeprefix("step: ") for line in lines if line.startswith("step: ")]
+
+
+def test_with_a_token_the_whole_story_runs(owner_told, hub):
+    assert steps_of(owner_told) == OWNER_STEPS
+    assert not [line for line in owner_told if line.startswith("elsewhere: ")]
+    private = {repo for (_, repo), repository in hub.repositories.items() if repository.private}
+    assert private == {"me/tiny", "me/model"}
+
+
+def test_what_was_pushed_lies_on_the_hub(owner_told, hub):
+    card = hub.files("me/tiny", "dataset")["README.md"].decode()
+    assert 'load_dataset("me/tiny")' in card
+    plain, with_code = hub.files("me/model"), hub.files("me/model-code")
+    assert {"README.md", "config.json", "model.safetensors", "tokenizer.json"} <= plain.keys()
+    assert 'AutoModel.from_pretrained("me/model")' in plain["README.md"].decode()
+    assert not [name for name in plain if name.endswith(".py")]
+    assert "auto_map" not in json.loads(plain["config.json"])
+    assert {"modeling_plmarker.py", "configuration_plmarker.py"} <= with_code.keys()
+    assert json.loads(with_code["config.json"])["auto_map"]["AutoModel"] == "modeling_plmarker.PLMarkerModel"
+    assert {"span_f1.py", "counting.py"} <= hub.files("me/span_f1", "space").keys()
+
+
+def test_without_a_token_only_what_is_public_is_there(owner_told, folder, hub):
+    lines = tell("stranger", folder, hub, token=None)
+    assert steps_of(lines) == STRANGER_STEPS
+    assert not [line for line in lines if line.startswith("elsewhere: ")]
+    assert ("dataset", "me/other") not in hub.repositories
+
+
+def refuse_other_machines(event: str, arguments: Any) -> None:
+    """An audit hook: as on a machine with no network. Who asks for another one is told of."""
+    host = None
+    if event == "socket.getaddrinfo":
+        host = arguments[0]
+    elif event == "socket.connect" and isinstance(arguments[1], tuple):
+        host = arguments[1][0]
+    if host not in (None, "127.0.0.1"):
+        print(f"elsewhere: {host}", flush=True)
+        raise socket.gaierror(f"{host}: not on this machine")
+
+
+if __name__ == "__main__":
+    sys.addaudithook(refuse_other_machines)
+    # It would be asked of another machine, whose name datasets makes from the endpoint's.
+    datasets.config.USE_PARQUET_EXPORT = False
+    {"owner": owner, "stranger": stranger}[sys.argv[1]](Path(sys.argv[2]))
