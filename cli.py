@@ -240,7 +240,7 @@ def _load(
         return model.entity, model.relation, model.tokenizer
     if not isinstance(model, PLMarkerPreTrainedModel):
         raise PLMarkerError(f"{path}: a model of type {model.config.model_type!r}, expected a plmarker model")
-    tokenizer = AutoTokenizer.from_pretrained(path)
+    tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
     if isinstance(model, PLMarkerForEntityRecognition):
         return model, None, tokenizer
     return None, model, tokenizer  # type: ignore[return-value]

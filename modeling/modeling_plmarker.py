@@ -216,7 +216,9 @@ class PLMarkerModel(PLMarkerBaseModel):
         model = loaded[0] if isinstance(loaded, tuple) else loaded
         hub = {name: kwargs[name] for name in HUB_ARGUMENTS if name in kwargs}
         with suppress(OSError, ValueError):
-            model.tokenizer = AutoTokenizer.from_pretrained(pretrained_model_name_or_path, **hub)
+            model.tokenizer = AutoTokenizer.from_pretrained(
+                pretrained_model_name_or_path, trust_remote_code=False, **hub
+            )
         return loaded
 
     def save_pretrained(self, save_directory: Any, *args: Any, include_code: bool = False, **kwargs: Any) -> None:

@@ -109,7 +109,7 @@ class SpanF1(evaluate.Metric):
             raise
 
     def _forget(self) -> None:
-        """Drop what was added. `evaluate` does so only where nothing goes wrong, and is of no use afterwards."""
+        """Drop what was added, which `evaluate` leaves to be done after an error: it could compute nothing more."""
         self.data = self.writer = self.buf_writer = None
         if not self.keep_in_memory:
             for path, lock in zip(self.file_paths, self.filelocks, strict=True):

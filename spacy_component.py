@@ -1,0 +1,253 @@
+"""The spaCy component `plmarker`: entities and relations of spaCy's documents. spaCy is an optional extra."""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
+
+import numpy as np
+from huggingface_hub.errors import StrictDataclassError
+from transformers import AutoConfig, AutoModel, AutoTokenizer
+
+from .modeling.extraction_plmarker import Entity, Extraction, build_extraction
+from .modeling.modeling_plmarker import PLMarkerModel
+from .modeling.prediction_plmarker import BATCH_TOKENS
+from .modeling.schema_plmarker import PLMarkerError
+from .modeling.text_plmarker import Offsets, locate_words, split_sentences
+
+try:
+    from spacy.language import Language
+    from spacy.pipeline import Pipe
+    from spacy.tokens import Doc, Span, SpanGroup
+    from spacy.util import filter_spans, is_same_func, minibatch
+    from thinc.api import get_torch_default_device
+except ImportError as error:
+    raise ImportError("plmarker.spacy_component needs spaCy: pip install 'plmarker[spacy]'") from error
+
+NAME = "plmarker"
+EXTENSION = "relations"
+# Where a document keeps the rows of its relations.
+USER_DATA = "plmarker_relations"
+
+
+@dataclass(frozen=True)
+class SpanRelation:
+    """A relation between two entities of a spaCy document.
+
+    Args:
+        head, tail: the entities, with their types as labels.
+        label: the relation type.
+        score: between 0 and 1, see [`Relation`].
+    """
+
+    head: Span
+    tail: Span
+    label: str
+    score: float
+
+
+def relations_of(doc: Doc) -> list[SpanRelation]:
+    """What `doc._.relations` gives: by sentence, then best first; of several components, one after the other."""
+    return [
+        SpanRelation(_span(doc, head), _span(doc, tail), label, score)
+        for rows in doc.user_data.get(USER_DATA, {}).values()
+        for head, tail, label, score in rows
+    ]
+
+
+def _span(doc: Doc, place: Sequence[Any]) -> Span:
+    start, end, label = place
+    # A retokenizer may have joined tokens since.
+    return cast(Span, doc.char_span(start, end, label=label, alignment_mode="expand"))
+
+
+class PLMarkerComponent(Pipe):
+    """Writes the entities and relations that a plmarker model finds into spaCy documents.
+
+    The words are the document's own tokens, without white space; the sentences are the document's, or, where nothing
+    has set them, those that plmarker's sentence splitter finds in its text. Written are:
+
+    - `doc.spans[spans_key]`: all entities, nested ones too, by sentence, then by place; their scores in
+      `doc.spans[spans_key].attrs["scores"]`, an array of shape (entities,), as spaCy's `spancat` has them.
+    - `doc.ents`, in place of what was there: the same entities. It cannot hold overlaps: of entities that overlap only
+      the longest is in it (`spacy.util.filter_spans`).
+    - `doc._.relations`: a list of [`SpanRelation`]. It is computed from plain rows in `doc.user_data`, so that
+      documents can be saved, and sent between processes.
+
+    It is never trained and saves nothing: the pipeline's config, which names the model, is all that it is made of.
+
+    Args:
+        model: the model; it stays on its device.
+        name: the component's name in the pipeline.
+        entity_threshold, relation_threshold: least score of what is written.
+        spans_key: the group of `doc.spans` for the entities.
+        batch_tokens: most tokens of a packed row.
+    """
+
+    def __init__(
+        self,
+        model: PLMarkerModel,
+        name: str = NAME,
+        *,
+        entity_threshold: float = 0.0,
+        relation_threshold: float = 0.0,
+        spans_key: str = NAME,
+        batch_tokens: int = BATCH_TOKENS,
+    ) -> None:
+        self.name = name
+        self.model = model
+        self.entity_threshold = entity_threshold
+        self.relation_threshold = relation_threshold
+        self.spans_key = spans_key
+        self.batch_tokens = batch_tokens
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The entity types."""
+        return tuple(self.model.config.schema.entity_labels)
+
+    def __call__(self, doc: Doc) -> Doc:
+        """Annotate one document, in place."""
+        self._annotate([doc])
+        return doc
+
+    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
+        """Annotate a stream of documents, in order.
+
+        Args:
+            batch_size: documents that are read ahead, so that rows of `batch_tokens` tokens are packed over them.
+        """
+        for docs in minibatch(stream, size=batch_size):
+            try:
+                self._annotate(docs)
+                yield from docs
+            except Exception as error:
+                self.get_error_handler()(self.name, self, docs, error)
+
+    def _annotate(self, docs: Sequence[Doc]) -> None:
+        texts = [doc.text for doc in docs]
+        located = [_locate_tokens(doc) for doc in docs]
+        documents = (
+            {"doc_key": "", "sentences": [[text[start:end] for start, end in sentence] for sentence in sentences]}
+            for text, sentences in zip(texts, located, strict=True)
+        )
+        found = self.model.predict(documents, self.batch_tokens, self.entity_threshold, self.relation_threshold)
+        schema = self.model.config.schema
+        for doc, text, sentences, (_, spans, relations) in zip(docs, texts, located, found, strict=True):
+            self._write(doc, build_extraction(text, sentences, spans, relations, schema))
+
+    def _write(self, doc: Doc, extraction: Extraction) -> None:
+        spans = [_span(doc, _place(entity)) for entity in extraction.entities]
+        scores = np.array([entity.score for entity in extraction.entities])
+        doc.spans[self.spans_key] = SpanGroup(doc, name=self.spans_key, attrs={"scores": scores}, spans=spans)
+        doc.set_ents(filter_spans(spans))
+        rows = [[_place(r.head), _place(r.tail), r.label, r.score] for r in extraction.relations]
+        # By the group of spans, since another component may have found relations with another model.
+        doc.user_data[USER_DATA] = {**doc.user_data.get(USER_DATA, {}), self.spans_key: rows}
+
+
+def _place(entity: Entity) -> list[Any]:
+    return [entity.start, entity.end, entity.label]
+
+
+def _locate_tokens(doc: Doc) -> list[list[Offsets]]:
+    """Character offsets of the words of every sentence; a word belongs to the sentence that it begins in."""
+    if doc.has_annotation("SENT_START"):
+        begins = [sentence.start_char for sentence in doc.sents]
+    else:
+        splitter = partial(split_sentences, language=doc.lang_)
+        begins = [words[0][0] for words in locate_words(doc.text, splitter)]
+    sentences: list[list[Offsets]] = [[] for _ in begins or [0]]
+    for token in doc:
+        if not token.is_space:
+            sentences[max(bisect_right(begins, token.idx) - 1, 0)].append((token.idx, token.idx + len(token)))
+    return [words for words in sentences if words]
+
+
+def load_model(name: str, device: str | None = None) -> PLMarkerModel:
+    """Load a model that finds entities: one with both tasks, or an entity model alone. No remote code is run.
+
+    Args:
+        name: a Hub id or a local folder.
+        device: where the model runs; where spaCy does, if it is None (see `spacy.prefer_gpu`).
+
+    Raises:
+        PLMarkerError: for a name where no such model with its tokenizer is, and for a device that cannot be used.
+    """
+    try:
+        config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+        if config.model_type not in ("plmarker", "plmarker-ner"):
+            raise PLMarkerError(
+                f"{name}: a model of type {config.model_type!r}, expected a plmarker model for entities"
+            )
+        model: Any = AutoModel.from_pretrained(name, config=config, trust_remote_code=False)
+    except PLMarkerError:
+        raise
+    except (OSError, ValueError, StrictDataclassError) as error:
+        raise PLMarkerError(f"{name}: no plmarker model here, {str(error).splitlines()[0]}") from None
+    tokenizer = getattr(model, "tokenizer", None)
+    if not isinstance(model, PLMarkerModel):
+        with suppress(OSError, ValueError):
+            tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+    if tokenizer is None:
+        raise PLMarkerError(f"{name}: there is no tokenizer beside the model")
+    if not isinstance(model, PLMarkerModel):
+        model = PLMarkerModel.from_models(model, None, tokenizer)
+    try:
+        model.to(device or get_torch_default_device())
+    except (AssertionError, RuntimeError) as error:
+        raise PLMarkerError(f"device {device!r} cannot be used: {str(error).splitlines()[0]}") from None
+    return cast(PLMarkerModel, model)
+
+
+if not Doc.has_extension(EXTENSION):
+    Doc.set_extension(EXTENSION, getter=relations_of)
+
+
+@Language.factory(
+    NAME,
+    default_config={
+        "entity_threshold": 0.0,
+        "relation_threshold": 0.0,
+        "spans_key": NAME,
+        "batch_tokens": BATCH_TOKENS,
+        "device": None,
+    },
+    assigns=["doc.spans", "doc.ents", f"doc._.{EXTENSION}"],
+)
+def make_component(
+    nlp: Language,
+    name: str,
+    model: str,
+    entity_threshold: float,
+    relation_threshold: float,
+    spans_key: str,
+    batch_tokens: int,
+    device: str | None,
+) -> PLMarkerComponent:
+    """What `nlp.add_pipe("plmarker", config={"model": ...})` calls.
+
+    Args:
+        nlp, name: spaCy's.
+        model, device: see `load_model`.
+        entity_threshold, relation_threshold, spans_key, batch_tokens: see [`PLMarkerComponent`].
+
+    Raises:
+        PLMarkerError: as `load_model` does, and where documents have an extension `relations` of somebody else.
+    """
+    getter = Doc.get_extension(EXTENSION)[2]
+    if getter is None or not is_same_func(getter, relations_of):
+        raise PLMarkerError(
+            f"doc._.{EXTENSION} is an extension of another component: "
+            f"call Doc.remove_extension({EXTENSION!r}) before plmarker.spacy_component is imported"
+        )
+    return PLMarkerComponent(
+        load_model(model, device),
+        name,
+        entity_threshold=entity_threshold,
+        relation_threshold=relation_threshold,
+        spans_key=spans_key,
+        batch_tokens=batch_tokens,
+    )

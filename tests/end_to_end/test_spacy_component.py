@@ -1,0 +1,302 @@
+"""The spaCy component: what the model finds on the tokens of spaCy."""
+
+import ast
+import importlib
+import importlib.metadata
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import catalogue
+import pytest
+import spacy
+from spacy.language import Language
+from spacy.tokens import Doc, DocBin
+from transformers import BertConfig, PreTrainedTokenizerBase
+
+import plmarker
+from plmarker import (
+    PLMarkerError,
+    PLMarkerForEntityRecognition,
+    PLMarkerForRelationExtraction,
+    PLMarkerModel,
+)
+from plmarker.modeling.decoding_plmarker import ScoredRelation, ScoredSpan
+from plmarker.spacy_component import PLMarkerComponent, SpanRelation, relations_of
+
+TEXTS = [
+    "Ann Bell met Bob of Acme. Acme grew, and Bob married Ann in Oslo on a Monday.",
+    "",
+    " \n\t ",
+    "\n\nAnn  married\n\nBob 😀 in Oslo 👩‍🚀.  \n",
+    "Acme owns Initech.",
+]
+WORDS = [["Ann", "Bell", "met", "Bob", "of", "Acme", "."], ["Acme", "owns", "Initech", "and", "😀", "."]]
+
+
+@pytest.fixture
+def parts(
+    make_tiny_model: Callable[..., Any],
+) -> tuple[PLMarkerForEntityRecognition, PLMarkerForRelationExtraction]:
+    """A model whose entities nest, and one that finds relations."""
+    entity = make_tiny_model(PLMarkerForEntityRecognition, max_seq_length=64, max_span_length=4)
+    return entity, make_tiny_model(PLMarkerForRelationExtraction, seed=3, max_seq_length=64)
+
+
+@pytest.fixture
+def folder(
+    tmp_path: Path,
+    parts: tuple[PLMarkerForEntityRecognition, PLMarkerForRelationExtraction],
+    minilm_tokenizer: PreTrainedTokenizerBase,
+) -> str:
+    """The two as a checkpoint."""
+    PLMarkerModel.from_models(*parts, minilm_tokenizer).save_pretrained(tmp_path / "model")
+    return str(tmp_path / "model")
+
+
+@pytest.fixture
+def nlp(folder: str) -> Language:
+    english = spacy.blank("en")
+    english.add_pipe("plmarker", config={"model": folder})
+    return english
+
+
+def found(doc: Doc, key: str = "plmarker") -> dict[str, Any]:
+    """What stands in a document, as `Extraction.to_dict` would have it, without numbers of sentences."""
+    group = doc.spans[key]
+    entities = [
+        (span.text, span.label_, span.start_char, span.end_char, pytest.approx(score))
+        for span, score in zip(group, group.attrs["scores"], strict=True)
+    ]
+    relations = [
+        (r.head.start_char, r.head.end_char, r.tail.start_char, r.tail.end_char, r.label, pytest.approx(r.score))
+        for r in doc._.relations
+    ]
+    return {"entities": entities, "relations": relations}
+
+
+def expected(model: PLMarkerModel, words: list[list[str]]) -> dict[str, Any]:
+    result = model.extract(words=words)
+    return {
+        "entities": [(e.text, e.label, e.start, e.end, e.score) for e in result.entities],
+        "relations": [(r.head.start, r.head.end, r.tail.start, r.tail.end, r.label, r.score) for r in result.relations],
+    }
+
+
+def of_words(nlp: Language, words: list[list[str]]) -> Doc:
+    """A document with the given sentences, whose text is that of `extract(words=...)`, but for the line's end."""
+    tokens = [word for sentence in words for word in sentence]
+    begins = [number == 0 for sentence in words for number in range(len(sentence))]
+    return Doc(nlp.vocab, words=tokens, spaces=[True] * (len(tokens) - 1) + [False], sent_starts=begins)
+
+
+def test_finds_what_extract_finds_in_the_same_words(nlp: Language) -> None:
+    component = nlp.get_pipe("plmarker")
+    doc = component(of_words(nlp, WORDS))
+    assert found(doc) == expected(component.model, WORDS)
+    assert doc.spans["plmarker"]
+    assert {r.label for r in doc._.relations} > {"MARRIED"}
+    assert all(isinstance(r, SpanRelation) and r.head.doc is doc and r.head.label_ for r in doc._.relations)
+    assert doc._.relations == relations_of(doc)
+    assert nlp.pipe_labels == {"plmarker": ["PER", "ORG"]}
+
+
+def test_sentences_are_the_documents_own_or_those_of_its_text(nlp: Language) -> None:
+    component = nlp.get_pipe("plmarker")
+    text = "Ann met Bob.  Acme owns\nInitech.\n"
+    halves = [["Ann", "met", "Bob", "."], ["Acme", "owns", "Initech", "."]]
+    split = nlp(text)
+    assert not split.has_annotation("SENT_START")
+    thirds = nlp.make_doc(text)
+    for token in thirds:
+        # A sentence that begins with white space, and one that holds nothing else.
+        token.is_sent_start = token.text == "met" or token.is_space
+    component(thirds)
+    for doc, words in ((split, halves), (thirds, [["Ann"], ["met", "Bob", "."], ["Acme", "owns"], ["Initech", "."]])):
+        # By words, since extract joins them with single spaces.
+        extraction = component.model.extract(words=words)
+        spans = doc.spans["plmarker"]
+        assert [("".join(span.text.split()), span.label_) for span in spans] == [
+            ("".join(entity.text.split()), entity.label) for entity in extraction.entities
+        ]
+        assert spans.attrs["scores"] == pytest.approx([entity.score for entity in extraction.entities])
+        assert [r.score for r in doc._.relations] == pytest.approx([r.score for r in extraction.relations])
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_spans_begin_and_end_with_words_of_the_text(nlp: Language, text: str) -> None:
+    doc = nlp(text)
+    for span in doc.spans["plmarker"]:
+        assert text[span.start_char : span.end_char] == span.text
+        assert not span[0].is_space
+        assert not span[-1].is_space
+    assert bool(doc.spans["plmarker"]) == bool(text.strip())
+    assert len(doc.spans["plmarker"].attrs["scores"]) == len(doc.spans["plmarker"])
+    if not text.strip():
+        assert doc.ents == ()
+        assert doc._.relations == []
+
+
+def test_ents_are_the_longest_of_nested_spans(nlp: Language, monkeypatch: pytest.MonkeyPatch) -> None:
+    spans = [ScoredSpan(0, 1, 1, 0.9), ScoredSpan(0, 3, 2, 0.5), ScoredSpan(3, 3, 1, 0.8), ScoredSpan(5, 5, 2, 0.7)]
+    relation = ScoredRelation((0, 1), (3, 3), 1, 0.6, 1, 1)
+    component = nlp.get_pipe("plmarker")
+    monkeypatch.setattr(
+        component.model, "predict", lambda documents, *_: ((d, [spans], [[relation]]) for d in documents)
+    )
+    doc = nlp("Ann Bell and Bob met Acme")
+    doc.ents = [doc[4:5]]
+    component(doc)
+    assert [(span.text, span.label_) for span in doc.spans["plmarker"]] == [
+        ("Ann Bell", "PER"),
+        ("Ann Bell and Bob", "ORG"),
+        ("Bob", "PER"),
+        ("Acme", "ORG"),
+    ]
+    assert doc.spans["plmarker"].attrs["scores"].tolist() == [0.9, 0.5, 0.8, 0.7]
+    assert [(span.text, span.label_) for span in doc.ents] == [("Ann Bell and Bob", "ORG"), ("Acme", "ORG")]
+    (married,) = doc._.relations
+    assert (married.head.text, married.head.label_, married.tail.text, married.label) == (
+        "Ann Bell",
+        "PER",
+        "Bob",
+        "MARRIED",
+    )
+    # Nothing that two components write gets in each other's way, and one that runs again replaces what it wrote.
+    other = PLMarkerComponent(component.model, spans_key="other")
+    assert len(other(component(doc))._.relations) == 2
+
+
+def test_a_stream_gives_what_single_documents_give(nlp: Language) -> None:
+    one_by_one = [found(nlp(text)) for text in TEXTS]
+    for batch_size in (2, 1000):
+        assert [found(doc) for doc in nlp.pipe(TEXTS, batch_size=batch_size)] == one_by_one
+
+
+def test_rows_are_packed_over_documents(nlp: Language, monkeypatch: pytest.MonkeyPatch) -> None:
+    component = nlp.get_pipe("plmarker")
+    calls = []
+    predict = component.model.predict
+    monkeypatch.setattr(component.model, "predict", lambda *given: calls.append(given[1:]) or predict(*given))
+    list(nlp.pipe(TEXTS, batch_size=len(TEXTS)))
+    assert calls == [(2048, 0.0, 0.0)]
+
+
+def test_an_error_handler_gets_the_documents_that_fail(nlp: Language, monkeypatch: pytest.MonkeyPatch) -> None:
+    component = nlp.get_pipe("plmarker")
+    monkeypatch.setattr(component.model, "tokenizer", None)
+    with pytest.raises(PLMarkerError, match="the model has no tokenizer"):
+        list(nlp.pipe(TEXTS))
+    failed: list[Doc] = []
+    nlp.set_error_handler(lambda name, proc, docs, error: failed.extend(docs))
+    assert list(nlp.pipe(TEXTS)) == []
+    assert [doc.text for doc in failed] == TEXTS
+
+
+def test_thresholds_and_the_key_are_options(folder: str) -> None:
+    english = spacy.blank("en")
+    options = {
+        "entity_threshold": 0.99,
+        "relation_threshold": 1,
+        "spans_key": "sc",
+        "batch_tokens": 64,
+        "device": "cpu",
+    }
+    component = english.add_pipe("plmarker", config={"model": folder, **options})
+    doc = english(TEXTS[0])
+    extraction = component.model.extract(
+        words=[[token.text for token in sentence] for sentence in (doc[:7], doc[7:])], entity_threshold=0.99
+    )
+    spans = [(span.text.replace(" ", ""), span.label_) for span in doc.spans["sc"]]
+    assert spans == [(entity.text.replace(" ", ""), entity.label) for entity in extraction.entities]
+    assert min(doc.spans["sc"].attrs["scores"]) >= 0.99
+    assert "plmarker" not in doc.spans
+    assert doc._.relations == []
+
+
+def test_a_pipeline_is_saved_as_its_config_and_documents_with_what_was_found(nlp: Language, tmp_path: Path) -> None:
+    doc = nlp(TEXTS[0])
+    nlp.to_disk(tmp_path / "pipeline")
+    assert not (tmp_path / "pipeline" / "plmarker").exists()
+    assert found(spacy.load(tmp_path / "pipeline")(TEXTS[0])) == found(doc)
+    DocBin(docs=[doc], store_user_data=True).to_disk(tmp_path / "a.spacy")
+    (read,) = DocBin().from_disk(tmp_path / "a.spacy").get_docs(nlp.vocab)
+    assert found(read) == found(doc)
+    before = found(doc)["relations"]
+    with doc.retokenize() as retokenizer:
+        retokenizer.merge(doc[-3:-1])
+    assert len(doc._.relations) == len(before)
+
+
+def test_an_entity_model_alone_gives_entities(
+    parts: tuple[PLMarkerForEntityRecognition, PLMarkerForRelationExtraction],
+    tmp_path: Path,
+    minilm_tokenizer: PreTrainedTokenizerBase,
+) -> None:
+    entity, relation = parts
+    english = spacy.blank("en")
+    entity.save_pretrained(tmp_path / "entity")
+    with pytest.raises(PLMarkerError, match=r"entity: there is no tokenizer beside the model$"):
+        english.add_pipe("plmarker", config={"model": str(tmp_path / "entity")})
+    minilm_tokenizer.save_pretrained(tmp_path / "entity")
+    english.add_pipe("plmarker", config={"model": str(tmp_path / "entity")})
+    doc = english(TEXTS[0])
+    assert doc.ents
+    assert doc._.relations == []
+    relation.save_pretrained(tmp_path / "relation")
+    with pytest.raises(PLMarkerError, match=r"a model of type 'plmarker-re', expected a plmarker model for entities$"):
+        english.add_pipe("plmarker", name="second", config={"model": str(tmp_path / "relation")})
+
+
+def test_what_is_no_plmarker_model_is_told_in_one_sentence(tmp_path: Path, folder: str) -> None:
+    (tmp_path / "empty").mkdir()
+    BertConfig().save_pretrained(tmp_path / "bert")
+    for name, message in (
+        ("empty", "empty: no plmarker model here, "),
+        ("missing", "missing: no plmarker model here, "),
+        ("bert", "bert: a model of type 'bert', expected a plmarker model for entities$"),
+    ):
+        with pytest.raises(PLMarkerError, match=message) as error:
+            spacy.blank("en").add_pipe("plmarker", config={"model": str(tmp_path / name)})
+        assert "\n" not in str(error.value)
+    with pytest.raises(PLMarkerError, match="device 'toaster' cannot be used: "):
+        spacy.blank("en").add_pipe("plmarker", config={"model": folder, "device": "toaster"})
+
+
+def test_an_extension_of_somebody_else_is_not_taken_over(folder: str) -> None:
+    old = Doc.remove_extension("relations")
+    try:
+        Doc.set_extension("relations", default=None)
+        with pytest.raises(PLMarkerError, match=r"doc\._\.relations is an extension of another component"):
+            spacy.blank("en").add_pipe("plmarker", config={"model": folder})
+    finally:
+        Doc.set_extension("relations", getter=old[2], force=True)
+
+
+def test_the_entry_point_and_the_import_do_not_quarrel(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = "plmarker.spacy_component"
+    installed = importlib.metadata.EntryPoint("plmarker", f"{module}:make_component", "spacy_factories")
+    monkeypatch.setattr(catalogue, "AVAILABLE_ENTRY_POINTS", importlib.metadata.EntryPoints([installed]))
+    # As in a fresh process: the entry point is all that spaCy knows of the component.
+    monkeypatch.setattr(plmarker, "spacy_component", None)
+    monkeypatch.delitem(sys.modules, module)
+    monkeypatch.delitem(catalogue.REGISTRY, (*spacy.registry.factories.namespace, "plmarker"))
+    monkeypatch.delitem(Language._factory_meta, "plmarker")
+    assert spacy.blank("en").add_pipe("plmarker", config={"model": folder}).labels == ("PER", "ORG")
+    importlib.reload(importlib.import_module(module))
+    assert spacy.blank("en").add_pipe("plmarker", config={"model": folder}).labels == ("PER", "ORG")
+
+
+def test_no_other_module_imports_spacy_before_it_needs_it() -> None:
+    root = Path(__file__).parents[2]
+    for path in [
+        *root.glob("*.py"),
+        *(path for room in ("modeling", "data", "trainers") for path in root.glob(f"{room}/**/*.py")),
+    ]:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert path.name == "spacy_component.py" or not {"spacy", "spacy_component"} & {
+                part for name in names for part in name.split(".")
+            }
