@@ -46,7 +46,8 @@ class PLMarkerTrainer(Trainer):
     `metric_for_best_model` names another metric (`eval_loss` for the loss).
 
     Args:
-        model: the entity model or the relation model.
+        model: the entity model or the relation model; or, for `hyperparameter_search`, none, and `model_init` in its
+            place, a function that makes one.
         args: as for `Trainer`.
         train_dataset, eval_dataset: documents or features; `eval_dataset` may be a dictionary of them.
         processing_class: the tokenizer; saved with the model, and needed to map documents.
@@ -61,7 +62,7 @@ class PLMarkerTrainer(Trainer):
 
     def __init__(
         self,
-        model: PLMarkerPreTrainedModel,
+        model: PLMarkerPreTrainedModel | None = None,
         args: TrainingArguments | None = None,
         train_dataset: Dataset | None = None,
         eval_dataset: Dataset | dict[str, Dataset] | None = None,
@@ -74,6 +75,10 @@ class PLMarkerTrainer(Trainer):
             if kwargs.pop(name, None) is not None:
                 raise PLMarkerError(f"PLMarkerTrainer has its own {name}")
         args = TrainingArguments() if args is None else args
+        # For hyperparameter_search the Trainer makes a model for each trial; all of them have one shape.
+        shape = model if model is not None else kwargs["model_init"]() if kwargs.get("model_init") else None
+        if shape is None:
+            raise PLMarkerError("PLMarkerTrainer needs a model, or model_init, a function that makes one")
         if args.n_gpu > 1:
             logger.warning("a packed row cannot be scattered over GPUs: using one; torchrun uses all of them")
             args._n_gpu = 1
@@ -83,12 +88,12 @@ class PLMarkerTrainer(Trainer):
             # torch warns of pinned memory on a machine that has no use for it.
             args.dataloader_pin_memory = False
         if args.load_best_model_at_end and args.metric_for_best_model in (None, "loss"):
-            args.metric_for_best_model = SELECTION_METRICS[model.config.model_type]
+            args.metric_for_best_model = SELECTION_METRICS[shape.config.model_type]
             args.greater_is_better = True
         if processing_class is not None:
-            check_marker_tokens(processing_class, model.config.marker_tokens, model.config.marker_token_ids)
+            check_marker_tokens(processing_class, shape.config.marker_tokens, shape.config.marker_token_ids)
         self.entity_types = entity_types
-        self.config = model.config
+        self.config = shape.config
         self.grouping_seed = args.seed
         self.tokenizer = processing_class
         if train_dataset is not None:
@@ -101,7 +106,7 @@ class PLMarkerTrainer(Trainer):
         super().__init__(
             model=model,
             args=args,
-            data_collator=PackedRowCollator.for_model(model, max_row_tokens),
+            data_collator=PackedRowCollator.for_model(shape, max_row_tokens),
             train_dataset=train_dataset,
             eval_dataset=eval_dataset,
             processing_class=processing_class,

@@ -9,7 +9,12 @@ from datasets import Dataset, concatenate_datasets
 from transformers import AutoTokenizer, TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
-from plmarker import PLMarkerForEntityRecognition, PLMarkerForRelationExtraction, PLMarkerTrainer
+from plmarker import (
+    PLMarkerForEntityRecognition,
+    PLMarkerForRelationExtraction,
+    PLMarkerTrainer,
+    load_documents,
+)
 from plmarker.data import EntityFeatures, LabelSchema, PLMarkerError
 from plmarker.trainers import PackedRowCollator
 from plmarker.trainers.evaluation import evaluate_documents
@@ -239,3 +244,32 @@ def test_gradient_checkpointing_changes_no_loss(
         trainer.train()
         losses.append([entry["loss"] for entry in trainer.state.log_history if "loss" in entry])
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_hyperparameters_are_searched(make_tiny_model: Any, minilm_tokenizer: Any, tmp_path: Path) -> None:
+    pytest.importorskip("optuna")
+    sample = load_documents("sample")
+    schema = LabelSchema.from_documents((d for split in sample.values() for d in split), ["SPOUSE_OF"])
+    trainer = PLMarkerTrainer(
+        model_init=lambda trial=None: make_tiny_model(PLMarkerForEntityRecognition, schema=schema, max_seq_length=48),
+        args=TrainingArguments(str(tmp_path), max_steps=2, save_strategy="no", disable_tqdm=True, report_to="none"),
+        train_dataset=sample["train"].select(range(8)),
+        eval_dataset=sample["validation"].select(range(4)),
+        processing_class=minilm_tokenizer,
+    )
+    tried: list[float] = []
+
+    def space(trial: Any) -> dict[str, float]:
+        tried.append(trial.suggest_float("learning_rate", 1e-5, 1e-2, log=True))
+        return {"learning_rate": tried[-1]}
+
+    best = trainer.hyperparameter_search(
+        hp_space=space, compute_objective=lambda metrics: metrics["eval_loss"], direction="minimize", n_trials=2
+    )
+    assert len(tried) == 2
+    assert best.hyperparameters["learning_rate"] in tried
+
+
+def test_a_trainer_without_a_model_is_one_sentence() -> None:
+    with pytest.raises(PLMarkerError, match="needs a model, or model_init"):
+        PLMarkerTrainer()
