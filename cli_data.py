@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import logging
 import shutil
-import sys
 import tarfile
 import tempfile
 import zipfile
@@ -16,14 +15,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import datasets
-
 from .data.alignment import WORDS
 from .data.builders import BUILDERS, CorpusBuilder, FilesBuilder
 from .data.documents import Document
 from .data.formats import FORMATS, ReadingOptions, guess_format, read_corpus
 from .data.loading import load_documents
 from .data.picture import draw_statistics
+from .data.progress import bars_on_terminals
 from .data.report import ReadingReport, raise_problems
 from .data.repository import build_repository, push_repository
 from .data.statistics import collect_statistics, count_document, statistics_table
@@ -261,16 +259,12 @@ def _unpacked(source: Path) -> Iterator[Path]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without datasets' progress bars where nobody sees them move."""
+    """Without progress bars that nobody sees, and without warnings that the command prints itself."""
     builders = logging.getLogger(f"{__package__}.data.builders")
-    level, shown = builders.level, datasets.is_progress_bar_enabled() and not sys.stderr.isatty()
-    # The command prints the warnings itself.
+    level = builders.level
     builders.setLevel(logging.ERROR)
-    if shown:
-        datasets.disable_progress_bars()
     try:
-        yield
+        with bars_on_terminals():
+            yield
     finally:
         builders.setLevel(level)
-        if shown:
-            datasets.enable_progress_bars()

@@ -11,6 +11,7 @@ from datasets import Dataset, DatasetDict, load_dataset
 from ..modeling.schema_plmarker import LabelSchema, PLMarkerError
 from .documents import DOCUMENT_FEATURES, Document, dataset_of, raw_document, typed_document
 from .formats.tokens import documents_of_tokens, token_columns
+from .progress import bars_on_terminals
 from .report import own_errors
 from .validation import stream_documents
 
@@ -74,7 +75,7 @@ def _from_file(path: Path, schema: LabelSchema | None, annotated: bool) -> Datas
     """The documents of a JSONL file, on disk in datasets' cache: what is made of them by `map` is cached there too."""
     state = path.stat()
     arguments = {"path": str(path), "schema": schema, "annotated": annotated}
-    with own_errors():
+    with own_errors(), bars_on_terminals():
         made: Any = Dataset.from_generator(
             _documents,
             features=DOCUMENT_FEATURES,

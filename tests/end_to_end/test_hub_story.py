@@ -20,11 +20,13 @@ from datasets import Dataset, load_dataset
 from datasets.exceptions import DatasetNotFoundError
 from huggingface_hub import HfApi, ModelCard, hf_hub_download
 from huggingface_hub.errors import RepositoryNotFoundError
+from peft import PeftModel
 from transformers import AutoModel, BertConfig, BertModel, PreTrainedTokenizerBase, TrainingArguments, pipeline
 
 import plmarker
 from plmarker.cli import main
 from plmarker.data.loading import SAMPLE_FOLDER
+from plmarker.trainers.adapters import add_lora
 from plmarker.trainers.span_f1 import FOLDER
 
 TEXT = "Ada Morrow founded the Kelmoor Institute in 1998. 🙂 She married Tom Vell."
@@ -42,6 +44,8 @@ OWNER_STEPS = [
     "push the model with its code",
     "load the model",
     "extract in a pipeline",
+    "push the adapter",
+    "load the adapter",
     "push the metric",
     *(["load the metric"] if HAS_EVALUATE else []),
 ]
@@ -62,6 +66,7 @@ def owner(folder: Path) -> None:
     """All that a token allows."""
     share_data(folder)
     share_model(trained_model(folder, plmarker.load_documents("me/tiny")["train"]))
+    share_adapter()
     share_metric()
 
 
@@ -126,6 +131,24 @@ def share_model(model: plmarker.PLMarkerModel) -> None:
     assert found["relations"]
     assert all(TEXT[entity["start"] : entity["end"]] == entity["text"] for entity in found["entities"])
     step("extract in a pipeline")
+
+
+def share_adapter() -> None:
+    """An adapter of the pushed model: alone on the Hub, and loaded by its name."""
+    adapted = add_lora(AutoModel.from_pretrained("me/model").entity, r=2)
+    with torch.no_grad():
+        for name, parameter in adapted.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_()
+    adapted.push_to_hub("me/adapter", private=True)
+    step("push the adapter")
+    files = HfApi().list_repo_files("me/adapter")
+    assert "adapter_model.safetensors" in files
+    assert "model.safetensors" not in files
+    again = PeftModel.from_pretrained(AutoModel.from_pretrained("me/model").entity, "me/adapter")
+    weights = adapted.state_dict()
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in again.state_dict().items())
+    step("load the adapter")
 
 
 def share_metric() -> None:
@@ -225,7 +248,7 @@ def test_with_a_token_the_whole_story_runs(owner_told, hub):
     assert steps_of(owner_told) == OWNER_STEPS
     assert not [line for line in owner_told if line.startswith("elsewhere: ")]
     private = {repo for (_, repo), repository in hub.repositories.items() if repository.private}
-    assert private == {"me/tiny", "me/model"}
+    assert private == {"me/tiny", "me/model", "me/adapter"}
 
 
 def test_what_was_pushed_lies_on_the_hub(owner_told, hub):
