@@ -345,3 +345,18 @@ def test_minilm_reads_language_through_levitated_markers(schema, minilm_tokenize
         states.append(encoded[row["span_index"][1, 0]])
     near, far = (F.cosine_similarity(states[0], other, dim=0) for other in states[1:])
     assert near > far + 0.03
+
+
+@pytest.mark.parametrize("model_class", [PLMarkerForEntityRecognition, PLMarkerForRelationExtraction])
+def test_loading_takes_the_options_of_any_model(make_tiny_model, model_class, tmp_path):
+    """Sharded, in a subfolder, in another precision, with another attention, on a device map."""
+    model = make_tiny_model(model_class)
+    model.save_pretrained(tmp_path / "sub", max_shard_size="100KB")
+    assert len(list((tmp_path / "sub").glob("*.safetensors"))) > 1
+    loaded = AutoModel.from_pretrained(tmp_path, subfolder="sub")
+    assert type(loaded) is model_class
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], tensor)
+    half = AutoModel.from_pretrained(tmp_path / "sub", dtype="bfloat16", attn_implementation="eager", device_map="cpu")
+    assert half.dtype == torch.bfloat16
+    assert half.encoder.config._attn_implementation == "eager"
