@@ -76,6 +76,9 @@ def measure(size: int, folder: Path) -> dict[str, dict[str, float | str]]:
     results["build"]["said"] = ""
     for name in ("map", "map again"):
         results[name] = step([sys.executable, "-c", MAP, str(out)], environment)
+    # The number of features and their fingerprint.
+    if results["map"]["said"] != results["map again"]["said"]:
+        raise SystemExit(f"other features in another process: {results}")
     return results
 
 
