@@ -23,6 +23,7 @@ from .data.inputs import read_inputs, text_document, write_resumable
 from .data.loading import load_split
 from .data.original import write_relation_results
 from .data.presets import load_preset, preset_names
+from .modeling.base_plmarker import to_device
 from .modeling.conversion_plmarker import convert_checkpoint
 from .modeling.encoders_plmarker import check_same_vocabulary
 from .modeling.extraction_plmarker import build_extraction
@@ -232,10 +233,7 @@ def _load(
         raise PLMarkerError(f"{path}: no model here, {str(error).splitlines()[0]}") from None
     if device is None and torch.accelerator.is_available():
         device = str(torch.accelerator.current_accelerator())
-    try:
-        model.to(device or "cpu")
-    except (AssertionError, RuntimeError) as error:
-        raise PLMarkerError(f"device {device!r} cannot be used: {str(error).splitlines()[0]}") from None
+    to_device(model, device or "cpu")
     if isinstance(model, PLMarkerModel):
         return model.entity, model.relation, model.tokenizer
     if not isinstance(model, PLMarkerPreTrainedModel):

@@ -48,23 +48,24 @@ def build(options: argparse.Namespace) -> Any:
             reading = _reading(options, FORMATS[options.corpus].reading)
             builders.append(FilesBuilder(data_dir=source, format=options.corpus, title=title, reading=reading))
         else:
-            builder = BUILDERS[options.corpus]
-            for config in builder.BUILDER_CONFIGS:
+            corpus = BUILDERS[options.corpus]
+            for config in corpus.BUILDER_CONFIGS:
                 if options.config in (None, config.name):
                     reading = _reading(options, config.reading)
-                    builders.append(builder(data_dir=source, config_name=config.name, reading=reading))
+                    builders.append(corpus(data_dir=source, config_name=config.name, reading=reading))
             if not builders:
-                names = ", ".join(config.name for config in builder.BUILDER_CONFIGS)
+                names = ", ".join(config.name for config in corpus.BUILDER_CONFIGS)
                 raise PLMarkerError(f"{options.corpus} has no part {options.config!r}, only {names}")
         result = build_repository(builders, options.out, options.overwrite)
     # Of an archive its own name, not that of the place where it was unpacked.
     result["warnings"] = [warning.replace(str(source), options.source) for warning in result["warnings"]]
     for warning in result["warnings"]:
         print(warning)
-    for config, splits in result["splits"].items():
-        if result["alignment"][config]:
-            print(f"{config}: {', '.join(f'{n} {what}' for what, n in result['alignment'][config].items() if n)}")
-        for split, counts in splits.items():
+    for builder in builders:
+        config = builder.config.name
+        if builder.report.counts:
+            print(f"{config}: {builder.report.summary()}")
+        for split, counts in result["splits"][config].items():
             print(f"{config}, {split}: {_counts(counts)}")
     print(f'{options.out}: load_dataset("{options.out}")')
     return result

@@ -1,6 +1,5 @@
 """The spaCy component `plmarker`: entities and relations of spaCy's documents. spaCy is an optional extra."""
 
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,6 +10,8 @@ import numpy as np
 from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
+from .data.alignment import sentences_of_tokens
+from .modeling.base_plmarker import to_device
 from .modeling.extraction_plmarker import Entity, Extraction, build_extraction
 from .modeling.modeling_plmarker import PLMarkerModel
 from .modeling.prediction_plmarker import BATCH_TOKENS
@@ -159,11 +160,7 @@ def _locate_tokens(doc: Doc) -> list[list[Offsets]]:
     else:
         splitter = partial(split_sentences, language=doc.lang_)
         begins = [words[0][0] for words in locate_words(doc.text, splitter)]
-    sentences: list[list[Offsets]] = [[] for _ in begins or [0]]
-    for token in doc:
-        if not token.is_space:
-            sentences[max(bisect_right(begins, token.idx) - 1, 0)].append((token.idx, token.idx + len(token)))
-    return [words for words in sentences if words]
+    return sentences_of_tokens(doc, begins)
 
 
 def load_model(name: str, device: str | None = None) -> PLMarkerModel:
@@ -195,10 +192,7 @@ def load_model(name: str, device: str | None = None) -> PLMarkerModel:
         raise PLMarkerError(f"{name}: there is no tokenizer beside the model")
     if not isinstance(model, PLMarkerModel):
         model = PLMarkerModel.from_models(model, None, tokenizer)
-    try:
-        model.to(device or get_torch_default_device())
-    except (AssertionError, RuntimeError) as error:
-        raise PLMarkerError(f"device {device!r} cannot be used: {str(error).splitlines()[0]}") from None
+    to_device(model, device or get_torch_default_device())
     return cast(PLMarkerModel, model)
 
 

@@ -33,15 +33,17 @@ from plmarker.trainers.evaluation import evaluate_documents
 SYMMETRIC = ("CONJUNCTION", "COMPARE")
 
 
-def train(model: Any, tokenizer: Any, dataset: Any, steps: int, seed: int) -> float:
-    """Train in place; return the seconds."""
+def train(
+    model: Any, tokenizer: Any, dataset: Any, steps: int, seed: int, learning_rate: float = 3e-4
+) -> tuple[float, list[float]]:
+    """Train in place; return the seconds, and the mean loss of every 50 steps."""
     with tempfile.TemporaryDirectory() as folder:
         args = TrainingArguments(
             output_dir=folder,
             max_steps=steps,
             seed=seed,
             per_device_train_batch_size=8,
-            learning_rate=3e-4,
+            learning_rate=learning_rate,
             warmup_steps=0.1,
             save_strategy="no",
             logging_steps=50,
@@ -51,7 +53,8 @@ def train(model: Any, tokenizer: Any, dataset: Any, steps: int, seed: int) -> fl
         trainer = PLMarkerTrainer(model, args, train_dataset=dataset, processing_class=tokenizer)
         start = time.perf_counter()
         trainer.train()
-        return time.perf_counter() - start
+        seconds = time.perf_counter() - start
+        return seconds, [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
 
 
 def run_seed(data: Any, schema: LabelSchema, encoder: str, seed: int) -> dict[str, Any]:
@@ -61,12 +64,12 @@ def run_seed(data: Any, schema: LabelSchema, encoder: str, seed: int) -> dict[st
     entity = PLMarkerForEntityRecognition.from_encoder(
         encoder, schema, marker_init="lm", max_seq_length=192, max_pair_length=96
     )
-    seconds = {"entity": train(entity, tokenizer, data["train"], 200, seed)}
+    seconds = {"entity": train(entity, tokenizer, data["train"], 200, seed)[0]}
     entity.config.max_seq_length = 512
     set_seed(seed)
     relation = PLMarkerForRelationExtraction.from_encoder(encoder, schema, marker_init="lm")
-    seconds["relation"] = train(relation, tokenizer, data["train"], 350, seed)
-    seconds["relation"] += train(relation, tokenizer, data["train"], 400, seed + 1)
+    seconds["relation"] = train(relation, tokenizer, data["train"], 350, seed)[0]
+    seconds["relation"] += train(relation, tokenizer, data["train"], 400, seed + 1)[0]
     result: dict[str, Any] = {"seed": seed, "seconds": seconds}
     for split in ("validation", "test"):
         documents = list(data[split])

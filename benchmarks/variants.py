@@ -42,7 +42,7 @@ def run(data: Any, schema: LabelSchema, encoder: str, task: str, values: dict[st
         model: Any = PLMarkerForEntityRecognition.from_encoder(encoder, schema, max_seq_length=192, **values)
     else:
         model = PLMarkerForRelationExtraction.from_encoder(encoder, schema, **values)
-    seconds = train(model, tokenizer, data["train"], ENTITY_STEPS if task == "entity" else RELATION_STEPS, seed)
+    seconds, _ = train(model, tokenizer, data["train"], ENTITY_STEPS if task == "entity" else RELATION_STEPS, seed)
     result: dict[str, Any] = {"seconds": seconds}
     for split in ("validation", "test"):
         metrics = evaluate_documents(list(data[split]), tokenizer, **{task: model})

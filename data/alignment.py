@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Any
@@ -78,6 +78,20 @@ def _locate_between_spaces(text: str) -> list[list[Offsets]]:
     for line in text.split("\n"):
         sentences.append([(match.start() + start, match.end() + start) for match in _WORD.finditer(line)])
         start += len(line) + 1
+    return [words for words in sentences if words]
+
+
+def sentences_of_tokens(tokens: Iterable[Any], begins: Sequence[int]) -> list[list[Offsets]]:
+    """The words of every sentence among spaCy's tokens, without white space.
+
+    Args:
+        begins: where sentences begin, ascending; a word belongs to the sentence that it begins in, one before all of
+            them to the first.
+    """
+    sentences: list[list[Offsets]] = [[] for _ in begins or [0]]
+    for token in tokens:
+        if not token.is_space:
+            sentences[max(bisect_right(begins, token.idx) - 1, 0)].append((token.idx, token.idx + len(token)))
     return [words for words in sentences if words]
 
 

@@ -82,6 +82,14 @@ def parse_line(line: str) -> Document:
     return document
 
 
+def existing_file(path: str | Path) -> Path:
+    """The path. Raises `PLMarkerError` where no file is."""
+    path = Path(path)
+    if not path.is_file():
+        raise PLMarkerError(f"{path}: {'a folder, expected a file' if path.is_dir() else 'no such file'}")
+    return path
+
+
 def numbered_lines(path: str | Path, empty: bool = False) -> Iterator[tuple[int, str]]:
     """Number (from 1) and text of each line of a file.
 
@@ -91,9 +99,7 @@ def numbered_lines(path: str | Path, empty: bool = False) -> Iterator[tuple[int,
     Raises:
         PLMarkerError: for a missing file, or one that is not UTF-8.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise PLMarkerError(f"{path}: {'a folder, expected a file' if path.is_dir() else 'no such file'}")
+    path = existing_file(path)
     # Editors on Windows write a byte order mark; JSON knows none.
     with path.open(encoding="utf-8-sig") as lines:
         try:
@@ -110,9 +116,7 @@ def read_text(path: str | Path) -> str:
     Raises:
         PLMarkerError: for a missing file, or one that is not UTF-8.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise PLMarkerError(f"{path}: {'a folder, expected a file' if path.is_dir() else 'no such file'}")
+    path = existing_file(path)
     try:
         return path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:

@@ -29,14 +29,17 @@ def whole_file(path: str | Path) -> Iterator[TextIO]:
 
 
 @contextmanager
-def whole_folder(path: str | Path) -> Iterator[Path]:
-    """A folder to write into; it takes its name when all is written.
+def whole_folder(path: str | Path, replace: bool = False) -> Iterator[Path]:
+    """A folder to write into; it takes its name when all is written. What lies beside it is removed then.
+
+    Args:
+        replace: it takes the place of an older one.
 
     Raises:
-        PLMarkerError: when there is a folder of that name that is not empty.
+        PLMarkerError: when there is a folder of that name that is not empty, and not to be replaced.
     """
     path = Path(path)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    if path.exists() and not replace and (not path.is_dir() or any(path.iterdir())):
         raise PLMarkerError(f"{path}: exists; it would be written over")
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as temporary:
@@ -44,5 +47,6 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
         partial.mkdir()
         yield partial
         if path.exists():
-            path.rmdir()
+            # Its place is never empty for longer than a moment.
+            path.rename(Path(temporary) / "before")
         partial.rename(path)

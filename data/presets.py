@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ class Preset:
 
 def preset_names() -> list[str]:
     """The corpora that `load_preset` knows."""
-    return list(_read(PRESETS_FILE))
+    return list(_known())
 
 
 def load_preset(name: str | Path) -> Preset:
@@ -39,13 +40,19 @@ def load_preset(name: str | Path) -> Preset:
     Raises:
         PLMarkerError: for an unknown name, or a file with unknown keys or without `entity_labels`.
     """
-    presets = _read(PRESETS_FILE)
+    presets = _known()
     if str(name) in presets:
         return _preset(name, presets[str(name)])
     path = Path(name)
     if not path.is_file():
         raise PLMarkerError(f"{name}: no such file, nor one of the presets {', '.join(presets)}")
     return _preset(name, _read(path))
+
+
+@lru_cache
+def _known() -> dict[str, Any]:
+    """Read once: each builder of a corpus asks for its labels when it is imported."""
+    return _read(PRESETS_FILE)
 
 
 def _read(path: Path) -> dict[str, Any]:

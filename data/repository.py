@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from yaml import YAMLError
 from ..modeling.schema_plmarker import LabelSchema, PLMarkerError
 from .builders import CorpusBuilder
 from .card import card_text, size_category
+from .files import whole_folder
 from .report import own_errors
 from .statistics import Statistics, collect_statistics
 
@@ -47,14 +47,12 @@ def build_repository(builders: Sequence[CorpusBuilder], out: str | Path, overwri
         raise PLMarkerError(f"{out}: exists; --overwrite replaces an earlier build")
     if out.exists() and not is_repository(out):
         raise PLMarkerError(f"{out}: no dataset that was built here; it is not overwritten")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as temporary:
-        partial = Path(temporary) / "repository"
+    with whole_folder(out, replace=overwrite) as partial:
         statistics: dict[str, dict[str, Statistics]] = {}
         configs: list[dict[str, Any]] = []
         for builder in builders:
             name = builder.config.name
-            datasets = _prepare(builder, Path(temporary) / "cache")
+            datasets = _prepare(builder, partial.with_name("cache"))
             statistics[name] = {split: collect_statistics(dataset) for split, dataset in datasets.items()}
             files = []
             for split, dataset in datasets.items():
@@ -64,10 +62,6 @@ def build_repository(builders: Sequence[CorpusBuilder], out: str | Path, overwri
         # Where somebody keeps files is nobody's business: of a path only the name stands on the card.
         shown = out.as_posix() if not out.is_absolute() and len(out.parts) <= 2 else out.name
         _write_card(partial / CARD, builders, statistics, configs, shown)
-        if out.exists():
-            # Its place is never empty for longer than a moment; the folder around both is removed at the end.
-            out.rename(Path(temporary) / "before")
-        partial.rename(out)
     warnings = [str(problem) for builder in builders for problem in builder.report.problems if not problem.fatal]
     return {
         "out": str(out),

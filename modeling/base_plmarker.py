@@ -59,6 +59,14 @@ def build_config(
         raise PLMarkerError(f"{config_class.__name__}: {' '.join(str(error).split())}") from None
 
 
+def to_device(model: PreTrainedModel, device: Any) -> None:
+    """Move a model. Raises `PLMarkerError` for a device that cannot be used."""
+    try:
+        model.to(device)
+    except (AssertionError, RuntimeError) as error:
+        raise PLMarkerError(f"device {str(device)!r} cannot be used: {str(error).splitlines()[0]}") from None
+
+
 class PLMarkerBaseModel(PreTrainedModel):
     """What every model here says to transformers about itself."""
 
@@ -84,8 +92,12 @@ class PLMarkerBaseModel(PreTrainedModel):
                 stack.enter_context(carried_code(self))
             super().save_pretrained(save_directory, *args, **kwargs)
         if self.config.training_run is not None:
-            folder = Path(save_directory)
-            model_card(self.config, folder.name).save(folder / "README.md")
+            self.save_card(save_directory)
+
+    def save_card(self, save_directory: str | Path) -> None:
+        """Write the model's card, README.md, into the folder that it is saved in."""
+        folder = Path(save_directory)
+        model_card(self.config, folder.name).save(folder / "README.md")
 
     def push_to_hub(self, repo_id: str, *, include_code: bool = False, **kwargs: Any) -> Any:  # type: ignore[override]
         """As `PreTrainedModel.push_to_hub`, with `include_code` as in `save_pretrained`, and with a card.

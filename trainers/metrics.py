@@ -6,7 +6,7 @@ gold, in predictions and when it is right. Rel asks for both spans and the label
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ..modeling.decoding_plmarker import ScoredRelation, ScoredSpan, types_from_relations
 from ..modeling.schema_plmarker import LabelSchema
@@ -39,9 +39,7 @@ class EntityMetrics:
         truth = {tuple(row) for row in gold}
         for score, spans in ((self.labelled, labelled), (self.kept, kept)):
             predicted = {(span.start, span.end, span.label) for span in spans}
-            score.gold.update(self.classes[label] for _, _, label in truth)
-            score.predicted.update(self.classes[label] for _, _, label in predicted)
-            score.correct.update(self.classes[label] for _, _, label in predicted & truth)
+            score.add(*(_names(self.classes, rows) for rows in (truth, predicted, predicted & truth)))
 
     def compute(self) -> Metrics:
         """`ent_precision`, `ent_recall`, `ent_f1`, by label, and `ent_f1_overlap`, before the removal of overlaps."""
@@ -101,15 +99,10 @@ class RelationMetrics:
             (self.boundary, predicted & truth),
             (self.strict, {key for key, _ in typed & typed_truth}),
         ):
-            for counter, keys in ((score.gold, truth), (score.predicted, predicted), (score.correct, right)):
-                counter.update(self.schema.relation_classes[label] for _, _, label in keys)
+            score.add(*(_names(self.schema.relation_classes, keys) for keys in (truth, predicted, right)))
         entities = {(*span, found_types.get(span, label)) for span, label in given_types.items()}
-        for counter, rows in (
-            (self.retyped.gold, {tuple(row) for row in gold}),
-            (self.retyped.predicted, entities),
-            (self.retyped.correct, entities & {tuple(row) for row in gold}),
-        ):
-            counter.update(self.schema.entity_classes[label] for _, _, label in rows)
+        rows = {tuple(row) for row in gold}
+        self.retyped.add(*(_names(self.schema.entity_classes, found) for found in (rows, entities, entities & rows)))
 
     def compute(self) -> Metrics:
         """`rel_*`, `rel_strict_*` (Rel+), by label, and `retyped_ent_f1`."""
@@ -128,3 +121,8 @@ class RelationMetrics:
 
     def _types(self, key: tuple, types: dict[tuple[int, int], int]) -> tuple[int, int]:
         return types[key[0]], types[key[1]]
+
+
+def _names(classes: Sequence[str], keys: Iterable[tuple]) -> list[str]:
+    """The labels of items whose class comes last."""
+    return [classes[key[-1]] for key in keys]

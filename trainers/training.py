@@ -16,7 +16,7 @@ from transformers import AutoConfig, PreTrainedTokenizerBase, TrainingArguments,
 
 from ..data.files import whole_file
 from ..data.loading import load_documents
-from ..modeling.base_plmarker import PLMarkerPreTrainedModel, build_config
+from ..modeling.base_plmarker import PLMarkerBaseModel, PLMarkerPreTrainedModel, build_config
 from ..modeling.card_plmarker import FIGURES
 from ..modeling.encoders_plmarker import load_tokenizer
 from ..modeling.modeling_plmarker import (
@@ -96,7 +96,7 @@ def run_experiment(
         return None
     entity, relation = models.get("entity"), models.get("relation")
     run = _training_run(experiment, fold)
-    _save(models, tokenizer, run, output_dir)
+    saved = _save(models, tokenizer, run, output_dir)
     if "test" not in data:
         return {}
     metrics = evaluate_documents(
@@ -106,8 +106,10 @@ def run_experiment(
         relation,  # type: ignore[arg-type]
         experiment.entity_types,
     )
-    # Once more, with the figures on the card: what was trained is there, whatever becomes of the evaluation.
-    _save(models, tokenizer, {**run, "metrics": {key: metrics[key] for key in FIGURES if key in metrics}}, output_dir)
+    # The weights are there, whatever becomes of the evaluation; its figures come to the config and the card.
+    saved.config.training_run = {**run, "metrics": {key: metrics[key] for key in FIGURES if key in metrics}}
+    saved.config.save_pretrained(output_dir)
+    saved.save_card(output_dir)
     write_json(output_dir / METRICS_FILE, metrics)
     return metrics
 
@@ -117,18 +119,17 @@ def _save(
     tokenizer: PreTrainedTokenizerBase,
     run: dict[str, Any],
     output_dir: Path,
-) -> None:
-    """Save the combined model, or the one that there is, with its card."""
+) -> PLMarkerBaseModel:
+    """Save the combined model, or the one that there is, with its card and the tokenizer; return what was saved."""
     entity, relation = models.get("entity"), models.get("relation")
     if isinstance(entity, PLMarkerForEntityRecognition) and isinstance(relation, PLMarkerForRelationExtraction):
-        combined = PLMarkerModel.from_models(entity, relation, tokenizer)
-        combined.config.training_run = run
-        combined.save_pretrained(output_dir)
-        return
-    for model in models.values():
-        model.config.training_run = run
-        model.save_pretrained(output_dir)
-    tokenizer.save_pretrained(output_dir)
+        model: PLMarkerBaseModel = PLMarkerModel.from_models(entity, relation, tokenizer)
+    else:
+        (model,) = models.values()
+        tokenizer.save_pretrained(output_dir)
+    model.config.training_run = run
+    model.save_pretrained(output_dir)
+    return model
 
 
 def _training_run(experiment: Experiment, fold: str | None) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from typing import Any
 
 from ...modeling.schema_plmarker import PLMarkerError
 from ...modeling.text_plmarker import Offsets
-from ..alignment import TextDocument, align, word_locator
-from ..documents import Document
+from ..alignment import TextDocument, WordLocator, align, sentences_of_tokens, word_locator
+from ..documents import Document, existing_file
 from ..report import ReadingReport
 from .options import ReadingOptions
 
@@ -27,8 +27,7 @@ def read_docbin(path: Path, report: ReadingReport, options: ReadingOptions) -> I
         from spacy.tokens import DocBin
     except ImportError:
         raise PLMarkerError("reading .spacy files needs spaCy: pip install 'plmarker[spacy]'") from None
-    if not path.is_file():
-        raise PLMarkerError(f"{path}: {'a folder, expected a file' if path.is_dir() else 'no such file'}")
+    existing_file(path)
 
     def documents() -> Iterator[Any]:
         try:
@@ -56,19 +55,10 @@ def read_docbin(path: Path, report: ReadingReport, options: ReadingOptions) -> I
         report.problem(path, 0, "zero documents")
 
 
-def _sentences(found: Any, locate: Any) -> list[list[Offsets]]:
-    words = [(token.idx, token.idx + len(token)) for token in found if not token.is_space]
+def _sentences(found: Any, locate: WordLocator) -> list[list[Offsets]]:
     if found.has_annotation("SENT_START"):
-        begins = {sentence.start_char for sentence in found.sents}
+        begins = [sentence.start_char for sentence in found.sents]
     else:
-        begins = {sentence[0][0] for sentence in locate(found.text)}
-    sentences: list[list[Offsets]] = []
-    # A sentence may begin with white space: its first word is the first one at or after its beginning.
-    waiting = sorted(begins)
-    for start, end in words:
-        if not sentences or (waiting and waiting[0] <= start):
-            sentences.append([])
-        while waiting and waiting[0] <= start:
-            waiting.pop(0)
-        sentences[-1].append((start, end))
-    return sentences
+        begins = [sentence[0][0] for sentence in locate(found.text)]
+    # What stands before the first word of the first sentence is a sentence too.
+    return sentences_of_tokens(found, [0, *begins])

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from datasets import DatasetDict
 from datasets.exceptions import DatasetGenerationError
+from reading import entities
 
 from plmarker.data import DOCUMENT_FEATURES, PLMarkerError, typed_document, write_documents
 from plmarker.data.builders import (
@@ -75,12 +76,6 @@ def cause_of(builder: CorpusBuilder, folder: Path) -> str:
 
 def keys(splits: DatasetDict) -> dict[str, list[str]]:
     return {split: dataset["doc_key"][:] for split, dataset in splits.items()}
-
-
-def entities(document: dict[str, Any]) -> list[tuple[str, str]]:
-    words = [word for sentence in document["sentences"] for word in sentence]
-    rows = [row for rows in document["ner"] for row in rows]
-    return [(" ".join(words[row["start"] : row["end"] + 1]), row["label"]) for row in rows]
 
 
 def warnings_of(builder: CorpusBuilder) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 import pytest
+from reading import entities
 
 from plmarker.data import PLMarkerError
 from plmarker.data.formats import ReadingOptions, read_corpus
@@ -154,12 +155,6 @@ def line_of(path: Path, text: str) -> int:
     found = [number for number, line in enumerate(lines, start=1) if text in line]
     assert len(found) == 1
     return found[0]
-
-
-def entities(document: dict[str, Any]) -> list[tuple[str, str]]:
-    words = [word for sentence in document["sentences"] for word in sentence]
-    rows = [row for rows in document["ner"] for row in rows]
-    return [(" ".join(words[row["start"] : row["end"] + 1]), row["label"]) for row in rows]
 
 
 def relations(document: dict[str, Any]) -> list[tuple[str, str, str]]:

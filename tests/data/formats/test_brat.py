@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from reading import counts, entities, found
 
 from plmarker.data import PLMarkerError
 from plmarker.data.formats import ReadingOptions, read_corpus
@@ -34,20 +35,6 @@ def written(folder: Path, *lines: str, text: str | None = TEXT, name: str = "a",
 def read(path: Path, words: str = "plmarker", **options: Any) -> tuple[list[dict[str, Any]], ReadingReport]:
     report = ReadingReport()
     return list(read_corpus(path, report, "brat", ReadingOptions(words=words), **options)), report
-
-
-def found(report: ReadingReport) -> list[tuple[int, bool, str]]:
-    return [(problem.line, problem.fatal, problem.message) for problem in report.problems]
-
-
-def counts(report: ReadingReport) -> dict[str, int]:
-    return {what: count for what, count in report.counts.items() if count}
-
-
-def entities(document: dict[str, Any]) -> list[tuple[str, str]]:
-    words = [word for sentence in document["sentences"] for word in sentence]
-    rows = [row for rows in document["ner"] for row in rows]
-    return [(" ".join(words[row["start"] : row["end"] + 1]), row["label"]) for row in rows]
 
 
 REALISTIC = (

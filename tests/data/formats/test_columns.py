@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from reading import entities
 
 from plmarker.data import PLMarkerError, typed_document
 from plmarker.data.formats import ReadingOptions, read_corpus
@@ -39,12 +40,6 @@ def written(folder: Path, text: str, name: str = "corpus.conll") -> Path:
 def read(path: Path, **options: Any) -> tuple[list[dict[str, Any]], ReadingReport]:
     report = ReadingReport()
     return list(read_corpus(path, report, "conll", ReadingOptions(**options))), report
-
-
-def entities(document: dict[str, Any]) -> list[tuple[str, str]]:
-    words = [word for sentence in document["sentences"] for word in sentence]
-    rows = [row for rows in document["ner"] for row in rows]
-    return [(" ".join(words[row["start"] : row["end"] + 1]), row["label"]) for row in rows]
 
 
 def test_a_file_as_conll_2003_came_is_read(tmp_path):

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import spacy
+from reading import entities
 from spacy.tokens import Doc, DocBin, Span
 
 from plmarker.data import PLMarkerError
@@ -26,12 +27,6 @@ def written(folder: Path, *documents: Doc) -> Path:
 def read(path: Path, language: str = "en", **options: Any) -> tuple[list[dict[str, Any]], ReadingReport]:
     report = ReadingReport()
     return list(read_corpus(path, report, "docbin", ReadingOptions(language=language), **options)), report
-
-
-def entities(document: dict[str, Any]) -> list[tuple[str, str]]:
-    words = [word for sentence in document["sentences"] for word in sentence]
-    rows = [row for rows in document["ner"] for row in rows]
-    return [(" ".join(words[row["start"] : row["end"] + 1]), row["label"]) for row in rows]
 
 
 def annotated(english: Any) -> Doc:

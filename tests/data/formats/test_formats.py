@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from reading import found
 
 from plmarker.data import PLMarkerError, typed_document, write_documents
 from plmarker.data.formats import FORMATS, ReadingOptions, guess_format, read_corpus
@@ -60,10 +61,6 @@ def test_a_format_that_cannot_be_told_is_one_sentence(tmp_path, name):
 def read(path: Path, format: str | None = None, **options: Any) -> tuple[list[dict[str, Any]], ReadingReport]:
     report = ReadingReport()
     return list(read_corpus(path, report, format, **options)), report
-
-
-def found(report: ReadingReport) -> list[tuple[int, bool, str]]:
-    return [(problem.line, problem.fatal, problem.message) for problem in report.problems]
 
 
 @pytest.mark.parametrize("format", [None, *FORMATS])

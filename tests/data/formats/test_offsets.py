@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from reading import counts, entities
 
 from plmarker.data.formats import ReadingOptions, read_corpus
 from plmarker.data.formats.offsets import _items as items_of
@@ -39,16 +40,6 @@ def write(request: pytest.FixtureRequest, tmp_path: Path) -> Write:
 def read(path: Path, **options: Any) -> tuple[Items, ReadingReport]:
     report = ReadingReport()
     return list(read_corpus(path, report, "offsets", ReadingOptions(), **options)), report
-
-
-def counts(report: ReadingReport) -> dict[str, int]:
-    return {what: count for what, count in report.counts.items() if count}
-
-
-def entities(document: dict[str, Any]) -> list[tuple[str, str]]:
-    words = [word for sentence in document["sentences"] for word in sentence]
-    rows = [row for rows in document["ner"] for row in rows]
-    return [(" ".join(words[row["start"] : row["end"] + 1]), row["label"]) for row in rows]
 
 
 def offsets(part: str) -> dict[str, int]:
