@@ -35,7 +35,7 @@ from .modeling.modeling_plmarker import (
 )
 from .modeling.prediction_plmarker import BATCH_TOKENS, MAX_CANDIDATES, Document, predict_candidates
 from .modeling.processing_plmarker import features_of
-from .modeling.schema_plmarker import PLMarkerError
+from .modeling.schema_plmarker import PLMarkerError, Threshold
 from .modeling.windows_plmarker import WordTokenizer
 from .trainers.evaluation import coverage_of, evaluate_documents
 from .trainers.experiment import TRAINING_FIELDS, load_experiment
@@ -223,6 +223,16 @@ def _config_values(items: Sequence[str]) -> dict[str, Any]:
     return values
 
 
+def _threshold(text: str) -> Threshold:
+    """`0.5`, or `Person=0.8,Place=0.6`."""
+    try:
+        if "=" not in text:
+            return float(text)
+        return {label: float(score) for label, _, score in (part.rpartition("=") for part in text.split(","))}
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor LABEL=NUMBER,...") from None
+
+
 def _load(
     path: str, device: str | None
 ) -> tuple[PLMarkerForEntityRecognition | None, PLMarkerForRelationExtraction | None, Any]:
@@ -379,10 +389,14 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("input", nargs="?", help="JSONL with sentences or text; any other file: one text a line")
     command.add_argument("--out", metavar="FILE", help="JSONL; an interrupted call continues where it stopped")
     command.add_argument("--text", help="one text, whose entities and relations are printed")
-    command.add_argument("--entity_threshold", type=float, default=0.0, help="least score of an entity (%(default)s)")
-    command.add_argument(
-        "--relation_threshold", type=float, default=0.0, help="least score of a relation (%(default)s)"
-    )
+    for kind in ("entity", "relation"):
+        command.add_argument(
+            f"--{kind}_threshold",
+            type=_threshold,
+            default=0.0,
+            metavar="SCORE",
+            help="least score of what is kept, for all labels (0.5) or by label (Person=0.8,Place=0.6)",
+        )
     command.set_defaults(run=predict)
 
     add_data_commands(commands, common)

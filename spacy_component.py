@@ -15,7 +15,7 @@ from .modeling.base_plmarker import to_device
 from .modeling.extraction_plmarker import Entity, Extraction, build_extraction
 from .modeling.modeling_plmarker import PLMarkerModel
 from .modeling.prediction_plmarker import BATCH_TOKENS
-from .modeling.schema_plmarker import PLMarkerError
+from .modeling.schema_plmarker import PLMarkerError, Threshold
 from .modeling.text_plmarker import Offsets, locate_words, split_sentences
 
 try:
@@ -82,7 +82,7 @@ class PLMarkerComponent(Pipe):
     Args:
         model: the model; it stays on its device.
         name: the component's name in the pipeline.
-        entity_threshold, relation_threshold: least score of what is written.
+        entity_threshold, relation_threshold: least score of what is written, for all labels or by label.
         spans_key: the group of `doc.spans` for the entities.
         batch_tokens: most tokens of a packed row.
     """
@@ -92,8 +92,8 @@ class PLMarkerComponent(Pipe):
         model: PLMarkerModel,
         name: str = NAME,
         *,
-        entity_threshold: float = 0.0,
-        relation_threshold: float = 0.0,
+        entity_threshold: Threshold = 0.0,
+        relation_threshold: Threshold = 0.0,
         spans_key: str = NAME,
         batch_tokens: int = BATCH_TOKENS,
     ) -> None:
@@ -215,8 +215,8 @@ def make_component(
     nlp: Language,
     name: str,
     model: str,
-    entity_threshold: float,
-    relation_threshold: float,
+    entity_threshold: float | dict[str, float],
+    relation_threshold: float | dict[str, float],
     spans_key: str,
     batch_tokens: int,
     device: str | None,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .schema_plmarker import LabelSchema
+from .schema_plmarker import LabelSchema, Threshold, least_scores
 from .tagging_plmarker import entities_of_tags
 
 Span = tuple[int, int]
@@ -67,12 +67,11 @@ def overlaps(first: Span, second: Span) -> bool:
     return first[0] <= second[1] and second[0] <= first[1]
 
 
-def label_spans(spans: Sequence[Span], logits: Array, threshold: float = 0.0) -> list[ScoredSpan]:
+def label_spans(spans: Sequence[Span], logits: Array) -> list[ScoredSpan]:
     """The spans whose best class is not NIL, in the given order.
 
     Args:
         logits: shape (spans, classes), NIL first.
-        threshold: least probability of a span that is kept.
     """
     if not len(spans):
         return []
@@ -81,27 +80,28 @@ def label_spans(spans: Sequence[Span], logits: Array, threshold: float = 0.0) ->
     return [
         ScoredSpan(int(start), int(end), int(label), float(row[label]))
         for (start, end), label, row in zip(spans, labels, probabilities, strict=True)
-        if label > 0 and row[label] >= threshold
+        if label > 0
     ]
 
 
-def label_words(first_word: int, logits: Array, tags: str, threshold: float = 0.0) -> list[ScoredSpan]:
+def label_words(first_word: int, logits: Array, tags: str) -> list[ScoredSpan]:
     """The entities that a sequence tagger finds in a sentence.
 
     Args:
         first_word: of the sentence, at document level.
         logits: shape (words, tag classes), see `tag_classes`.
-        threshold: least score of an entity that is kept; the score is the mean probability of its words' tags.
+
+    Returns:
+        The entities by place; the score of one is the mean probability of its words' tags.
     """
     if not len(logits):
         return []
     probabilities = softmax(np.asarray(logits, dtype=np.float64))
     best = probabilities.max(axis=-1)
-    spans = [
+    return [
         ScoredSpan(start, end, label, float(best[start - first_word : end - first_word + 1].mean()))
         for start, end, label in entities_of_tags(probabilities.argmax(axis=-1).tolist(), first_word, tags)
     ]
-    return [span for span in spans if span.score >= threshold]
 
 
 def spans_of_tags(
@@ -164,7 +164,7 @@ def decode_relations(
     entity_logits: Array | None,
     schema: LabelSchema,
     given_types: Mapping[Span, int] | None = None,
-    threshold: float = 0.0,
+    threshold: Threshold = 0.0,
     pair_scores: str = "log_softmax",
     inverse_score: bool = False,
 ) -> list[ScoredRelation]:
@@ -179,7 +179,7 @@ def decode_relations(
         relation_logits: shape (pairs, relation classes), inverse classes included.
         entity_logits: shape (pairs, entity classes), of the object; None only with `given_types`.
         given_types: take these entity classes in place of the model's own.
-        threshold: least score of a relation that is kept.
+        threshold: least score of a relation that is kept, by label too.
         pair_scores: the form of the scores: `log_softmax`, `softmax` or `raw`.
         inverse_score: sort a relation found in its inverse class by its forward class's score (docs/original.md, Q3).
 
@@ -189,6 +189,7 @@ def decode_relations(
     if not len(subjects):
         return []
     scores, log_scores = _pair_scores(relation_logits, pair_scores)
+    least = least_scores(threshold, schema.relation_classes[: schema.n_forward])
     types = [given_types[span] for span in objects] if given_types is not None else _best_classes(entity_logits)
     row_of_pair = {pair: row for row, pair in enumerate(zip(subjects, objects, strict=True))}
     found: list[tuple[float, ScoredRelation]] = []
@@ -203,14 +204,15 @@ def decode_relations(
         label = int(both.argmax())
         log_score = log_scores[row][label] + log_scores[back][schema.inverse(label)]
         score = float(np.exp(log_score / 2))
-        if label == 0 or score < threshold:
+        if label == 0:
             continue
         rank = both[label]
         if label >= schema.n_forward:
             label = schema.inverse(label)
             head, tail, head_label, tail_label = tail, head, tail_label, head_label
             rank = both[label] if inverse_score else rank
-        found.append((rank, ScoredRelation(head, tail, label, score, head_label, tail_label)))
+        if score >= least[label]:
+            found.append((rank, ScoredRelation(head, tail, label, score, head_label, tail_label)))
     return _without_overlaps(found)
 
 
@@ -221,7 +223,7 @@ def decode_directed(
     schema: LabelSchema,
     subject_types: Sequence[int],
     object_types: Sequence[int],
-    threshold: float = 0.0,
+    threshold: Threshold = 0.0,
     pair_scores: str = "log_softmax",
     self_pairs: bool = False,
 ) -> list[ScoredRelation]:
@@ -231,7 +233,7 @@ def decode_directed(
         subjects, objects: the pair of each row.
         relation_logits: shape (pairs, relation classes); a row whose best class is an inverse one gives nothing.
         subject_types, object_types: entity classes of each row's subject and object.
-        threshold: least probability of a relation that is kept.
+        threshold: least probability of a relation that is kept, by label too.
         pair_scores: what relations are sorted by: `log_softmax`, `softmax` or `raw`.
         self_pairs: keep a relation of a span with itself.
 
@@ -241,12 +243,13 @@ def decode_directed(
     if not len(subjects):
         return []
     scores, log_scores = _pair_scores(relation_logits, pair_scores)
+    least = least_scores(threshold, schema.relation_classes[: schema.n_forward])
     found: list[tuple[float, ScoredRelation]] = []
     rows = zip(subjects, objects, scores, log_scores, subject_types, object_types, strict=True)
     for head, tail, row, log_row, head_label, tail_label in rows:
         label = int(row.argmax())
         score = float(np.exp(log_row[label]))
-        if 0 < label < schema.n_forward and score >= threshold and (self_pairs or head != tail):
+        if 0 < label < schema.n_forward and score >= least[label] and (self_pairs or head != tail):
             found.append((row[label], ScoredRelation(head, tail, label, score, int(head_label), int(tail_label))))
     return _without_overlaps(found)
 

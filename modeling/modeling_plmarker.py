@@ -19,7 +19,7 @@ from .decoding_plmarker import ScoredRelation, ScoredSpan, remove_overlaps
 from .encoders_plmarker import check_marker_tokens
 from .extraction_plmarker import Extraction, build_extraction
 from .prediction_plmarker import BATCH_TOKENS, Document, as_annotations, predict_relations, predict_spans
-from .schema_plmarker import PLMarkerError
+from .schema_plmarker import PLMarkerError, Threshold
 from .text_plmarker import SentenceSplitter, join_words, locate_words, split_sentences
 from .windows_plmarker import WordTokenizer
 
@@ -235,8 +235,8 @@ class PLMarkerModel(PLMarkerBaseModel):
         words: Sequence[Sequence[str]] | None = None,
         batch_tokens: int = BATCH_TOKENS,
         show_progress: bool = False,
-        entity_threshold: float = 0.0,
-        relation_threshold: float = 0.0,
+        entity_threshold: Threshold = 0.0,
+        relation_threshold: Threshold = 0.0,
         sentence_splitter: SentenceSplitter = split_sentences,
     ) -> Extraction | list[Extraction]:
         """Find entities and relations in raw text.
@@ -246,11 +246,15 @@ class PLMarkerModel(PLMarkerBaseModel):
             words: in place of text, the sentences of one document, already cut into words.
             batch_tokens: most tokens of a packed row; more is faster on GPUs, up to their memory.
             show_progress: show a progress bar over the texts.
-            entity_threshold, relation_threshold: least score of what is returned.
+            entity_threshold, relation_threshold: least score of what is returned: a number, or a number for each
+                label, as `{"Person": 0.8}`; of a label that is not named all is returned.
             sentence_splitter: returns the sentences of a text.
 
         Returns:
             One [`Extraction`], or a list in the order of the texts where several were given.
+
+        Raises:
+            PLMarkerError: for a threshold of an unknown label, or a model without its tokenizer.
         """
         if (text is None) == (words is None):
             raise ValueError("extract takes either text or words=")
@@ -277,8 +281,8 @@ class PLMarkerModel(PLMarkerBaseModel):
         self,
         documents: Iterable[Document],
         batch_tokens: int = BATCH_TOKENS,
-        entity_threshold: float = 0.0,
-        relation_threshold: float = 0.0,
+        entity_threshold: Threshold = 0.0,
+        relation_threshold: Threshold = 0.0,
     ) -> Iterator[tuple[Document, list[list[ScoredSpan]], list[list[ScoredRelation]]]]:
         """Find entities, and the relations between them, in a stream of documents.
 

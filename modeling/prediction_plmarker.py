@@ -24,7 +24,7 @@ from .decoding_plmarker import (
 )
 from .packing_plmarker import shares_windows, split_by_tokens
 from .processing_plmarker import Feature, features_of, pairs_of_feature
-from .schema_plmarker import LabelSchema
+from .schema_plmarker import LabelSchema, Threshold, least_scores
 from .windows_plmarker import WordTokenizer
 
 if TYPE_CHECKING:
@@ -67,26 +67,28 @@ def predict_spans(
     tokenize: WordTokenizer,
     documents: Iterable[Document],
     batch_tokens: int = BATCH_TOKENS,
-    threshold: float = 0.0,
+    threshold: Threshold = 0.0,
 ) -> Iterator[tuple[Document, list[list[ScoredSpan]]]]:
     """Label the candidate spans of documents.
 
     Args:
         batch_tokens: most tokens of a packed row; a sentence with more makes a row of its own.
-        threshold: least probability of a span.
+        threshold: least score of a span, by label too.
 
     Yields:
         Each document with, for each sentence, the spans whose class is not NIL, overlaps included.
     """
+    least = least_scores(threshold, model.config.schema.entity_classes)
     for document, sentences in _score_sentences(model, tokenize, documents, batch_tokens):
-        yield document, [label_sentence(scored, model.config, threshold) for scored in sentences]
+        labelled = [label_sentence(scored, model.config) for scored in sentences]
+        yield document, [[span for span in spans if span.score >= least[span.label]] for spans in labelled]
 
 
-def label_sentence(scored: Sequence[Scored], config: PLMarkerEntityConfig, threshold: float = 0.0) -> list[ScoredSpan]:
+def label_sentence(scored: Sequence[Scored], config: PLMarkerEntityConfig) -> list[ScoredSpan]:
     """Label the spans of one sentence from its features and their logits; overlaps are not removed."""
     spans, logits = _spans_and_logits(scored)
     if config.method != "bio":
-        return label_spans(spans, logits, threshold)
+        return label_spans(spans, logits)
     if not spans:
         return []
     # A long sentence is read in several windows, and a word that is in none of them has no tag.
@@ -95,7 +97,7 @@ def label_sentence(scored: Sequence[Scored], config: PLMarkerEntityConfig, thres
     tags[:, 0] = 1.0
     for (word, _), row in zip(spans, logits, strict=True):
         tags[word - first] = row
-    return label_words(first, tags, config.tags, threshold)
+    return label_words(first, tags, config.tags)
 
 
 def predict_candidates(
@@ -141,20 +143,22 @@ def predict_relations(
     documents: Iterable[Document],
     batch_tokens: int = BATCH_TOKENS,
     entity_types: str = "relation",
-    threshold: float = 0.0,
+    threshold: Threshold = 0.0,
 ) -> Iterator[tuple[Document, list[list[ScoredRelation]]]]:
     """Find the relations between the given entities of documents (`predicted_ner`, else `ner`).
 
     Args:
         batch_tokens: most tokens of a packed row.
         entity_types: `relation` takes the relation model's own types, `input` those of the given entities.
-        threshold: least score of a relation.
+        threshold: least score of a relation, by label too.
 
     Yields:
         Each document with, for each sentence, its relations, best first.
     """
     if entity_types not in ("relation", "input"):
         raise ValueError(f"entity_types is 'relation' or 'input', not {entity_types!r}")
+    # A label that is mistyped is told of even where nothing is found.
+    least_scores(threshold, model.config.schema.relation_classes[: model.config.schema.n_forward])
     for document, sentences in _score_sentences(model, tokenize, documents, batch_tokens):
         yield document, [decode_sentence(scored, model.config, entity_types, threshold) for scored in sentences]
 
@@ -163,7 +167,7 @@ def decode_sentence(
     scored: Sequence[Scored],
     config: PLMarkerRelationConfig,
     entity_types: str,
-    threshold: float = 0.0,
+    threshold: Threshold = 0.0,
 ) -> list[ScoredRelation]:
     """Decode the relations of one sentence from its features and their logits.
 

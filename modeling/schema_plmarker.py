@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 NIL = "NIL"
+# Least score of what is kept: one for all labels, or by label; a label that is not named keeps all.
+Threshold = float | Mapping[str, float]
 
 
 class PLMarkerError(ValueError):
@@ -116,6 +118,23 @@ class LabelSchema:
             "relation_labels": list(self.relation_labels),
             "symmetric_labels": list(self.symmetric_labels),
         }
+
+
+def least_scores(threshold: Threshold, classes: Sequence[str]) -> list[float]:
+    """The least score of each class.
+
+    Args:
+        classes: class names, NIL first.
+
+    Raises:
+        PLMarkerError: for a threshold of a label that there is not.
+    """
+    if not isinstance(threshold, Mapping):
+        return [threshold] * len(classes)
+    unknown = [label for label in threshold if label not in classes[1:]]
+    if unknown:
+        raise PLMarkerError(f"threshold for an unknown label {unknown[0]!r}; the model has {list(classes[1:])}")
+    return [threshold.get(label, 0.0) for label in classes]
 
 
 def _index(label: str, labels: tuple[str, ...], kind: str) -> int:

@@ -68,7 +68,6 @@ def test_labelled_spans_are_those_whose_best_class_is_not_nil():
     spans = label_spans([(0, 0), (0, 1), (1, 1)], logits)
     assert [(span.start, span.end, span.label) for span in spans] == [(0, 1, ORG), (1, 1, PER)]
     assert [span.score for span in spans] == pytest.approx([softmax(logits[1])[2], softmax(logits[2])[1]])
-    assert label_spans([(0, 0), (0, 1), (1, 1)], logits, threshold=0.6) == spans[:1]
 
 
 def test_no_spans_and_no_pairs_decode_to_nothing():
@@ -139,6 +138,11 @@ def test_relations_below_the_threshold_are_dropped():
     (found,) = decode(scores, PEOPLE)
     assert decode(scores, PEOPLE, threshold=found.score) == [found]
     assert decode(scores, PEOPLE, threshold=found.score + 1e-6) == []
+    # The relation is found from its tail: of its two classes the forward one has a name.
+    turned = {(0, 4): one_hot(OWNS_INVERSE, 6, 2.0), (4, 0): one_hot(OWNS, 6, 2.0)}
+    for scored in (scores, turned):
+        assert len(decode(scored, PEOPLE, threshold={"OWNS": found.score - 1e-6, "WORKS_FOR": 1.0})) == 1
+        assert decode(scored, PEOPLE, threshold={"OWNS": found.score + 1e-6}) == []
 
 
 def test_a_relation_between_overlapping_spans_yields_to_a_surer_one_of_the_same_label():

@@ -159,9 +159,21 @@ def test_several_texts_are_answered_in_their_order_as_if_alone(model):
     assert model.extract([]) == []
 
 
-@pytest.mark.parametrize(
-    "text", ["", " \n", "🙂👩‍👩‍👧 ❤️", "\x00", "a" * 400, "x. " * 150, "日本語のテキスト。", "[unused0] [SEP] <s>"]
-)
+ODD_TEXTS = [
+    "",
+    " \n",
+    "🙂👩‍👩‍👧 ❤️",
+    "\x00",
+    "a" * 400,
+    "x. " * 150,
+    "日本語のテキスト。",
+    "شركة أكمي في باريس. דנה גרה בחיפה.",
+    "Ann\tBell\r\n\r\nmet\u2028Bob.",
+    "[unused0] [SEP] <s>",
+]
+
+
+@pytest.mark.parametrize("text", ODD_TEXTS)
 def test_odd_texts_are_read_without_harm(model, text):
     extraction = model.extract(text)
     assert extraction.text == text
@@ -195,6 +207,31 @@ def test_thresholds_keep_the_surer_findings_only(model):
     relation_threshold = sorted(relation.score for relation in everything.relations)[1]
     surer = model.extract(TEXT, relation_threshold=relation_threshold)
     assert 0 < len(surer.relations) < len(everything.relations)
+
+
+def test_thresholds_by_label_leave_other_labels_alone(model, tokenize):
+    document = {"sentences": [["Ann", "Bell", "met", "Bob", "of", "Acme", "."]]}
+    head, logits = model.entity.classifier, []
+    with head.register_forward_hook(lambda module, inputs, output: logits.append(output)):
+        list(predict_spans(model.entity, tokenize, [document]))
+    # A random head gives all spans one label.
+    head.bias.data -= torch.cat(logits).median(0).values
+    ((_, [everything]),) = predict_spans(model.entity, tokenize, [document])
+    classes = model.config.schema.entity_classes
+    assert len({span.label for span in everything}) > 1
+    for label in {span.label for span in everything}:
+        least = sorted(span.score for span in everything if span.label == label)[-1]
+        ((_, [kept]),) = predict_spans(model.entity, tokenize, [document], threshold={classes[label]: least})
+        assert kept == [span for span in everything if span.label != label or span.score >= least]
+    (relation, *_) = model.extract(TEXT).relations
+    kept = model.extract(TEXT, relation_threshold={relation.label: 1.01}).relations
+    assert relation.label not in {found.label for found in kept}
+
+
+@pytest.mark.parametrize("name", ["entity_threshold", "relation_threshold"])
+def test_a_threshold_of_an_unknown_label_is_told(model, name):
+    with pytest.raises(PLMarkerError, match="threshold for an unknown label 'NIL'"):
+        model.extract("Ann.", **{name: {"NIL": 0.5}})
 
 
 def test_a_model_without_a_tokenizer_says_so(model):
