@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # What goes into an install: a change of these makes a new one.
 SOURCES := $(wildcard *.py modeling/*.py data/*.py data/*.yaml data/sample/* data/*/*.py data/builders/*.yaml trainers/*.py trainers/span_f1/* hub_configs/*) setup.cfg pyproject.toml README.md
 
-.PHONY: demo test format clean
+.PHONY: demo test test-oldest test-newest format clean
 
 demo: $(VENV)/installed
 	$(BIN)/plmarker train demo --overwrite
@@ -21,6 +21,17 @@ test: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	cd $(VENV) && bin/python -m mypy --config-file ../setup.cfg -p plmarker
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
+# With the oldest or the newest versions that setup.cfg allows; by hand, since both draw in other builds of torch.
+test-oldest: CONSTRAINTS := $(PYTHON) tests/project/lower_bounds.py
+test-newest: CONSTRAINTS := true
+test-oldest test-newest: test-%:
+	rm -rf .venv-$* build
+	$(PYTHON) -m venv .venv-$*
+	$(CONSTRAINTS) > .venv-$*/constraints.txt
+	.venv-$*/bin/python -m pip --disable-pip-version-check --quiet install --no-compile \
+		--constraint .venv-$*/constraints.txt ".[test]"
+	OMP_NUM_THREADS=1 .venv-$*/bin/python -m pytest --numprocesses auto --dist loadfile
 
 format: $(VENV)/installed-test
 	$(BIN)/ruff format .
@@ -45,4 +56,4 @@ $(VENV)/installed-test: $(VENV)/installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) build out *.egg-info
+	rm -rf $(VENV) .venv-oldest .venv-newest build out *.egg-info

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from datasets import Dataset, DatasetDict, load_dataset
+from huggingface_hub import HfApi
 
 from ..modeling.schema_plmarker import LabelSchema, PLMarkerError
 from .documents import DOCUMENT_FEATURES, Document, dataset_of, raw_document, typed_document
@@ -69,6 +70,16 @@ def load_documents(
         raise PLMarkerError(f"{path}: no such file or folder, nor a Hub id of the form owner/name")
     loaded = load_dataset(str(name), part) if part is not None else load_dataset(str(name))
     return DatasetDict({split: _typed(dataset, f"{name}, {split}") for split, dataset in loaded.items()})
+
+
+def dataset_revision(name: str | Path) -> str | None:
+    """The commit that a dataset's Hub repository is at; None for what lies elsewhere, and where the Hub is silent."""
+    if name == SAMPLE or Path(name).exists():
+        return None
+    try:
+        return HfApi().dataset_info(str(name)).sha
+    except Exception:  # The data is there already: whatever keeps the Hub from answering is no reason to stop.
+        return None
 
 
 def _from_file(path: Path, schema: LabelSchema | None, annotated: bool) -> Dataset:

@@ -44,6 +44,7 @@ class PackedLayout:
     joined: tuple[bool, ...] = ()
 
     @classmethod
+    @torch.compiler.disable
     def from_lengths(
         cls,
         window_lengths: Tensor,
@@ -151,6 +152,21 @@ def levitated_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
         )
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
+    return _attend_windows(query, key, value, layout, scaling, dropout, sliding_window), None
+
+
+# `torch.compile` would unroll the loop, and compile anew for every number of windows.
+@torch.compiler.disable
+def _attend_windows(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    layout: PackedLayout,
+    scaling: float,
+    dropout: float,
+    sliding_window: int | None,
+) -> Tensor:
+    """Attend window by window; shape (1, tokens, heads, head size)."""
     needs_gradient = torch.is_grad_enabled() and (query.requires_grad or key.requires_grad or value.requires_grad)
     fused = query.device.type == "cpu" and dropout == 0.0 and not needs_gradient
     attend = _attend_fused if fused else _attend_plain
@@ -160,7 +176,7 @@ def levitated_attention_forward(
         q, k, v = (states[:, :, start:stop] for states in (query, key, value))
         blocks = _Blocks.of_window(layout, stop - text_stop)
         pieces.append(attend(q, k, v, text_stop - start, blocks, scaling, dropout, local))
-    return torch.cat(pieces, dim=2).transpose(1, 2).contiguous(), None
+    return torch.cat(pieces, dim=2).transpose(1, 2).contiguous()
 
 
 def _local_mask(positions: Tensor, text_length: int, sliding_window: int | None) -> Tensor | None:

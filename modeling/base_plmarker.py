@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from huggingface_hub import HfApi
+from huggingface_hub import HfApi, ModelCard
 from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AutoModel, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from .attention_plmarker import LEVITATED, MARKERS_PER_SPAN, PackedLayout
-from .card_plmarker import model_card
+from .card_plmarker import is_generated, model_card, save_card
 from .code_plmarker import carried_code
 from .configuration_plmarker import PLMarkerTaskConfig
 from .encoders_plmarker import (
@@ -95,21 +95,23 @@ class PLMarkerBaseModel(PreTrainedModel):
             self.save_card(save_directory)
 
     def save_card(self, save_directory: str | Path) -> None:
-        """Write the model's card, README.md, into the folder that it is saved in."""
-        folder = Path(save_directory)
-        model_card(self.config, folder.name).save(folder / "README.md")
+        """Write the model's card, README.md, into the folder that it is saved in, unless somebody's own is there."""
+        save_card(self.config, Path(save_directory).name, save_directory)
 
     def push_to_hub(self, repo_id: str, *, include_code: bool = False, **kwargs: Any) -> Any:  # type: ignore[override]
         """As `PreTrainedModel.push_to_hub`, with `include_code` as in `save_pretrained`, and with a card.
 
-        A card that the repository has already stays.
+        A card that somebody wrote or edited stays.
         """
         api = HfApi(token=kwargs.get("token"))
         repo_id = api.create_repo(repo_id, private=kwargs.get("private"), exist_ok=True).repo_id
         # What pushes next takes the card that it finds there. A pull request or a branch changes nothing on main.
         on_main = not kwargs.get("create_pr") and kwargs.get("revision") in (None, "main")
-        if on_main and not api.file_exists(repo_id, "README.md"):
-            model_card(self.config, repo_id).push_to_hub(repo_id, token=kwargs.get("token"))
+        if on_main:
+            there = api.file_exists(repo_id, "README.md") and ModelCard.load(repo_id, token=kwargs.get("token"))
+            card = model_card(self.config, repo_id)
+            if not there or (is_generated(there.content) and there.content != card.content):
+                card.push_to_hub(repo_id, token=kwargs.get("token"))
         self._include_code = include_code
         try:
             return super().push_to_hub(repo_id, **kwargs)  # type: ignore[arg-type]

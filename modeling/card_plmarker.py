@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
@@ -21,6 +22,10 @@ CITATION = """@inproceedings{ye-etal-2022-packed,
   booktitle = {Proceedings of ACL 2022},
   year = {2022}
 }"""
+# Whoever edits a card takes this line out, and the card is theirs.
+GENERATED = (
+    "<!-- Written by plmarker, and written anew when the model is saved or pushed, as long as this line is here. -->"
+)
 EXAMPLE = "Ines Tavarro founded the Brellin Observatory in 1974."
 
 USES = {
@@ -43,6 +48,18 @@ from transformers import AutoModel
 # Relations between given entities; with an entity model PLMarkerModel.from_models makes it extract from text.
 model = AutoModel.from_pretrained("{name}")""",
 }
+
+
+def is_generated(card: str) -> bool:
+    """Whether a card is as `model_card` wrote it, not somebody's own."""
+    return GENERATED in card
+
+
+def save_card(config: Any, name: str, folder: str | Path) -> None:
+    """Write a model's card, README.md, into its folder, unless there is one of somebody's own."""
+    path = Path(folder) / "README.md"
+    if not path.exists() or is_generated(path.read_text(encoding="utf-8")):
+        model_card(config, name).save(path)
 
 
 def model_card(config: Any, name: str) -> ModelCard:
@@ -69,6 +86,7 @@ def model_card(config: Any, name: str) -> ModelCard:
     )
     data["widget"] = [{"text": EXAMPLE}]
     lines = [
+        GENERATED,
         f"# {name.rsplit('/', 1)[-1]}",
         "PL-Marker (packed levitated markers, ACL 2022) as a `transformers` model of "
         "[plmarker](https://pypi.org/project/plmarker/): "

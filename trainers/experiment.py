@@ -50,6 +50,7 @@ class Experiment:
         train_splits: the splits to train on.
         entity_types: whose entity types Rel+ compares, see [`RelationMetrics`].
         seed: of initialisation, shuffling and dropout.
+        license: of the model, by the name that the Hub has for it, for its card.
         reported: F1 in percent that was published for this experiment, by metric; `source` says where.
     """
 
@@ -66,6 +67,7 @@ class Experiment:
     train_splits: tuple[str, ...] = ("train",)
     entity_types: str = "relation"
     seed: int = 42
+    license: str | None = None
     reported: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -149,6 +151,8 @@ def _experiment(path: Path, values: dict[str, Any], overrides: dict[str, Any]) -
             values[name] = tuple(values[name])
     if not isinstance(values.get("seed", 0), int):
         raise PLMarkerError(f"{path}: 'seed' is a whole number, got {values['seed']!r}")
+    if not isinstance(values.get("license") or "", str):
+        raise PLMarkerError(f"{path}: 'license' is a string, got {values['license']!r}")
     if values.get("entity_types", "relation") not in ("relation", "input"):
         raise PLMarkerError(f"{path}: 'entity_types' is 'relation' or 'input', got {values['entity_types']!r}")
     _check_reported(path, values.get("reported", {}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from transformers.trainer_utils import EvalLoopOutput
 
 from ..data.features import features_for
 from ..modeling.base_plmarker import PLMarkerPreTrainedModel
-from ..modeling.card_plmarker import model_card
+from ..modeling.card_plmarker import save_card
 from ..modeling.encoders_plmarker import check_marker_tokens
 from ..modeling.prediction_plmarker import split_logits
 from ..modeling.schema_plmarker import PLMarkerError
@@ -32,6 +32,14 @@ logger = logging.getLogger(__name__)
 # What a model is selected by where the user asks for the best one and does not say by what.
 SELECTION_METRICS = {"plmarker-ner": "ent_f1", "plmarker-re": "rel_strict_f1"}
 MAX_ROW_TOKENS = 16384
+
+
+def hp_space(trial: Any) -> dict[str, Any]:
+    """What `hyperparameter_search` tries with optuna: learning rates and batches around the published experiments'."""
+    return {
+        "learning_rate": trial.suggest_float("learning_rate", 5e-6, 3e-4, log=True),
+        "per_device_train_batch_size": trial.suggest_categorical("per_device_train_batch_size", [8, 16, 32]),
+    }
 
 
 class PLMarkerTrainer(Trainer):
@@ -148,11 +156,14 @@ class PLMarkerTrainer(Trainer):
         """As in `Trainer`; documents are mapped to features."""
         return super().get_test_dataloader(_indexed(self._features(test_dataset, "test")))
 
-    def create_model_card(self, *args: Any, dataset: str | list[str] | None = None, **kwargs: Any) -> None:
+    def create_model_card(
+        self, *args: Any, dataset: str | list[str] | None = None, license: str | None = None, **kwargs: Any
+    ) -> None:
         """Write the model's card beside it, with the figures of the last evaluation (`Trainer.push_to_hub` calls it).
 
         Args:
             dataset: what the model was trained on, where its config does not say.
+            license: of the model, by the name that the Hub has for it.
         """
         if not self.is_world_process_zero():
             return
@@ -164,6 +175,7 @@ class PLMarkerTrainer(Trainer):
             "dataset": dataset if isinstance(dataset, str) else ", ".join(dataset or ["unknown"]),
             "split": "validation",
             "seed": self.args.seed,
+            "license": license,
             "metrics": {names[key]: value for key, value in last.items() if key in names},
             "hyperparameters": {
                 "training": {
@@ -177,15 +189,41 @@ class PLMarkerTrainer(Trainer):
         config = copy.deepcopy(self.config)
         config.training_run = run
         folder = Path(str(self.args.output_dir))
-        model_card(config, self.args.hub_model_id or folder.name).save(folder / "README.md")
+        save_card(config, self.args.hub_model_id or folder.name, folder)
+
+    def hyperparameter_search(  # type: ignore[override]
+        self,
+        hp_space: Callable[[Any], dict[str, Any]] = hp_space,
+        compute_objective: Callable[[dict[str, float]], float] | None = None,
+        n_trials: int = 20,
+        direction: str | list[str] = "maximize",
+        **kwargs: Any,
+    ) -> Any:
+        """As in `Trainer`, with optuna.
+
+        Args:
+            hp_space: the values to try, see [`hp_space`].
+            compute_objective: of the metrics of an evaluation; by default that by which the best model is selected,
+                `eval_ent_f1` or `eval_rel_strict_f1`. transformers would add up all of them, those by label too.
+            direction: `maximize` or `minimize`.
+        """
+        metric = f"eval_{SELECTION_METRICS[self.config.model_type]}"
+        return super().hyperparameter_search(
+            hp_space=hp_space,
+            compute_objective=compute_objective or (lambda metrics: metrics[metric]),
+            n_trials=n_trials,
+            direction=direction,
+            **kwargs,
+        )
 
     def training_step(
         self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Tensor | int | None = None
     ) -> Tensor:
         """Add up the gradients of the rows of a batch, each with its share of the batch."""
         rows = inputs["rows"]
-        weight = sum(self._weight(row["labels"]) for row in rows)
-        count = sum(len(row["labels"]) for row in rows)
+        weight, count = self._mean_over_processes(
+            sum(self._weight(row["labels"]) for row in rows), sum(len(row["labels"]) for row in rows)
+        )
         losses = []
         for number, row in enumerate(rows):
             # Processes have different numbers of rows: they exchange gradients once a batch, with the last one.
@@ -208,6 +246,13 @@ class PLMarkerTrainer(Trainer):
         if "entity_loss" in outputs:
             loss = outputs.relation_loss * inputs["weight"] + outputs.entity_loss * inputs["count"]
         return (loss, outputs) if return_outputs else loss
+
+    def _mean_over_processes(self, *values: float) -> list[float]:
+        """Of what each process has. As gradients are averaged over processes, each row has its share of all rows."""
+        if self.accelerator.num_processes == 1:
+            return list(values)
+        mean: Any = self.accelerator.reduce(torch.tensor(values, device=self.args.device), reduction="mean")
+        return list(mean.tolist())
 
     def _weight(self, labels: Tensor) -> float:
         nil = int((labels == 0).sum())

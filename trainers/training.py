@@ -15,7 +15,7 @@ from datasets import Dataset, DatasetDict, concatenate_datasets
 from transformers import AutoConfig, PreTrainedTokenizerBase, TrainingArguments, set_seed
 
 from ..data.files import whole_file
-from ..data.loading import load_documents
+from ..data.loading import dataset_revision, load_documents
 from ..modeling.base_plmarker import PLMarkerBaseModel, PLMarkerPreTrainedModel, build_config
 from ..modeling.card_plmarker import FIGURES
 from ..modeling.encoders_plmarker import load_tokenizer
@@ -137,6 +137,8 @@ def _training_run(experiment: Experiment, fold: str | None) -> dict[str, Any]:
     return {
         "encoder": _shown(experiment.encoder),
         "dataset": _shown(experiment.dataset) + (f", {fold}" if fold else ""),
+        "revision": dataset_revision(experiment.dataset),
+        "license": experiment.license,
         "split": "test",
         "seed": experiment.seed,
         "hyperparameters": {
@@ -237,7 +239,9 @@ def _train(
 
 def _identity(experiment: Experiment) -> dict[str, Any]:
     """What makes a run this one, in the form in which JSON gives it back."""
-    values = {key: value for key, value in asdict(experiment).items() if key not in ("output_dir", "reported")}
+    values = {
+        key: value for key, value in asdict(experiment).items() if key not in ("output_dir", "license", "reported")
+    }
     identity: dict[str, Any] = json.loads(json.dumps(values, default=str))
     return identity
 

@@ -25,7 +25,7 @@ from transformers import AutoModel, BertConfig, BertModel, PreTrainedTokenizerBa
 
 import plmarker
 from plmarker.cli import main
-from plmarker.data.loading import SAMPLE_FOLDER
+from plmarker.data.loading import SAMPLE_FOLDER, dataset_revision
 from plmarker.trainers.adapters import add_lora
 from plmarker.trainers.span_f1 import FOLDER
 
@@ -42,6 +42,7 @@ OWNER_STEPS = [
     "train",
     "push the model",
     "push the model with its code",
+    "push the model with newer figures",
     "load the model",
     "extract in a pipeline",
     "push the adapter",
@@ -87,6 +88,7 @@ def share_data(folder: Path) -> None:
     assert {split: len(rows) for split, rows in loaded.items()} == {"train": 6, "validation": 2}
     documents = plmarker.load_documents("me/tiny")
     assert documents["train"].to_list() == load_dataset(str(built), split="train").to_list()
+    assert dataset_revision("me/tiny") == api.repo_info("me/tiny", repo_type="dataset").sha
     step("load with a token")
     stream = load_dataset("me/tiny", split="validation", streaming=True)
     assert [row["doc_key"] for row in stream] == documents["validation"]["doc_key"]
@@ -117,6 +119,16 @@ def share_model(model: plmarker.PLMarkerModel) -> None:
     step("push the model")
     model.push_to_hub("me/model-code", include_code=True)
     step("push the model with its code")
+    for figure in (0.25, 0.5):
+        model.config.training_run = {"dataset": "me/tiny", "metrics": {"ent_f1": figure}}
+        model.push_to_hub("me/card", private=True)
+        assert [result.metric_value for result in ModelCard.load("me/card").data.eval_results] == [figure]
+    own = ModelCard("---\nlicense: mit\n---\n\n# Mine\n")
+    own.push_to_hub("me/card")
+    model.push_to_hub("me/card")
+    assert ModelCard.load("me/card").text == own.text
+    model.config.training_run = None
+    step("push the model with newer figures")
     weights = model.state_dict()
     for options in ({}, {"revision": "main"}, {"revision": api.repo_info("me/model").sha}):
         again = AutoModel.from_pretrained("me/model", **options)
@@ -248,7 +260,7 @@ def test_with_a_token_the_whole_story_runs(owner_told, hub):
     assert steps_of(owner_told) == OWNER_STEPS
     assert not [line for line in owner_told if line.startswith("elsewhere: ")]
     private = {repo for (_, repo), repository in hub.repositories.items() if repository.private}
-    assert private == {"me/tiny", "me/model", "me/adapter"}
+    assert private == {"me/tiny", "me/model", "me/card", "me/adapter"}
 
 
 def test_what_was_pushed_lies_on_the_hub(owner_told, hub):

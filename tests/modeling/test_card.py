@@ -76,6 +76,18 @@ def test_the_card_is_saved_with_a_trained_model_and_its_snippet_runs(model, tmp_
     assert (tmp_path / "again" / "README.md").read_text() == text.replace("mine", "again")
 
 
+def test_a_card_of_somebodys_own_stays(model, tmp_path):
+    model.config.training_run = RUN
+    model.save_pretrained(tmp_path)
+    card = tmp_path / "README.md"
+    model.config.training_run = {**RUN, "metrics": {"ent_f1": 0.625}}
+    model.save_pretrained(tmp_path)
+    assert "| Ent F1 | 62.5 |" in card.read_text(encoding="utf-8")
+    card.write_text("---\nlicense: mit\n---\n\n# Mine\n", encoding="utf-8")
+    model.save_pretrained(tmp_path)
+    assert card.read_text(encoding="utf-8").endswith("# Mine\n")
+
+
 @pytest.mark.parametrize("task", ["entity", "relation"])
 def test_a_model_alone_has_a_card_and_a_snippet_that_runs(model, task, tmp_path: Path, monkeypatch):
     part = getattr(model, task)

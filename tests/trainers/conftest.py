@@ -1,5 +1,6 @@
 """A tiny encoder in a folder, and documents that it can learn by heart."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,20 +14,29 @@ from plmarker.data import dataset_of, typed_document
 @pytest.fixture(scope="session")
 def tiny_encoder(tmp_path_factory: pytest.TempPathFactory, minilm_tokenizer: PreTrainedTokenizerBase) -> str:
     """A two-layer BERT with random weights and MiniLM's vocabulary."""
-    folder = tmp_path_factory.mktemp("encoder")
+    return save_encoder(tmp_path_factory.mktemp("encoder"), minilm_tokenizer, dropout=0.1)
+
+
+@pytest.fixture(scope="session")
+def still_encoder(tmp_path_factory: pytest.TempPathFactory, minilm_tokenizer: PreTrainedTokenizerBase) -> str:
+    """The same without dropout: two ways of computing it can be compared while it is trained."""
+    return save_encoder(tmp_path_factory.mktemp("still-encoder"), minilm_tokenizer, dropout=0.0)
+
+
+def save_encoder(folder: Path, tokenizer: PreTrainedTokenizerBase, dropout: float) -> str:
     torch.manual_seed(0)
     config = BertConfig(
-        vocab_size=len(minilm_tokenizer),
+        vocab_size=len(tokenizer),
         hidden_size=32,
         num_hidden_layers=2,
         num_attention_heads=4,
         intermediate_size=64,
         max_position_embeddings=128,
-        hidden_dropout_prob=0.1,
-        attention_probs_dropout_prob=0.1,
+        hidden_dropout_prob=dropout,
+        attention_probs_dropout_prob=dropout,
     )
     BertModel(config).save_pretrained(folder)
-    minilm_tokenizer.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     return str(folder)
 
 

@@ -246,6 +246,28 @@ def test_gradient_checkpointing_changes_no_loss(
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
+@pytest.mark.parametrize(("model_class", "metric"), MODELS)
+@pytest.mark.parametrize("way", [{"bf16": True}, {"torch_compile": True, "torch_compile_backend": "aot_eager"}])
+def test_bfloat16_and_compilation_learn_the_same(
+    way: dict[str, Any], model_class: Any, metric: str, schema: LabelSchema, documents: Dataset, still_encoder: str,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    losses = []
+    for options in ({}, way):
+        trainer = make_trainer(
+            model_class, still_encoder, schema, documents, tmp_path, {}, max_steps=3, logging_steps=1, use_cpu=True,
+            save_strategy="no", eval_strategy="no", load_best_model_at_end=False, **options,
+        )  # fmt: skip
+        trainer.train()
+        # Compilation wraps the model; what is kept is the model itself.
+        assert type(trainer.model) is model_class
+        assert trainer.model.dtype == torch.float32
+        losses.append([entry["loss"] for entry in trainer.state.log_history if "loss" in entry])
+        losses[-1].append(trainer.evaluate()["eval_loss"])
+    assert len(losses[0]) == 4
+    assert losses[0] == pytest.approx(losses[1], rel=3e-2 if "bf16" in way else 1e-5)
+
+
 def test_hyperparameters_are_searched(make_tiny_model: Any, minilm_tokenizer: Any, tmp_path: Path) -> None:
     pytest.importorskip("optuna")
     sample = load_documents("sample")
@@ -268,6 +290,13 @@ def test_hyperparameters_are_searched(make_tiny_model: Any, minilm_tokenizer: An
     )
     assert len(tried) == 2
     assert best.hyperparameters["learning_rate"] in tried
+    # What is searched for, and where, where nobody says so.
+    evaluate, found = trainer.evaluate, []
+    trainer.evaluate = lambda *args, **kwargs: found.append(evaluate(*args, **kwargs)) or found[-1]
+    best = trainer.hyperparameter_search(n_trials=2)
+    assert best.objective in [run["eval_ent_f1"] for run in found]
+    assert best.hyperparameters.keys() == {"learning_rate", "per_device_train_batch_size"}
+    assert 5e-6 <= best.hyperparameters["learning_rate"] <= 3e-4
 
 
 def test_a_trainer_without_a_model_is_one_sentence() -> None:
