@@ -6,22 +6,19 @@ when it is imported, so that they need processes of their own.
 
 import importlib.util
 import json
-import os
-import socket
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-import datasets
 import pytest
 import torch
 from datasets import Dataset, load_dataset
 from datasets.exceptions import DatasetNotFoundError
 from huggingface_hub import HfApi, ModelCard, hf_hub_download
 from huggingface_hub.errors import RepositoryNotFoundError
+from on_the_hub import save_tiny_encoder, stay_on_this_machine, step, steps_of, tell
 from peft import PeftModel
-from transformers import AutoModel, BertConfig, BertModel, PreTrainedTokenizerBase, TrainingArguments, pipeline
+from transformers import AutoModel, PreTrainedTokenizerBase, TrainingArguments, pipeline
 
 import plmarker
 from plmarker.cli import main
@@ -51,10 +48,6 @@ OWNER_STEPS = [
     *(["load the metric"] if HAS_EVALUATE else []),
 ]
 STRANGER_STEPS = ["load what is public", "no private dataset", "no private model", "no push"]
-
-
-def step(name: str) -> None:
-    print(f"step: {name}", flush=True)
 
 
 def documents_of(folder: Path, split: str, count: int) -> None:
@@ -220,45 +213,21 @@ def stranger(folder: Path) -> None:
     step("no push")
 
 
-def tell(who: str, folder: Path, hub: Any, token: str | None) -> list[str]:
-    """Let one of the two tell their part; returns the lines of it."""
-    asked_before = len(hub.transcript)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING"))}
-    environment |= {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(folder / f"home-{who}"), "HF_HUB_DISABLE_XET": "1"}
-    environment |= {"HF_UPDATE_DOWNLOAD_COUNTS": "0", "HF_HUB_DISABLE_TELEMETRY": "1"}
-    environment |= {"NO_PROXY": "127.0.0.1", **({"HF_TOKEN": token} if token else {})}
-    done = subprocess.run(
-        [sys.executable, __file__, who, str(folder)], env=environment, capture_output=True, encoding="utf-8"
-    )
-    assert done.returncode == 0, "\n".join(
-        [f"{who}:", done.stdout, done.stderr, "What the Hub was asked:", *hub.transcript[asked_before:]]
-    )
-    return done.stdout.splitlines()
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, minilm_tokenizer: PreTrainedTokenizerBase) -> Path:
     """Where both work, with a tiny encoder in it."""
     folder = tmp_path_factory.mktemp("hub")
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
-    BertModel(BertConfig(vocab_size=len(minilm_tokenizer), **sizes)).save_pretrained(folder / "encoder")
-    minilm_tokenizer.save_pretrained(folder / "encoder")
+    save_tiny_encoder(folder / "encoder", minilm_tokenizer)
     return folder
 
 
 @pytest.fixture(scope="module")
 def owner_told(folder: Path, hub: Any) -> list[str]:
-    return tell("owner", folder, hub, hub.token)
-
-
-def steps_of(lines: list[str]) -> list[str]:
-    return [line.removeprefix("step: ") for line in lines if line.startswith("step: ")]
+    return tell(__file__, "owner", folder, hub, hub.token)
 
 
 def test_with_a_token_the_whole_story_runs(owner_told, hub):
     assert steps_of(owner_told) == OWNER_STEPS
-    assert not [line for line in owner_told if line.startswith("elsewhere: ")]
     private = {repo for (_, repo), repository in hub.repositories.items() if repository.private}
     assert private == {"me/tiny", "me/model", "me/card", "me/adapter"}
 
@@ -277,26 +246,11 @@ def test_what_was_pushed_lies_on_the_hub(owner_told, hub):
 
 
 def test_without_a_token_only_what_is_public_is_there(owner_told, folder, hub):
-    lines = tell("stranger", folder, hub, token=None)
+    lines = tell(__file__, "stranger", folder, hub)
     assert steps_of(lines) == STRANGER_STEPS
-    assert not [line for line in lines if line.startswith("elsewhere: ")]
     assert ("dataset", "me/other") not in hub.repositories
 
 
-def refuse_other_machines(event: str, arguments: Any) -> None:
-    """An audit hook: as on a machine with no network. Who asks for another one is told of."""
-    host = None
-    if event == "socket.getaddrinfo":
-        host = arguments[0]
-    elif event == "socket.connect" and isinstance(arguments[1], tuple):
-        host = arguments[1][0]
-    if host not in (None, "127.0.0.1"):
-        print(f"elsewhere: {host}", flush=True)
-        raise socket.gaierror(f"{host}: not on this machine")
-
-
 if __name__ == "__main__":
-    sys.addaudithook(refuse_other_machines)
-    # It would be asked of another machine, whose name datasets makes from the endpoint's.
-    datasets.config.USE_PARQUET_EXPORT = False
+    stay_on_this_machine()
     {"owner": owner, "stranger": stranger}[sys.argv[1]](Path(sys.argv[2]))
