@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, DatasetCard, DatasetCardData, HfApi
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, DatasetCard, DatasetCardData, HfApi, get_token
 from yaml import YAMLError
 
 from ..modeling.schema_plmarker import LabelSchema, PLMarkerError
@@ -84,9 +84,9 @@ def push_repository(folder: str | Path, repo: str, public: bool = False, token: 
         JSON-ready: `repo`, `private` and `url`.
 
     Raises:
-        PLMarkerError: for a folder that was not built here, for `public` where the licence forbids to publish, for a
-            repository that is public already when `public` was not asked for, and for one that holds something else;
-            nothing is uploaded then.
+        PLMarkerError: without a token, for a folder that was not built here, for `public` where the licence forbids to
+            publish, for a repository that is public already when `public` was not asked for, and for one that holds
+            something else; nothing is uploaded then.
     """
     folder = Path(folder)
     card = read_card(folder)
@@ -94,6 +94,8 @@ def push_repository(folder: str | Path, repo: str, public: bool = False, token: 
         raise PLMarkerError(f"{folder}: no dataset that `plmarker data build` made")
     if public and card[CARD_KEY].get("restricted"):
         raise PLMarkerError(f"{folder}: not to be published, its licence is: {card[CARD_KEY]['restricted']}")
+    if token is None and get_token() is None:
+        raise PLMarkerError(f"{repo}: no token for the Hub; `hf auth login` stores one, HF_TOKEN gives one")
     api = HfApi(token=token)
     api.create_repo(repo, repo_type="dataset", private=not public, exist_ok=True)
     is_private = bool(api.repo_info(repo, repo_type="dataset").private)

@@ -8,7 +8,8 @@ from typing import Any
 
 from transformers import Pipeline
 
-from .modeling_plmarker import PLMarkerModel
+from .modeling_plmarker import PLMarkerForEntityRecognition, PLMarkerForRelationExtraction, PLMarkerModel
+from .schema_plmarker import PLMarkerError
 
 TASK = "entity-relation-extraction"
 # Texts of a stream that are packed together; memory is bounded by the tokens of a row, not by this.
@@ -40,7 +41,18 @@ class EntityRelationExtractionPipeline(Pipeline):
     _load_tokenizer: Any = True
     model: Any
 
-    def __init__(self, model: PLMarkerModel, tokenizer: Any = None, **kwargs: Any) -> None:
+    def __init__(
+        self, model: PLMarkerModel | PLMarkerForEntityRecognition, tokenizer: Any = None, **kwargs: Any
+    ) -> None:
+        """Take a model that finds entities: one of both tasks, or an entity model alone.
+
+        Raises:
+            PLMarkerError: for a relation model alone.
+        """
+        if isinstance(model, PLMarkerForRelationExtraction):
+            raise PLMarkerError("a relation model alone finds no entities: PLMarkerModel.from_models joins it with one")
+        if isinstance(model, PLMarkerForEntityRecognition):
+            model = PLMarkerModel.from_models(model, None, tokenizer)
         super().__init__(model=model, tokenizer=tokenizer, **kwargs)
         if model.tokenizer is None:
             model.tokenizer = self.tokenizer

@@ -182,6 +182,7 @@ class FakeHub:
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> FakeHub:
     fake = FakeHub(tmp_path_factory.mktemp("hub"))
     monkeypatch.setattr(repository_module, "HfApi", fake)
+    monkeypatch.setattr(repository_module, "get_token", lambda: "hf_mine")
     return fake
 
 
@@ -194,6 +195,14 @@ def test_a_push_is_private_and_carries_card_and_parquet_alone(hub, built):
     assert hub.files["me/scierc"].keys() == {".gitattributes", "README.md", *names}
     # The card says how to load it from there.
     assert b'load_dataset("me/scierc")' in hub.files["me/scierc"]["README.md"]
+
+
+def test_a_push_without_a_token_says_where_one_comes_from(hub, built, monkeypatch):
+    monkeypatch.setattr(repository_module, "get_token", lambda: None)
+    with pytest.raises(PLMarkerError, match="me/scierc: no token for the Hub; `hf auth login`"):
+        push_repository(built, "me/scierc")
+    assert hub.files == {}
+    assert push_repository(built, "me/scierc", token="hf_given")["private"]
 
 
 def test_a_second_push_takes_the_place_of_the_first(hub, tmp_path, scierc, built):

@@ -1,0 +1,96 @@
+"""The pipeline `entity-relation-extraction`: whatever goes in, plain dictionaries come out, in order."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from datasets import Dataset
+from transformers import pipeline
+from transformers.pipelines.pt_utils import KeyDataset
+
+from plmarker import PLMarkerError, PLMarkerForEntityRecognition, PLMarkerForRelationExtraction, PLMarkerModel
+
+TEXTS = ["Ann Bell met Bob of Acme.", "", "Acme grew. Bob married Ann in Oslo 🙂 on a Monday.", "Bob left."]
+WORDS = {"words": [["Ann", "met", "Bob"], ["Acme", "grew"]]}
+
+
+@pytest.fixture
+def folder(make_tiny_model: Any, minilm_tokenizer: Any, tmp_path: Path) -> Path:
+    entity = make_tiny_model(PLMarkerForEntityRecognition, max_seq_length=64)
+    relation = make_tiny_model(PLMarkerForRelationExtraction, seed=3, max_seq_length=64)
+    PLMarkerModel.from_models(entity, relation, minilm_tokenizer).save_pretrained(tmp_path / "both")
+    for name, model in (("entity", entity), ("relation", relation)):
+        model.save_pretrained(tmp_path / name)
+        minilm_tokenizer.save_pretrained(tmp_path / name)
+    return tmp_path
+
+
+@pytest.fixture
+def extractor(folder: Path) -> Any:
+    return pipeline("entity-relation-extraction", model=str(folder / "both"), device="cpu")
+
+
+def places(found: dict[str, Any]) -> list[tuple[int, int, str]]:
+    """What batches, which round differently, have in common."""
+    return [(entity["start"], entity["end"], entity["label"]) for entity in found["entities"]]
+
+
+def test_a_text_gives_a_dictionary_and_a_list_a_list(extractor):
+    found = extractor(TEXTS)
+    assert [one["text"] for one in found] == TEXTS
+    assert found == [extraction.to_dict() for extraction in extractor.model.extract(TEXTS)]
+    assert json.loads(json.dumps(found)) == found
+    assert found[0]["entities"]
+    assert found[0]["relations"]
+    assert places(extractor(TEXTS[0])) == places(found[0])
+    assert extractor([]) == []
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda texts: (text for text in texts),
+        lambda texts: KeyDataset(Dataset.from_dict({"text": texts}), "text"),
+    ],
+    ids=["generator", "dataset"],
+)
+def test_streams_give_streams(extractor, make):
+    found = extractor(make(TEXTS))
+    assert not isinstance(found, list)
+    assert list(map(places, found)) == list(map(places, extractor(TEXTS)))
+
+
+def test_words_stand_beside_texts(extractor):
+    found = extractor([TEXTS[0], WORDS, TEXTS[3]])
+    assert [one["text"] for one in found] == [TEXTS[0], "Ann met Bob\nAcme grew", TEXTS[3]]
+    assert found[1] == extractor(WORDS)
+    with pytest.raises(ValueError, match="got keys \\['word'\\]"):
+        extractor({"word": []})
+
+
+def test_options_of_a_call_go_before_those_of_the_pipeline(folder, extractor):
+    strict = pipeline("entity-relation-extraction", model=str(folder / "both"), device="cpu", entity_threshold=1.01)
+    assert strict(TEXTS[0])["entities"] == []
+    assert strict(TEXTS[0], entity_threshold=0.0) == extractor(TEXTS[0])
+    label = extractor(TEXTS[0])["relations"][0]["label"]
+    kept = extractor(TEXTS[0], relation_threshold={label: 1.01}, batch_tokens=64)["relations"]
+    assert label not in {relation["label"] for relation in kept}
+
+
+def test_half_precision_is_an_option_of_loading(folder):
+    half = pipeline("entity-relation-extraction", model=str(folder / "both"), device="cpu", dtype=torch.bfloat16)
+    assert half.model.dtype == torch.bfloat16
+    found = half(TEXTS)
+    assert [one["text"] for one in found] == TEXTS
+    assert all(0 <= entity["score"] <= 1 for one in found for entity in one["entities"])
+
+
+def test_an_entity_model_alone_finds_entities_and_a_relation_model_alone_says_what_it_lacks(folder, extractor):
+    entities = pipeline("entity-relation-extraction", model=str(folder / "entity"), device="cpu")
+    found = entities(TEXTS)
+    assert [one["relations"] for one in found] == [[]] * len(TEXTS)
+    assert list(map(places, found)) == list(map(places, extractor(TEXTS)))
+    with pytest.raises(PLMarkerError, match="finds no entities"):
+        pipeline("entity-relation-extraction", model=str(folder / "relation"), device="cpu")
