@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from huggingface_hub import HfApi, ModelCard
 from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AutoModel, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from .attention_plmarker import LEVITATED, MARKERS_PER_SPAN, PackedLayout
-from .card_plmarker import is_generated, model_card, save_card
+from .card_plmarker import save_card
 from .code_plmarker import carried_code
 from .configuration_plmarker import PLMarkerTaskConfig
 from .encoders_plmarker import (
@@ -80,43 +79,42 @@ class PLMarkerBaseModel(PreTrainedModel):
     # Set while `push_to_hub` saves, which does not hand on options of `save_pretrained`.
     _include_code = False
 
-    def save_pretrained(self, save_directory: Any, *args: Any, include_code: bool = False, **kwargs: Any) -> None:
-        """As `PreTrainedModel.save_pretrained`.
+    def save_pretrained(
+        self, save_directory: Any, is_main_process: bool = True, *args: Any, include_code: bool = False, **kwargs: Any
+    ) -> None:
+        """As `PreTrainedModel.save_pretrained`, with a card where the config knows how the model was trained.
 
         Args:
             include_code: put the model's code beside the weights, so that `trust_remote_code=True` loads it where this
                 package is not installed.
+
+        Raises:
+            PLMarkerError: for a model in which an adapter is; its weights have other names than the model's.
         """
+        if any(".lora_" in name for name, _ in self.named_parameters()):
+            raise PLMarkerError("the model holds an adapter: save that by itself, or merge_and_unload() it first")
         with ExitStack() as stack:
             if include_code or self._include_code:
                 stack.enter_context(carried_code(self))
-            super().save_pretrained(save_directory, *args, **kwargs)
-        if self.config.training_run is not None:
-            self.save_card(save_directory)
-
-    def save_card(self, save_directory: str | Path) -> None:
-        """Write the model's card, README.md, into the folder that it is saved in, unless somebody's own is there."""
-        save_card(self.config, Path(save_directory).name, save_directory)
+            super().save_pretrained(save_directory, is_main_process, *args, **kwargs)
+        if self.config.training_run is not None and is_main_process:
+            save_card(self.config, save_directory)
 
     def push_to_hub(self, repo_id: str, *, include_code: bool = False, **kwargs: Any) -> Any:  # type: ignore[override]
         """As `PreTrainedModel.push_to_hub`, with `include_code` as in `save_pretrained`, and with a card.
 
         A card that somebody wrote or edited stays.
         """
-        api = HfApi(token=kwargs.get("token"))
-        repo_id = api.create_repo(repo_id, private=kwargs.get("private"), exist_ok=True).repo_id
-        # What pushes next takes the card that it finds there. A pull request or a branch changes nothing on main.
-        on_main = not kwargs.get("create_pr") and kwargs.get("revision") in (None, "main")
-        if on_main:
-            there = api.file_exists(repo_id, "README.md") and ModelCard.load(repo_id, token=kwargs.get("token"))
-            card = model_card(self.config, repo_id)
-            if not there or (is_generated(there.content) and there.content != card.content):
-                card.push_to_hub(repo_id, token=kwargs.get("token"))
         self._include_code = include_code
         try:
             return super().push_to_hub(repo_id, **kwargs)  # type: ignore[arg-type]
         finally:
             self._include_code = False
+
+    def _upload_modified_files(self, working_dir: Any, repo_id: str, *args: Any, **kwargs: Any) -> Any:
+        """What transformers pushes a folder by; what it has put there as a card is the Hub's, or a template."""
+        save_card(self.config, working_dir, repo_id)
+        return super()._upload_modified_files(working_dir, repo_id, *args, **kwargs)
 
     def get_correct_attn_implementation(self, requested_attention: str | None, is_init_check: bool = False) -> str:
         """Levitated attention unless the user asks for another one."""

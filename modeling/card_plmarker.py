@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils import validate_repo_id
 
 # Metrics that stand on a card, with the entities that they stand on.
 FIGURES = {
@@ -26,6 +28,8 @@ CITATION = """@inproceedings{ye-etal-2022-packed,
 GENERATED = (
     "<!-- Written by plmarker, and written anew when the model is saved or pushed, as long as this line is here. -->"
 )
+# So begins the card that transformers and peft make where there is none.
+TEMPLATE = "# Model Card for Model ID"
 EXAMPLE = "Ines Tavarro founded the Brellin Observatory in 1974."
 
 USES = {
@@ -47,38 +51,67 @@ from transformers import AutoModel
 
 # Relations between given entities; with an entity model PLMarkerModel.from_models makes it extract from text.
 model = AutoModel.from_pretrained("{name}")""",
+    "adapter": """import plmarker  # registers the model types
+from peft import PeftModel
+from transformers import AutoModel
+
+base = AutoModel.from_pretrained("{base}")  # what the adapter was trained on; of a combined model its part
+model = PeftModel.from_pretrained(base, "{name}")""",
 }
 
 
 def is_generated(card: str) -> bool:
-    """Whether a card is as `model_card` wrote it, not somebody's own."""
-    return GENERATED in card
+    """Whether a card is as `model_card` wrote it, or a template, not somebody's own."""
+    return GENERATED in card or TEMPLATE in card
 
 
-def save_card(config: Any, name: str, folder: str | Path) -> None:
-    """Write a model's card, README.md, into its folder, unless there is one of somebody's own."""
+def save_card(
+    config: Any,
+    folder: str | Path,
+    name: str | None = None,
+    tags: Sequence[str] = (),
+    adapter_of: str | None = None,
+) -> None:
+    """Write a model's card, README.md, into its folder, unless there is one of somebody's own.
+
+    Args:
+        name: by which the model is loaded; by default that of the folder.
+        tags: further ones; those that a card here has already stay.
+        adapter_of: see `model_card`.
+    """
     path = Path(folder) / "README.md"
-    if not path.exists() or is_generated(path.read_text(encoding="utf-8")):
-        model_card(config, name).save(path)
+    if path.exists():
+        card = path.read_text(encoding="utf-8")
+        if not is_generated(card):
+            return
+        tags = [*tags, *(ModelCard(card, ignore_metadata_errors=True).data.to_dict().get("tags") or ())]
+    model_card(config, name or path.resolve().parent.name, tags, adapter_of).save(path)
 
 
-def model_card(config: Any, name: str) -> ModelCard:
+def model_card(config: Any, name: str, tags: Sequence[str] = (), adapter_of: str | None = None) -> ModelCard:
     """Write the card of a model from its config.
 
     Args:
         config: of any of the three models; its `training_run`, where there is one, says how it was trained: `encoder`,
-            `dataset`, `split`, `revision`, `seed`, `metrics` (fractions), `hyperparameters` by task, `license`.
+            `dataset` (or a list of them), `part` (of a dataset in parts), `split`, `revision`, `seed`, `metrics`
+            (fractions), `hyperparameters` by task, `license`.
         name: by which it is loaded, a Hub id or a folder.
+        tags: further tags.
+        adapter_of: of an adapter, the model that it was trained on, an empty text where that has no name.
     """
     run: Mapping[str, Any] = config.training_run or {}
     schema = config.schema
-    metrics = run.get("metrics") or {}
+    metrics = {
+        key: value for key, value in (run.get("metrics") or {}).items() if key in FIGURES and isinstance(value, float)
+    }
+    own_tags = ["plmarker", "named-entity-recognition", *(["relation-extraction"] if schema.relation_labels else [])]
+    use = config.model_type if adapter_of is None else "adapter"
     data = ModelCardData(
-        library_name="plmarker",
+        library_name="plmarker" if adapter_of is None else "peft",
         pipeline_tag="token-classification",
-        tags=["plmarker", "named-entity-recognition", *(["relation-extraction"] if schema.relation_labels else [])],
-        base_model=_hub_id(run.get("encoder")),
-        datasets=[run["dataset"]] if _hub_id(run.get("dataset")) else None,
+        tags=list(dict.fromkeys([*own_tags, *tags])),
+        base_model=_hub_id(adapter_of or run.get("encoder")),
+        datasets=[dataset for dataset in _datasets(run) if _hub_id(dataset)] or None,
         license=run.get("license"),
         metrics=["f1"] if metrics else None,
         model_name=name.rsplit("/", 1)[-1],
@@ -96,7 +129,7 @@ def model_card(config: Any, name: str) -> ModelCard:
             "plmarker-re": "it finds the relations between given entities.",
         }[config.model_type],
         "## Use",
-        f"```python\n{USES[config.model_type].format(name=name, example=EXAMPLE)}\n```",
+        f"```python\n{USES[use].format(name=name, example=EXAMPLE, base=adapter_of or 'BASE')}\n```",
         "## Labels",
         f"Entities: {_labels(schema.entity_labels)}.",
     ]
@@ -113,11 +146,12 @@ def model_card(config: Any, name: str) -> ModelCard:
 
 
 def _eval_result(key: str, value: float, run: Mapping[str, Any]) -> EvalResult:
-    dataset = str(run.get("dataset", "unknown"))
+    dataset = _datasets(run)[0]
     return EvalResult(
         task_type="token-classification" if key == "ent_f1" else "relation-extraction",
         dataset_type=dataset,
         dataset_name=dataset.rsplit("/", 1)[-1],
+        dataset_config=run.get("part"),
         dataset_split=run.get("split"),
         dataset_revision=run.get("revision"),
         metric_type="f1",
@@ -127,26 +161,48 @@ def _eval_result(key: str, value: float, run: Mapping[str, Any]) -> EvalResult:
     )
 
 
+def _datasets(run: Mapping[str, Any]) -> list[str]:
+    """What the model was trained on; the first is what its figures are of."""
+    named = run.get("dataset") or "unknown"
+    return [str(name) for name in named] if isinstance(named, list | tuple) else [str(named)]
+
+
+def _data(run: Mapping[str, Any]) -> str:
+    part = f", {_code(run['part'])}" if run.get("part") else ""
+    return ", ".join(_code(name) for name in _datasets(run)) + part
+
+
 def _where(run: Mapping[str, Any]) -> str:
-    seed = f", seed {run['seed']}" if "seed" in run else ""
+    seed = f", seed {_code(run['seed'])}" if "seed" in run else ""
+    types = "those given to the relation model" if run.get("entity_types") == "input" else "the relation model's own"
     return (
-        f"On `{run.get('dataset', 'unknown')}`, split `{run.get('split', 'unknown')}`{seed}. Rel asks for both spans "
-        "and the label, Rel+ for both entity types too; a symmetric relation counts twice."
+        f"On {_data(run)}, split {_code(run.get('split', 'unknown'))}{seed}. Rel asks for both spans and the label, "
+        f"Rel+ for both entity types too, {types}; a symmetric relation counts twice."
     )
 
 
 def _training(run: Mapping[str, Any]) -> str:
-    parts = [f"Encoder `{run.get('encoder')}`, data `{run.get('dataset')}`."]
+    parts = [f"Encoder {_code(run.get('encoder'))}, data {_data(run)}."]
     for task, values in (run.get("hyperparameters") or {}).items():
-        parts.append(f"{task}: " + ", ".join(f"`{key}` {value}" for key, value in values.items()) + ".")
+        parts.append(
+            f"{_code(task)}: " + ", ".join(f"{_code(key)} {_code(value)}" for key, value in values.items()) + "."
+        )
     return "\n\n".join(parts)
 
 
-def _labels(labels: tuple[str, ...]) -> str:
-    return ", ".join(f"`{label}`" for label in labels)
+def _labels(labels: Sequence[str]) -> str:
+    return ", ".join(_code(label) for label in labels)
+
+
+def _code(value: Any) -> str:
+    """Whatever a checkpoint says of itself, as nothing but text."""
+    return f"`{' '.join(str(value).replace('`', ' ').split())}`"
 
 
 def _hub_id(name: Any) -> str | None:
     """The name, where it can be one on the Hub."""
-    text = str(name or "")
-    return text if text.count("/") == 1 and not text.startswith((".", "/", "~")) else None
+    try:
+        validate_repo_id(str(name or ""))
+    except HFValidationError:
+        return None
+    return str(name) if str(name).count("/") == 1 else None

@@ -19,7 +19,7 @@ from .decoding_plmarker import ScoredRelation, ScoredSpan, remove_overlaps
 from .encoders_plmarker import check_marker_tokens
 from .extraction_plmarker import Extraction, build_extraction
 from .prediction_plmarker import BATCH_TOKENS, Document, as_annotations, predict_relations, predict_spans
-from .schema_plmarker import PLMarkerError, Threshold
+from .schema_plmarker import NIL, PLMarkerError, Threshold, least_scores
 from .text_plmarker import SentenceSplitter, join_words, locate_words, split_sentences
 from .windows_plmarker import WordTokenizer
 
@@ -190,8 +190,13 @@ class PLMarkerModel(PLMarkerBaseModel):
 
         Raises:
             PLMarkerError: when the models were trained for different entity labels, or with different marker ids
-                than the tokenizer gives.
+                than the tokenizer gives, and for an adapted model.
         """
+        for model in (entity, relation):
+            if model is not None and not isinstance(model, PLMarkerPreTrainedModel):
+                raise PLMarkerError(
+                    f"{type(model).__name__} is no model to combine: merge_and_unload() an adapter first"
+                )
         if relation is not None and entity.config.entity_labels != relation.config.entity_labels:
             raise PLMarkerError(
                 f"the entity model knows {entity.config.entity_labels}, the relation model "
@@ -214,6 +219,10 @@ class PLMarkerModel(PLMarkerBaseModel):
         """As `PreTrainedModel.from_pretrained`; the tokenizer is loaded from the same place, if one is there."""
         loaded = super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
         model = loaded[0] if isinstance(loaded, tuple) else loaded
+        for part in (model.entity, model.relation):
+            if part is not None:
+                # What an adapter of a part names as its base.
+                part.name_or_path = model.name_or_path
         hub = {name: kwargs[name] for name in HUB_ARGUMENTS if name in kwargs}
         with suppress(OSError, ValueError):
             model.tokenizer = AutoTokenizer.from_pretrained(
@@ -221,12 +230,14 @@ class PLMarkerModel(PLMarkerBaseModel):
             )
         return loaded
 
-    def save_pretrained(self, save_directory: Any, *args: Any, include_code: bool = False, **kwargs: Any) -> None:
+    def save_pretrained(
+        self, save_directory: Any, is_main_process: bool = True, *args: Any, include_code: bool = False, **kwargs: Any
+    ) -> None:
         """As of the other models, with the tokenizer beside the weights."""
         # First, so that push_to_hub uploads it too.
-        if self.tokenizer is not None:
+        if self.tokenizer is not None and is_main_process:
             self.tokenizer.save_pretrained(save_directory)
-        super().save_pretrained(save_directory, *args, include_code=include_code, **kwargs)
+        super().save_pretrained(save_directory, is_main_process, *args, include_code=include_code, **kwargs)
 
     def extract(
         self,
@@ -263,7 +274,7 @@ class PLMarkerModel(PLMarkerBaseModel):
         if words is not None:
             located_texts = [join_words(words)]
         else:
-            texts = [text] if isinstance(text, str) else list(text or ())
+            texts = [text] if isinstance(text, str) else list(text if text is not None else ())
             located_texts = [(item, locate_words(item, sentence_splitter)) for item in texts]
         documents = (
             {"doc_key": str(number), "sentences": [[item[a:b] for a, b in sentence] for sentence in located]}
@@ -310,6 +321,7 @@ class PLMarkerModel(PLMarkerBaseModel):
                 }
 
         if self.relation is None:
+            least_scores(relation_threshold, [NIL])
             for document in with_entities():
                 yield document["source"], document["spans"], [[] for _ in document["spans"]]
             return

@@ -66,6 +66,14 @@ class EntityRelationExtractionPipeline(Pipeline):
             return self._extract(inputs, options)
         return self._stream(inputs, options)
 
+    def save_pretrained(self, save_directory: Any, **kwargs: Any) -> None:
+        """Save the model with its tokenizer; the pipeline itself has nothing to save, and is found by its name."""
+        self.model.save_pretrained(save_directory, **kwargs)
+
+    def push_to_hub(self, repo_id: str, **kwargs: Any) -> Any:
+        """As of the model."""
+        return self.model.push_to_hub(repo_id, **kwargs)
+
     def _stream(self, inputs: Iterable[Any], options: dict[str, Any]) -> Iterator[dict[str, Any]]:
         stream = iter(inputs)
         while chunk := list(islice(stream, TEXTS_AT_ONCE)):
@@ -96,8 +104,8 @@ class EntityRelationExtractionPipeline(Pipeline):
 
     def _forward(self, input_tensors: Any, **forward_parameters: Any) -> Any:
         if isinstance(input_tensors, Mapping):
-            if set(input_tensors) not in ({"words"}, {"text"}):
-                raise ValueError(f"expected a text or {{'words': ...}}, got keys {sorted(input_tensors)}")
+            if set(input_tensors) != {"words"}:
+                raise PLMarkerError(f"expected a text or {{'words': ...}}, got keys {sorted(input_tensors)}")
             return self.model.extract(**input_tensors, **forward_parameters).to_dict()
         return self.model.extract(input_tensors, **forward_parameters).to_dict()
 

@@ -127,8 +127,11 @@ def least_scores(threshold: Threshold, classes: Sequence[str]) -> list[float]:
         classes: class names, NIL first.
 
     Raises:
-        PLMarkerError: for a threshold of a label that there is not.
+        PLMarkerError: for a threshold of a label that there is not, and for one that is no number.
     """
+    for score in threshold.values() if isinstance(threshold, Mapping) else [threshold]:
+        if isinstance(score, bool) or not isinstance(score, int | float):
+            raise PLMarkerError(f"a threshold is a number, or a number for each label, got {threshold!r}")
     if not isinstance(threshold, Mapping):
         return [threshold] * len(classes)
     unknown = [label for label in threshold if label not in classes[1:]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..modeling.base_plmarker import PLMarkerPreTrainedModel
@@ -24,11 +25,10 @@ def add_lora(model: PLMarkerPreTrainedModel, **options: Any) -> PeftModel:
     Raises:
         PLMarkerError: where peft is missing, or does not take an option.
     """
-    try:
-        from peft import LoraConfig, get_peft_model
-        from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as KNOWN_TARGETS
-    except ImportError:
-        raise PLMarkerError("adapters need peft: pip install 'plmarker[peft]'") from None
+    check_lora(options)
+    from peft import LoraConfig, get_peft_model
+    from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as KNOWN_TARGETS
+
     heads = [name for name, child in model.named_children() if name not in (model.base_model_prefix, "dropout")]
     options.setdefault("target_modules", KNOWN_TARGETS.get(model.encoder.config.model_type))
     if model.config.marker_token_ids:
@@ -36,7 +36,20 @@ def add_lora(model: PLMarkerPreTrainedModel, **options: Any) -> PeftModel:
         name = next(name for name, module in model.named_modules() if module is table)
         options.setdefault("trainable_token_indices", {name: sorted(set(model.config.marker_token_ids))})
     try:
-        config = LoraConfig(modules_to_save=heads, **options)
-        return get_peft_model(model, config)
+        # What belongs to the adapter; for a Hub that shows it, and for who loads it.
+        options.setdefault("base_model_name_or_path", model.name_or_path or None)
+        return get_peft_model(model, LoraConfig(modules_to_save=heads, **options))
+    except (TypeError, ValueError) as error:
+        raise PLMarkerError(f"peft: {' '.join(str(error).split())}") from None
+
+
+def check_lora(options: Mapping[str, Any]) -> None:
+    """Raise `PLMarkerError` where peft is missing, or does not take the options that `add_lora` is to be given."""
+    try:
+        from peft import LoraConfig
+    except ImportError:
+        raise PLMarkerError("adapters need peft: pip install 'plmarker[peft]'") from None
+    try:
+        LoraConfig(**options)
     except (TypeError, ValueError) as error:
         raise PLMarkerError(f"peft: {' '.join(str(error).split())}") from None

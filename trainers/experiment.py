@@ -24,7 +24,7 @@ class Task:
     Args:
         model: fields of the model's config and `marker_init`, as `from_encoder` takes them.
         training: fields of `transformers.TrainingArguments`.
-        peft: options of a LoRA adapter, as `add_lora` takes them; None trains all of the model.
+        peft: options of a LoRA adapter, as `add_lora` takes them, `{}` for its defaults; None trains all of the model.
     """
 
     model: dict[str, Any] = field(default_factory=dict)
@@ -204,5 +204,5 @@ def _task(path: Path, name: str, values: Any, overrides: dict[str, Any]) -> Task
                 training[key] = number(value)
             except ValueError:
                 raise PLMarkerError(f"{path}: {name}.training.{key} is a number, got {value!r}") from None
-    adapter = None if "peft" not in values else dict(values["peft"] or {})
-    return Task(dict(values.get("model") or {}), training, adapter)
+    adapter = values.get("peft")
+    return Task(dict(values.get("model") or {}), training, None if adapter is None else dict(adapter))

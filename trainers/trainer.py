@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ from accelerate.utils import gather_object
 from datasets import Dataset
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
-from transformers import PreTrainedTokenizerBase, Trainer, TrainingArguments
+from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import EvalLoopOutput
 
 from ..data.features import features_for
@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 # What a model is selected by where the user asks for the best one and does not say by what.
 SELECTION_METRICS = {"plmarker-ner": "ent_f1", "plmarker-re": "rel_strict_f1"}
 MAX_ROW_TOKENS = 16384
+# The gold classes of each head, in the order in which a model's scores come.
+LABELS = ("labels", "object_labels", "subject_labels")
 
 
 def hp_space(trial: Any) -> dict[str, Any]:
@@ -84,7 +86,7 @@ class PLMarkerTrainer(Trainer):
                 raise PLMarkerError(f"PLMarkerTrainer has its own {name}")
         args = TrainingArguments() if args is None else args
         # For hyperparameter_search the Trainer makes a model for each trial; all of them have one shape.
-        shape = model if model is not None else kwargs["model_init"]() if kwargs.get("model_init") else None
+        shape = model if model is not None else _shape(kwargs["model_init"]) if kwargs.get("model_init") else None
         if shape is None:
             raise PLMarkerError("PLMarkerTrainer needs a model, or model_init, a function that makes one")
         if args.n_gpu > 1:
@@ -120,6 +122,7 @@ class PLMarkerTrainer(Trainer):
             processing_class=processing_class,
             **kwargs,
         )
+        self.add_callback(_ForgetEarlierRun)
 
     def _features(self, dataset: Dataset, name: str, training: bool = False) -> Dataset:
         """Map documents to features, and say what of their annotations cannot be reached."""
@@ -157,26 +160,46 @@ class PLMarkerTrainer(Trainer):
         return super().get_test_dataloader(_indexed(self._features(test_dataset, "test")))
 
     def create_model_card(
-        self, *args: Any, dataset: str | list[str] | None = None, license: str | None = None, **kwargs: Any
+        self,
+        *args: Any,
+        dataset: str | list[str] | None = None,
+        license: str | None = None,
+        tags: str | list[str] | None = None,
+        **kwargs: Any,
     ) -> None:
-        """Write the model's card beside it, with the figures of the last evaluation (`Trainer.push_to_hub` calls it).
+        """Write the model's card beside it (`Trainer.push_to_hub` calls it), unless somebody's own is there.
+
+        Its figures are those of the best checkpoint, where that was kept, or else of the last evaluation. What is said
+        here goes before what the config's `training_run` says.
 
         Args:
-            dataset: what the model was trained on, where its config does not say.
+            dataset: what the model was trained on.
             license: of the model, by the name that the Hub has for it.
+            tags: further tags.
+            args, kwargs: what else `Trainer` takes; nothing of it stands on the card.
         """
         if not self.is_world_process_zero():
             return
-        last = next((log for log in reversed(self.state.log_history) if any(k.startswith("eval_") for k in log)), {})
-        # Inside the Trainer relations stand on the entities that documents give.
-        names = {"eval_ent_f1": "ent_f1", "eval_rel_f1": "gold_rel_f1", "eval_rel_strict_f1": "gold_rel_strict_f1"}
-        run = {
+        model: Any = self.model
+        config = copy.deepcopy(model.config)
+        given = {"dataset": dataset, "license": license}
+        run = config.training_run or self._training_run()
+        config.training_run = {**run, **{name: value for name, value in given.items() if value is not None}}
+        adapter_of = None
+        if hasattr(model, "peft_config"):
+            adapter_of = next(iter(model.peft_config.values())).base_model_name_or_path or ""
+        name = getattr(self, "hub_model_id", None) or self.args.hub_model_id
+        tags = [tags] if isinstance(tags, str) else tags or []
+        save_card(config, str(self.args.output_dir), name, tags, adapter_of)
+
+    def _training_run(self) -> dict[str, Any]:
+        """What this Trainer knows of the training, see [`model_card`]."""
+        return {
             "encoder": self.config.encoder_config._name_or_path,
-            "dataset": dataset if isinstance(dataset, str) else ", ".join(dataset or ["unknown"]),
             "split": "validation",
             "seed": self.args.seed,
-            "license": license,
-            "metrics": {names[key]: value for key, value in last.items() if key in names},
+            "entity_types": self.entity_types,
+            "metrics": self._figures(),
             "hyperparameters": {
                 "training": {
                     "learning_rate": self.args.learning_rate,
@@ -184,12 +207,24 @@ class PLMarkerTrainer(Trainer):
                     "per_device_train_batch_size": self.args.per_device_train_batch_size,
                 }
             },
-            **(self.config.training_run or {}),
         }
-        config = copy.deepcopy(self.config)
-        config.training_run = run
-        folder = Path(str(self.args.output_dir))
-        save_card(config, self.args.hub_model_id or folder.name, folder)
+
+    def _figures(self) -> dict[str, float]:
+        """Figures of the weights that there are now, by the names that cards have for them."""
+        metric = f"eval_{SELECTION_METRICS[self.config.model_type]}"
+        logs = [log for log in self.state.log_history if metric in log]
+        if self.args.load_best_model_at_end:
+            logs = [log for log in logs if log.get("step") == self.state.best_global_step] or logs
+        if not logs:
+            return {}
+        figures = logs[-1]
+        entities = "gold_" if figures.get("eval_rel_gold_entities", 1.0) == 1.0 else ""
+        names = {
+            "eval_ent_f1": "ent_f1",
+            "eval_rel_f1": f"{entities}rel_f1",
+            "eval_rel_strict_f1": f"{entities}rel_strict_f1",
+        }
+        return {names[key]: value for key, value in figures.items() if key in names}
 
     def hyperparameter_search(  # type: ignore[override]
         self,
@@ -203,11 +238,12 @@ class PLMarkerTrainer(Trainer):
 
         Args:
             hp_space: the values to try, see [`hp_space`].
-            compute_objective: of the metrics of an evaluation; by default that by which the best model is selected,
+            compute_objective: of the metrics of an evaluation; by default `metric_for_best_model`, or else
                 `eval_ent_f1` or `eval_rel_strict_f1`. transformers would add up all of them, those by label too.
             direction: `maximize` or `minimize`.
         """
-        metric = f"eval_{SELECTION_METRICS[self.config.model_type]}"
+        metric = self.args.metric_for_best_model or SELECTION_METRICS[self.config.model_type]
+        metric = f"eval_{metric.removeprefix('eval_')}"
         return super().hyperparameter_search(
             hp_space=hp_space,
             compute_objective=compute_objective or (lambda metrics: metrics[metric]),
@@ -262,6 +298,20 @@ class PLMarkerTrainer(Trainer):
         """As in `Trainer`, for the rows of a batch."""
         return sum(super(PLMarkerTrainer, self).floating_point_ops(row) for row in inputs["rows"])
 
+    def _loss_of(self, features: Dataset, logits_of: Mapping[int, tuple[Tensor, ...]]) -> float:
+        """The loss over all features at once, from the logits of each."""
+        model: Any = self.accelerator.unwrap_model(self.model)
+        indices = sorted(logits_of)
+        scored = features.select(indices)
+        loss = 0.0
+        for head, name in enumerate(LABELS):
+            if name in scored.column_names and head < len(logits_of[indices[0]]):
+                logits = torch.cat([logits_of[index][head] for index in indices])
+                labels = torch.tensor([label for labels in scored[name] for label in labels])
+                nil_weight = 1.0 if head else self.config.nil_weight
+                loss += float(model._cross_entropy(logits, labels, nil_weight))
+        return loss
+
     def _evaluation_model(self) -> nn.Module:
         """The model as `Trainer` evaluates it: wrapped for mixed precision, or cast for half precision."""
         model = self._wrap_model(self.model, training=False)  # type: ignore[arg-type]
@@ -295,23 +345,21 @@ class PLMarkerTrainer(Trainer):
         self.callback_handler.eval_dataloader = dataloader
         features: Any = dataloader.dataset
         scored: list[tuple[int, tuple[Tensor, ...]]] = []
-        losses: list[tuple[float, float]] = []
         for batch in dataloader:
             for row, members in zip(batch["rows"], batch["index"], strict=True):
                 row = self._prepare_inputs(row)
                 with self.compute_loss_context_manager():
                     output = model(**row)
-                losses.append((float(output.loss), self._weight(row["labels"])))
                 scored += zip(members, split_logits(output, [features[index] for index in members]), strict=True)
             self.control = self.callback_handler.on_prediction_step(self.args, self.state, self.control)
         model.train(training)
+        # By number: where features do not divide by the processes, some are scored twice.
         logits_of = dict(gather_object(scored))
-        losses = gather_object(losses)
         metrics = evaluate_scored(
             self.config, ((feature, logits_of.get(feature["index"])) for feature in features), self.entity_types
         )
-        if losses:
-            metrics["loss"] = sum(loss * weight for loss, weight in losses) / sum(weight for _, weight in losses)
+        if logits_of:
+            metrics["loss"] = self._loss_of(features, logits_of)
         if "given" in features.column_names:
             metrics["rel_gold_entities"] = float(all(_same(f["given"], f["gold"]) for f in features))
         return EvalLoopOutput(
@@ -322,6 +370,18 @@ class PLMarkerTrainer(Trainer):
             metrics={f"{metric_key_prefix}_{name}": value for name, value in metrics.items()},
             num_samples=len(features),
         )
+
+
+def _shape(model_init: Callable[..., Any]) -> Any:
+    """A model of `model_init`, which may take the trial that it is for, as for transformers."""
+    return model_init(None) if inspect.signature(model_init).parameters else model_init()
+
+
+class _ForgetEarlierRun(TrainerCallback):
+    """What a config says of an earlier training is not true of a model that is trained on."""
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
+        model.config.training_run = None
 
 
 def _indexed(dataset: Dataset) -> Dataset:

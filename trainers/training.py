@@ -17,7 +17,7 @@ from transformers import AutoConfig, PreTrainedTokenizerBase, TrainingArguments,
 from ..data.files import whole_file
 from ..data.loading import dataset_revision, load_documents
 from ..modeling.base_plmarker import PLMarkerBaseModel, PLMarkerPreTrainedModel, build_config
-from ..modeling.card_plmarker import FIGURES
+from ..modeling.card_plmarker import FIGURES, save_card
 from ..modeling.encoders_plmarker import load_tokenizer
 from ..modeling.modeling_plmarker import (
     PLMarkerForEntityRecognition,
@@ -25,7 +25,7 @@ from ..modeling.modeling_plmarker import (
     PLMarkerModel,
 )
 from ..modeling.schema_plmarker import LabelSchema, PLMarkerError
-from .adapters import add_lora
+from .adapters import add_lora, check_lora
 from .evaluation import evaluate_documents
 from .experiment import Experiment, Task
 from .metrics import Metrics
@@ -80,6 +80,8 @@ def run_experiment(
         if (output_dir / METRICS_FILE).is_file():
             finished: Metrics = json.loads((output_dir / METRICS_FILE).read_text(encoding="utf-8"))
             return finished
+    # Before the data: of a repository that is pushed to meanwhile, what was read is not newer than what is told.
+    revision = dataset_revision(experiment.dataset)
     data = load_documents(experiment.dataset, part=fold)
     schema = experiment_schema(experiment, data)
     if experiment.entity_labels is not None or experiment.relation_labels is not None:
@@ -95,7 +97,7 @@ def run_experiment(
     if not PartialState().is_main_process:
         return None
     entity, relation = models.get("entity"), models.get("relation")
-    run = _training_run(experiment, fold)
+    run = _training_run(experiment, fold, revision)
     saved = _save(models, tokenizer, run, output_dir)
     if "test" not in data:
         return {}
@@ -109,7 +111,7 @@ def run_experiment(
     # The weights are there, whatever becomes of the evaluation; its figures come to the config and the card.
     saved.config.training_run = {**run, "metrics": {key: metrics[key] for key in FIGURES if key in metrics}}
     saved.config.save_pretrained(output_dir)
-    saved.save_card(output_dir)
+    save_card(saved.config, output_dir)
     write_json(output_dir / METRICS_FILE, metrics)
     return metrics
 
@@ -132,12 +134,14 @@ def _save(
     return model
 
 
-def _training_run(experiment: Experiment, fold: str | None) -> dict[str, Any]:
+def _training_run(experiment: Experiment, fold: str | None, revision: str | None) -> dict[str, Any]:
     """What a model's card says of its training; of folders only the names."""
     return {
         "encoder": _shown(experiment.encoder),
-        "dataset": _shown(experiment.dataset) + (f", {fold}" if fold else ""),
-        "revision": dataset_revision(experiment.dataset),
+        "dataset": _shown(experiment.dataset),
+        "part": fold,
+        "revision": revision,
+        "entity_types": experiment.entity_types,
         "license": experiment.license,
         "split": "test",
         "seed": experiment.seed,
@@ -175,6 +179,9 @@ def _check_models(experiment: Experiment, schema: LabelSchema, tokenizer: PreTra
             build_config(MODEL_CLASSES[name].config_class, schema, AutoConfig.for_model("bert"), tokenizer, values)
         except PLMarkerError as error:
             raise PLMarkerError(f"{name}.model: {error}") from None
+        if task.peft is not None:
+            check_lora(task.peft)
+        _arguments(experiment, name, task, validates=False)
 
 
 def _train(
@@ -194,17 +201,7 @@ def _train(
         raise PLMarkerError(f"{experiment.dataset}: no relations, nothing to train a relation model on")
     folder = Path(experiment.output_dir) / name
     validation = data.get("validation")
-    strategy = task.training.get("eval_strategy", "epoch")
-    values: dict[str, Any] = {"report_to": "none", "save_total_limit": 1}
-    if validation is not None and strategy != "no":
-        values |= {"eval_strategy": strategy, "save_strategy": strategy, "load_best_model_at_end": True}
-        if "eval_steps" in task.training:
-            values["save_steps"] = task.training["eval_steps"]
-    values |= task.training
-    try:
-        arguments = TrainingArguments(output_dir=str(folder), seed=experiment.seed, **values)
-    except (TypeError, ValueError) as error:
-        raise PLMarkerError(f"training arguments of {name}: {' '.join(str(error).split())}") from None
+    arguments = _arguments(experiment, name, task, validates=validation is not None)
     set_seed(experiment.seed)
     model = MODEL_CLASSES[name].from_encoder(experiment.encoder, schema, tokenizer=tokenizer, **task.model)
     if resume and (folder / FINISHED_FILE).is_file():
@@ -228,13 +225,28 @@ def _train(
     trainer.train(resume_from_checkpoint=checkpoint)
     if adapted is not None:
         # The adapter for those who have the encoder, the merged model for all else.
-        adapted.save_pretrained(str(folder / ADAPTER_FOLDER))
+        adapted.save_pretrained(str(folder / ADAPTER_FOLDER), is_main_process=PartialState().is_main_process)
         model = trainer.model = adapted.merge_and_unload()
     trainer.save_model()
     if PartialState().is_main_process:
         # Last: a model that was cut off while it was written is not taken for a finished one.
         (folder / FINISHED_FILE).touch()
     return model
+
+
+def _arguments(experiment: Experiment, name: str, task: Task, validates: bool) -> TrainingArguments:
+    """What the task is trained with; with validation the best epoch, or what is evaluated in its place, is kept."""
+    strategy = task.training.get("eval_strategy", "epoch")
+    values: dict[str, Any] = {"report_to": "none", "save_total_limit": 1}
+    if validates and strategy != "no":
+        values |= {"eval_strategy": strategy, "save_strategy": strategy, "load_best_model_at_end": True}
+        if "eval_steps" in task.training:
+            values["save_steps"] = task.training["eval_steps"]
+    values |= task.training
+    try:
+        return TrainingArguments(output_dir=str(Path(experiment.output_dir) / name), seed=experiment.seed, **values)
+    except (TypeError, ValueError) as error:
+        raise PLMarkerError(f"training arguments of {name}: {' '.join(str(error).split())}") from None
 
 
 def _identity(experiment: Experiment) -> dict[str, Any]:

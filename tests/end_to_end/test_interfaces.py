@@ -123,7 +123,7 @@ def fine_tune_by_command() -> None:
 def fine_tune_by_torchrun() -> None:
     """The Trainer's own way to several processes."""
     line = f"train scierc-ner-scibert --output_dir runs/two {SHORT} --use_cpu true --json two.json"
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29631"]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone"]
     done = subprocess.run([*launch, "-m", "plmarker", *shlex.split(line)], capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     assert "ent_f1" in json.loads(Path("two.json").read_text())["42"]

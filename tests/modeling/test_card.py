@@ -49,7 +49,7 @@ def test_the_hub_reads_labels_figures_and_where_they_stand(model):
     assert "Entities: `PER`, `ORG`." in card.text
     assert "Symmetric: `MARRIED`." in card.text
     assert "| Rel+ F1, predicted entities | 12.5 |" in card.text
-    assert "`learning_rate` 2e-05" in card.text
+    assert "`learning_rate` `2e-05`" in card.text
     assert "ye-etal-2022-packed" in card.text
 
 

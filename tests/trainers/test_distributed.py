@@ -18,7 +18,7 @@ from plmarker.data import DOCUMENT_FEATURES
 encoder, folder, batch_size = sys.argv[1:]
 documents = [
     {"doc_key": str(n), "sentences": [["Ann", "sings"] * (1 + n % 5)], "ner": [[dict(start=0, end=0, label="PER")]]}
-    for n in range(16)
+    for n in range(19)
 ]
 empty = {"relations": None, "predicted_ner": None, "predicted_relations": None}
 data = Dataset.from_list([{**document, **empty} for document in documents], features=DOCUMENT_FEATURES)
@@ -28,7 +28,9 @@ arguments = TrainingArguments(
     folder, max_steps=3, per_device_train_batch_size=int(batch_size), learning_rate=1e-3, save_strategy="no",
     report_to="none", disable_tqdm=True, use_cpu=True, logging_steps=1,
 )
-trainer = PLMarkerTrainer(model, arguments, data, data, AutoTokenizer.from_pretrained(encoder), max_row_tokens=60)
+tokenizer = AutoTokenizer.from_pretrained(encoder)
+# 19 documents: the processes score some of them twice, so that they have equally many.
+trainer = PLMarkerTrainer(model, arguments, data.select(range(16)), data, tokenizer, max_row_tokens=60)
 trainer.train()
 figures = trainer.evaluate()
 weight = float(model.classifier.weight.detach().double().sum())
@@ -43,7 +45,7 @@ def train(encoder: str, folder: Path, processes: int, batch_size: int) -> list[l
     folder.mkdir()
     script = folder / "train.py"
     script.write_text(SCRIPT)
-    launch = ["-m", "torch.distributed.run", f"--nproc_per_node={processes}", "--master_port=29617"]
+    launch = ["-m", "torch.distributed.run", f"--nproc_per_node={processes}", "--standalone"]
     run = subprocess.run(
         [sys.executable, *(launch if processes > 1 else []), str(script), encoder, str(folder), str(batch_size)],
         capture_output=True,
