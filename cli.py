@@ -15,7 +15,6 @@ import torch
 import yaml
 from huggingface_hub.errors import StrictDataclassError
 from tqdm.auto import tqdm
-from transformers import AutoModel, AutoTokenizer
 
 from .cli_data import add_data_commands
 from .data.documents import write_documents
@@ -23,19 +22,18 @@ from .data.inputs import read_inputs, text_document, write_resumable
 from .data.loading import load_split
 from .data.original import write_relation_results
 from .data.presets import load_preset, preset_names
-from .modeling.base_plmarker import to_device
 from .modeling.conversion_plmarker import convert_checkpoint
 from .modeling.encoders_plmarker import check_same_vocabulary
 from .modeling.extraction_plmarker import build_extraction
+from .modeling.loading_plmarker import load_model
 from .modeling.modeling_plmarker import (
     PLMarkerForEntityRecognition,
     PLMarkerForRelationExtraction,
     PLMarkerModel,
-    PLMarkerPreTrainedModel,
 )
 from .modeling.prediction_plmarker import BATCH_TOKENS, MAX_CANDIDATES, Document, predict_candidates
 from .modeling.processing_plmarker import features_of
-from .modeling.schema_plmarker import PLMarkerError, Threshold
+from .modeling.schema_plmarker import PLMarkerError, Threshold, least_scores
 from .modeling.windows_plmarker import WordTokenizer
 from .trainers.evaluation import coverage_of, evaluate_documents
 from .trainers.experiment import TRAINING_FIELDS, load_experiment
@@ -156,6 +154,9 @@ def predict(options: argparse.Namespace) -> Any:
     if entity is None:
         raise PLMarkerError(f"{options.model}: a relation model alone finds no entities; predict needs an entity model")
     model = PLMarkerModel.from_models(entity, relation, tokenizer)
+    # Before anything is written that a later call would have to go on with.
+    least_scores(options.entity_threshold, model.config.schema.entity_classes)
+    least_scores(options.relation_threshold, model.config.schema.relation_classes)
 
     def process(documents: Iterator[Document]) -> Iterator[dict[str, Any]]:
         found = model.predict(documents, options.batch_tokens, options.entity_threshold, options.relation_threshold)
@@ -237,18 +238,11 @@ def _load(
     path: str, device: str | None
 ) -> tuple[PLMarkerForEntityRecognition | None, PLMarkerForRelationExtraction | None, Any]:
     """The two models of a checkpoint, either of which may be missing, and the tokenizer."""
-    try:
-        model = AutoModel.from_pretrained(path, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise PLMarkerError(f"{path}: no model here, {str(error).splitlines()[0]}") from None
     if device is None and torch.accelerator.is_available():
         device = str(torch.accelerator.current_accelerator())
-    to_device(model, device or "cpu")
+    model, tokenizer = load_model(path, device or "cpu")
     if isinstance(model, PLMarkerModel):
-        return model.entity, model.relation, model.tokenizer
-    if not isinstance(model, PLMarkerPreTrainedModel):
-        raise PLMarkerError(f"{path}: a model of type {model.config.model_type!r}, expected a plmarker model")
-    tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+        return model.entity, model.relation, tokenizer
     if isinstance(model, PLMarkerForEntityRecognition):
         return model, None, tokenizer
     return None, model, tokenizer  # type: ignore[return-value]
@@ -395,7 +389,7 @@ def _parser() -> argparse.ArgumentParser:
             type=_threshold,
             default=0.0,
             metavar="SCORE",
-            help="least score of what is kept, for all labels (0.5) or by label (Person=0.8,Place=0.6)",
+            help="least score of what is kept, for all labels, such as 0.5, or by label, such as Person=0.8,Place=0.6",
         )
     command.set_defaults(run=predict)
 

@@ -1,19 +1,16 @@
 """The spaCy component `plmarker`: entities and relations of spaCy's documents. spaCy is an optional extra."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
 import numpy as np
-from huggingface_hub.errors import StrictDataclassError
-from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from .data.alignment import sentences_of_tokens
-from .modeling.base_plmarker import to_device
 from .modeling.extraction_plmarker import Entity, Extraction, build_extraction
-from .modeling.modeling_plmarker import PLMarkerModel
+from .modeling.loading_plmarker import load_model
+from .modeling.modeling_plmarker import PLMarkerForEntityRecognition, PLMarkerModel
 from .modeling.prediction_plmarker import BATCH_TOKENS
 from .modeling.schema_plmarker import PLMarkerError, Threshold
 from .modeling.text_plmarker import Offsets, locate_words, split_sentences
@@ -163,7 +160,7 @@ def _locate_tokens(doc: Doc) -> list[list[Offsets]]:
     return sentences_of_tokens(doc, begins)
 
 
-def load_model(name: str, device: str | None = None) -> PLMarkerModel:
+def load_extractor(name: str, device: str | None = None) -> PLMarkerModel:
     """Load a model that finds entities: one with both tasks, or an entity model alone. No remote code is run.
 
     Args:
@@ -173,26 +170,9 @@ def load_model(name: str, device: str | None = None) -> PLMarkerModel:
     Raises:
         PLMarkerError: for a name where no such model with its tokenizer is, and for a device that cannot be used.
     """
-    try:
-        config = AutoConfig.from_pretrained(name, trust_remote_code=False)
-        if config.model_type not in ("plmarker", "plmarker-ner"):
-            raise PLMarkerError(
-                f"{name}: a model of type {config.model_type!r}, expected a plmarker model for entities"
-            )
-        model: Any = AutoModel.from_pretrained(name, config=config, trust_remote_code=False)
-    except PLMarkerError:
-        raise
-    except (OSError, ValueError, StrictDataclassError) as error:
-        raise PLMarkerError(f"{name}: no plmarker model here, {str(error).splitlines()[0]}") from None
-    tokenizer = getattr(model, "tokenizer", None)
-    if not isinstance(model, PLMarkerModel):
-        with suppress(OSError, ValueError):
-            tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
-    if tokenizer is None:
-        raise PLMarkerError(f"{name}: there is no tokenizer beside the model")
-    if not isinstance(model, PLMarkerModel):
-        model = PLMarkerModel.from_models(model, None, tokenizer)
-    to_device(model, device or get_torch_default_device())
+    model, tokenizer = load_model(name, device or get_torch_default_device(), ("plmarker", "plmarker-ner"))
+    if isinstance(model, PLMarkerForEntityRecognition):
+        return PLMarkerModel.from_models(model, None, tokenizer)
     return cast(PLMarkerModel, model)
 
 
@@ -225,11 +205,11 @@ def make_component(
 
     Args:
         nlp, name: spaCy's.
-        model, device: see `load_model`.
+        model, device: see `load_extractor`.
         entity_threshold, relation_threshold, spans_key, batch_tokens: see [`PLMarkerComponent`].
 
     Raises:
-        PLMarkerError: as `load_model` does, and where documents have an extension `relations` of somebody else.
+        PLMarkerError: as `load_extractor` does, and where documents have an extension `relations` of somebody else.
     """
     getter = Doc.get_extension(EXTENSION)[2]
     if getter is None or not is_same_func(getter, relations_of):
@@ -238,7 +218,7 @@ def make_component(
             f"call Doc.remove_extension({EXTENSION!r}) before plmarker.spacy_component is imported"
         )
     return PLMarkerComponent(
-        load_model(model, device),
+        load_extractor(model, device),
         name,
         entity_threshold=entity_threshold,
         relation_threshold=relation_threshold,

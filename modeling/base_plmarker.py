@@ -93,6 +93,9 @@ class PLMarkerBaseModel(PreTrainedModel):
         """
         if any(".lora_" in name for name, _ in self.named_parameters()):
             raise PLMarkerError("the model holds an adapter: save that by itself, or merge_and_unload() it first")
+        if self._auto_class is None:
+            # Of a model that came with its code; saved without, it must not name it.
+            self.config.__dict__.pop("auto_map", None)
         with ExitStack() as stack:
             if include_code or self._include_code:
                 stack.enter_context(carried_code(self))

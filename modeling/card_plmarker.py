@@ -51,13 +51,23 @@ from transformers import AutoModel
 
 # Relations between given entities; with an entity model PLMarkerModel.from_models makes it extract from text.
 model = AutoModel.from_pretrained("{name}")""",
-    "adapter": """import plmarker  # registers the model types
+}
+# Of an adapter of a model that has a name; and of one that was begun from an encoder: heads and markers are in it.
+USE_OF_ADAPTER = """import plmarker  # registers the model types
 from peft import PeftModel
 from transformers import AutoModel
 
-base = AutoModel.from_pretrained("{base}")  # what the adapter was trained on; of a combined model its part
-model = PeftModel.from_pretrained(base, "{name}")""",
-}
+base = AutoModel.from_pretrained("{base}")  # of a combined model its part, base.entity or base.relation
+model = PeftModel.from_pretrained(base, "{name}")"""
+USE_FROM_ENCODER = """from peft import PeftModel
+from plmarker import LabelSchema, {model_class}
+
+schema = LabelSchema({labels})
+base = {model_class}.from_encoder("{encoder}", schema{options})
+model = PeftModel.from_pretrained(base, "{name}")"""
+MODEL_CLASSES = {"plmarker-ner": "PLMarkerForEntityRecognition", "plmarker-re": "PLMarkerForRelationExtraction"}
+# Fields of a config that `from_encoder` finds out by itself.
+FOUND = ("encoder_config", "marker_tokens", "marker_token_ids", "pad_token_id", "training_run")
 
 
 def is_generated(card: str) -> bool:
@@ -104,8 +114,9 @@ def model_card(config: Any, name: str, tags: Sequence[str] = (), adapter_of: str
     metrics = {
         key: value for key, value in (run.get("metrics") or {}).items() if key in FIGURES and isinstance(value, float)
     }
-    own_tags = ["plmarker", "named-entity-recognition", *(["relation-extraction"] if schema.relation_labels else [])]
-    use = config.model_type if adapter_of is None else "adapter"
+    # An entity model keeps the relation labels of its schema, but finds none.
+    relations = config.model_type == "plmarker-re" or getattr(config, "relation_config", None) is not None
+    own_tags = ["plmarker", "named-entity-recognition", *(["relation-extraction"] if relations else [])]
     data = ModelCardData(
         library_name="plmarker" if adapter_of is None else "peft",
         pipeline_tag="token-classification",
@@ -121,28 +132,47 @@ def model_card(config: Any, name: str, tags: Sequence[str] = (), adapter_of: str
     lines = [
         GENERATED,
         f"# {name.rsplit('/', 1)[-1]}",
-        "PL-Marker (packed levitated markers, ACL 2022) as a `transformers` model of "
-        "[plmarker](https://pypi.org/project/plmarker/): "
+        "PL-Marker (packed levitated markers, ACL 2022) as a `transformers` model of the package `plmarker`: "
         + {
-            "plmarker": "text in, entities and relations out.",
+            "plmarker": f"text in, entities{' and relations' if relations else ''} out.",
             "plmarker-ner": "it finds entities.",
             "plmarker-re": "it finds the relations between given entities.",
         }[config.model_type],
         "## Use",
-        f"```python\n{USES[use].format(name=name, example=EXAMPLE, base=adapter_of or 'BASE')}\n```",
+        f"```python\n{_use(config, name, adapter_of)}\n```",
         "## Labels",
         f"Entities: {_labels(schema.entity_labels)}.",
     ]
-    if schema.relation_labels:
+    if relations:
         symmetric = f" Symmetric: {_labels(schema.symmetric_labels)}." if schema.symmetric_labels else ""
         lines.append(f"Relations: {_labels(schema.relation_labels)}.{symmetric}")
     if metrics:
         rows = [f"| {FIGURES[key]} | {100 * metrics[key]:.1f} |" for key in FIGURES if key in metrics]
-        lines += ["## Figures", _where(run), "\n".join(["| figure, in percent | |", "| --- | --- |", *rows])]
+        lines += ["## Figures", _where(run, relations), "\n".join(["| figure, in percent | |", "| --- | --- |", *rows])]
     if run:
         lines += ["## Training", _training(run)]
     lines += ["## Citation", f"```bibtex\n{CITATION}\n```"]
     return ModelCard(f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(lines) + "\n")
+
+
+def _use(config: Any, name: str, adapter_of: str | None) -> str:
+    if adapter_of is None:
+        return USES[config.model_type].format(name=name, example=EXAMPLE)
+    if adapter_of:
+        return USE_OF_ADAPTER.format(name=name, base=adapter_of)
+    schema = config.schema
+    default = type(config)()
+    fields = [field for field in type(config).__dataclass_fields__ if field not in (*FOUND, *schema.to_dict())]
+    own = {field: getattr(config, field) for field in fields if hasattr(default, field)}
+    return USE_FROM_ENCODER.format(
+        name=name,
+        model_class=MODEL_CLASSES[config.model_type],
+        labels=", ".join(
+            repr(labels) for labels in (schema.entity_labels, schema.relation_labels, schema.symmetric_labels)
+        ),
+        encoder=(config.training_run or {}).get("encoder") or "ENCODER",
+        options="".join(f", {field}={value!r}" for field, value in own.items() if value != getattr(default, field)),
+    )
 
 
 def _eval_result(key: str, value: float, run: Mapping[str, Any]) -> EvalResult:
@@ -172,17 +202,21 @@ def _data(run: Mapping[str, Any]) -> str:
     return ", ".join(_code(name) for name in _datasets(run)) + part
 
 
-def _where(run: Mapping[str, Any]) -> str:
+def _where(run: Mapping[str, Any], relations: bool) -> str:
     seed = f", seed {_code(run['seed'])}" if "seed" in run else ""
     types = "those given to the relation model" if run.get("entity_types") == "input" else "the relation model's own"
+    place = f"On {_data(run)}, split {_code(run.get('split', 'unknown'))}{seed}."
+    if not relations:
+        return place
     return (
-        f"On {_data(run)}, split {_code(run.get('split', 'unknown'))}{seed}. Rel asks for both spans and the label, "
-        f"Rel+ for both entity types too, {types}; a symmetric relation counts twice."
+        f"{place} Rel asks for both spans and the label, Rel+ for both entity types too, {types}; a symmetric relation "
+        "counts twice."
     )
 
 
 def _training(run: Mapping[str, Any]) -> str:
-    parts = [f"Encoder {_code(run.get('encoder'))}, data {_data(run)}."]
+    encoder = f"Encoder {_code(run['encoder'])}, d" if run.get("encoder") else "D"
+    parts = [f"{encoder}ata {_data(run)}."]
     for task, values in (run.get("hyperparameters") or {}).items():
         parts.append(
             f"{_code(task)}: " + ", ".join(f"{_code(key)} {_code(value)}" for key, value in values.items()) + "."

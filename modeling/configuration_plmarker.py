@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, PreTrainedConfig
 
-from .schema_plmarker import LabelSchema
+from .schema_plmarker import LabelSchema, PLMarkerError
 from .tagging_plmarker import tag_classes
 
 if TYPE_CHECKING:
@@ -31,8 +31,30 @@ QUIRKS = {
 }
 
 
+class _CheckedConfig(PreTrainedConfig):
+    """Reads configs of its own type alone, without the attention implementation that they name.
+
+    transformers would give another type's model random weights, and would fetch and run a kernel by its name.
+    """
+
+    @classmethod
+    def from_dict(cls, config_dict, **kwargs):
+        found = config_dict.get("model_type")
+        if found and cls.model_type and found != cls.model_type:
+            raise PLMarkerError(
+                f"a model of type {found!r}, expected {cls.model_type!r}; AutoModel takes what there is"
+            )
+        return super().from_dict(_without_attention(config_dict), **kwargs)
+
+
+def _without_attention(values: Any) -> Any:
+    if not isinstance(values, dict):
+        return values
+    return {key: _without_attention(value) for key, value in values.items() if "attn_implementation" not in str(key)}
+
+
 @strict
-class PLMarkerTaskConfig(PreTrainedConfig):
+class PLMarkerTaskConfig(_CheckedConfig):
     """What the entity model and the relation model have in common.
 
     Args:
@@ -308,7 +330,7 @@ class PLMarkerRelationConfig(PLMarkerTaskConfig):
 
 
 @strict
-class PLMarkerConfig(PreTrainedConfig):
+class PLMarkerConfig(_CheckedConfig):
     """Configuration of [`PLMarkerModel`]: an entity model and a relation model in one checkpoint.
 
     Args:

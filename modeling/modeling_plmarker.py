@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import reprlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
@@ -192,10 +193,11 @@ class PLMarkerModel(PLMarkerBaseModel):
             PLMarkerError: when the models were trained for different entity labels, or with different marker ids
                 than the tokenizer gives, and for an adapted model.
         """
-        for model in (entity, relation):
-            if model is not None and not isinstance(model, PLMarkerPreTrainedModel):
+        for model, expected in ((entity, PLMarkerForEntityRecognition), (relation, PLMarkerForRelationExtraction)):
+            if not isinstance(model, expected) and not (model is None and expected is PLMarkerForRelationExtraction):
                 raise PLMarkerError(
-                    f"{type(model).__name__} is no model to combine: merge_and_unload() an adapter first"
+                    f"expected a {expected.__name__}, got a {type(model).__name__}; of an adapted model "
+                    "merge_and_unload() makes one"
                 )
         if relation is not None and entity.config.entity_labels != relation.config.entity_labels:
             raise PLMarkerError(
@@ -268,13 +270,16 @@ class PLMarkerModel(PLMarkerBaseModel):
             PLMarkerError: for a threshold of an unknown label, or a model without its tokenizer.
         """
         if (text is None) == (words is None):
-            raise ValueError("extract takes either text or words=")
-        if words is not None and any(isinstance(sentence, str) for sentence in words):
-            raise ValueError("words= is a list of sentences, each a list of words")
+            raise PLMarkerError("extract takes either text or words=")
         if words is not None:
-            located_texts = [join_words(words)]
+            sentences: list[Any] = [
+                [None] if isinstance(sentence, str | bytes) else list(sentence) for sentence in words
+            ]
+            if not all(isinstance(word, str) for sentence in sentences for word in sentence):
+                raise PLMarkerError("words= is a list of sentences, each a list of words")
+            located_texts = [join_words(sentences)]
         else:
-            texts = [text] if isinstance(text, str) else list(text if text is not None else ())
+            texts = _texts(text)
             located_texts = [(item, locate_words(item, sentence_splitter)) for item in texts]
         documents = (
             {"doc_key": str(number), "sentences": [[item[a:b] for a, b in sentence] for sentence in located]}
@@ -303,6 +308,8 @@ class PLMarkerModel(PLMarkerBaseModel):
         Yields:
             Each document, in order, with the entities and the relations of each of its sentences.
         """
+        if isinstance(batch_tokens, bool) or not isinstance(batch_tokens, int) or batch_tokens < 1:
+            raise PLMarkerError(f"batch_tokens is a whole number from 1, got {batch_tokens!r}")
         if self.tokenizer is None:
             raise PLMarkerError("the model has no tokenizer: load it with from_pretrained, or set model.tokenizer")
         tokenize = WordTokenizer(self.tokenizer)
@@ -329,3 +336,13 @@ class PLMarkerModel(PLMarkerBaseModel):
             self.relation, tokenize, with_entities(), batch_tokens, threshold=relation_threshold
         ):
             yield document["source"], document["spans"], relations
+
+
+def _texts(given: Any) -> list[str]:
+    """One text or several, as a list."""
+    if isinstance(given, str):
+        return [given]
+    texts = list(given) if isinstance(given, Iterable) and not isinstance(given, bytes | Mapping) else [given]
+    if not all(isinstance(text, str) for text in texts):
+        raise PLMarkerError(f"extract takes a text or a list of texts, got {reprlib.repr(given)}")
+    return texts

@@ -53,6 +53,8 @@ class EntityRelationExtractionPipeline(Pipeline):
             raise PLMarkerError("a relation model alone finds no entities: PLMarkerModel.from_models joins it with one")
         if isinstance(model, PLMarkerForEntityRecognition):
             model = PLMarkerModel.from_models(model, None, tokenizer)
+        if not isinstance(model, PLMarkerModel):
+            raise PLMarkerError(f"the pipeline takes a plmarker model, got a {type(model).__name__}")
         super().__init__(model=model, tokenizer=tokenizer, **kwargs)
         if model.tokenizer is None:
             model.tokenizer = self.tokenizer

@@ -130,7 +130,7 @@ def least_scores(threshold: Threshold, classes: Sequence[str]) -> list[float]:
         PLMarkerError: for a threshold of a label that there is not, and for one that is no number.
     """
     for score in threshold.values() if isinstance(threshold, Mapping) else [threshold]:
-        if isinstance(score, bool) or not isinstance(score, int | float):
+        if isinstance(score, bool) or not isinstance(score, int | float) or score != score:
             raise PLMarkerError(f"a threshold is a number, or a number for each label, got {threshold!r}")
     if not isinstance(threshold, Mapping):
         return [threshold] * len(classes)

@@ -25,6 +25,10 @@ def add_lora(model: PLMarkerPreTrainedModel, **options: Any) -> PeftModel:
     Raises:
         PLMarkerError: where peft is missing, or does not take an option.
     """
+    if not isinstance(model, PLMarkerPreTrainedModel):
+        raise PLMarkerError(
+            f"adapters are for the model of one task, such as model.entity, not a {type(model).__name__}"
+        )
     check_lora(options)
     from peft import LoraConfig, get_peft_model
     from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as KNOWN_TARGETS

@@ -149,6 +149,8 @@ class PLMarkerTrainer(Trainer):
 
     def get_eval_dataloader(self, eval_dataset: str | Dataset | None = None) -> DataLoader:
         """As in `Trainer`; documents are mapped to features."""
+        if eval_dataset is None and self.eval_dataset is None:
+            raise PLMarkerError("evaluation needs eval_dataset, of the Trainer or of the call")
         if eval_dataset is None or isinstance(eval_dataset, str):
             dataset: Any = self.eval_dataset if eval_dataset is None else self.eval_dataset[eval_dataset]  # type: ignore[index]
         else:
@@ -158,6 +160,25 @@ class PLMarkerTrainer(Trainer):
     def get_test_dataloader(self, test_dataset: Dataset) -> DataLoader:
         """As in `Trainer`; documents are mapped to features."""
         return super().get_test_dataloader(_indexed(self._features(test_dataset, "test")))
+
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        """As in `Trainer`; then the model's config knows how it was trained, for its card."""
+        result = super().train(*args, **kwargs)
+        self._config.training_run = self._training_run()
+        return result
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """As in `Trainer`; the figures of a model that was trained here go to its card."""
+        metrics = super().evaluate(*args, **kwargs)
+        if self.state.global_step and self._config.training_run is not None:
+            self._config.training_run = self._training_run()
+        return metrics
+
+    @property
+    def _config(self) -> Any:
+        """The config of the model that is trained: with `model_init` one is made for each training."""
+        model: Any = self.model
+        return model.config
 
     def create_model_card(
         self,
@@ -203,7 +224,8 @@ class PLMarkerTrainer(Trainer):
             "hyperparameters": {
                 "training": {
                     "learning_rate": self.args.learning_rate,
-                    "num_train_epochs": self.args.num_train_epochs,
+                    "epochs": round(self.state.epoch or 0.0, 2),
+                    "steps": self.state.global_step,
                     "per_device_train_batch_size": self.args.per_device_train_batch_size,
                 }
             },

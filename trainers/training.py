@@ -124,6 +124,8 @@ def _save(
 ) -> PLMarkerBaseModel:
     """Save the combined model, or the one that there is, with its card and the tokenizer; return what was saved."""
     entity, relation = models.get("entity"), models.get("relation")
+    for part in models.values():
+        part.config.training_run = None
     if isinstance(entity, PLMarkerForEntityRecognition) and isinstance(relation, PLMarkerForRelationExtraction):
         model: PLMarkerBaseModel = PLMarkerModel.from_models(entity, relation, tokenizer)
     else:
@@ -225,7 +227,12 @@ def _train(
     trainer.train(resume_from_checkpoint=checkpoint)
     if adapted is not None:
         # The adapter for those who have the encoder, the merged model for all else.
-        adapted.save_pretrained(str(folder / ADAPTER_FOLDER), is_main_process=PartialState().is_main_process)
+        is_main_process = PartialState().is_main_process
+        adapted.save_pretrained(str(folder / ADAPTER_FOLDER), is_main_process=is_main_process)
+        if is_main_process:
+            trained = {"encoder": _shown(experiment.encoder), "dataset": _shown(experiment.dataset)}
+            model.config.training_run = {**(model.config.training_run or {}), **trained}
+            save_card(model.config, folder / ADAPTER_FOLDER, adapter_of="")
         model = trainer.model = adapted.merge_and_unload()
     trainer.save_model()
     if PartialState().is_main_process:
@@ -236,10 +243,12 @@ def _train(
 
 def _arguments(experiment: Experiment, name: str, task: Task, validates: bool) -> TrainingArguments:
     """What the task is trained with; with validation the best epoch, or what is evaluated in its place, is kept."""
-    strategy = task.training.get("eval_strategy", "epoch")
+    given = task.training
+    strategy = given.get("eval_strategy", given.get("save_strategy", "epoch"))
     values: dict[str, Any] = {"report_to": "none", "save_total_limit": 1}
     if validates and strategy != "no":
-        values |= {"eval_strategy": strategy, "save_strategy": strategy, "load_best_model_at_end": True}
+        values |= {"eval_strategy": strategy, "save_strategy": strategy}
+        values["load_best_model_at_end"] = given.get("save_strategy", strategy) == strategy
         if "eval_steps" in task.training:
             values["save_steps"] = task.training["eval_steps"]
     values |= task.training

@@ -54,6 +54,8 @@ class Repository:
     private: bool
     # Every commit with all of its files, the newest last.
     commits: dict[str, dict[str, File]] = field(default_factory=dict)
+    # What is only proposed.
+    pull_requests: list[dict[str, File]] = field(default_factory=list)
 
     def commit(self, files: dict[str, File]) -> str:
         sha = secrets.token_hex(20)
@@ -148,7 +150,9 @@ class Handler(BaseHTTPRequestHandler):
             sha = repository.resolve(unquote(revision or "main"))
             operations = {
                 "preupload": lambda: self.preupload(repository, json.loads(body)),
-                "commit": lambda: self.commit(repository, f"{kind}s/{repo}".removeprefix("models/"), body),
+                "commit": lambda: self.commit(
+                    repository, f"{kind}s/{repo}".removeprefix("models/"), body, query.get("create_pr") == ["1"]
+                ),
                 "tree": lambda: self.tree(repository.commits[sha], unquote(name or ""), query),
                 "revision": lambda: self.info(repo, repository, sha),
             }
@@ -221,7 +225,7 @@ class Handler(BaseHTTPRequestHandler):
             modes.append({"path": path, "uploadMode": mode, "shouldIgnore": False, "oid": oid})
         return {"files": modes}
 
-    def commit(self, repository: Repository, name: str, body: bytes) -> dict[str, Any]:
+    def commit(self, repository: Repository, name: str, body: bytes, proposed: bool) -> dict[str, Any]:
         files = dict(repository.newest)
         for operation in map(json.loads, body.splitlines()):
             key, value = operation["key"], operation["value"]
@@ -233,8 +237,17 @@ class Handler(BaseHTTPRequestHandler):
                 del files[value["path"]]
             elif key != "header":
                 raise Refusal(404, "EntryNotFound")
+        url = f"{self.hub.endpoint}/{name}"
+        if proposed:
+            repository.pull_requests.append(files)
+            sha, number = secrets.token_hex(20), len(repository.pull_requests)
+            return {
+                "commitOid": sha,
+                "commitUrl": f"{url}/commit/{sha}",
+                "pullRequestUrl": f"{url}/discussions/{number}",
+            }
         sha = repository.commit(files)
-        return {"success": True, "commitOid": sha, "commitUrl": f"{self.hub.endpoint}/{name}/commit/{sha}"}
+        return {"success": True, "commitOid": sha, "commitUrl": f"{url}/commit/{sha}"}
 
     def tree(self, files: dict[str, File], folder: str, query: dict[str, list[str]]) -> list[dict[str, Any]]:
         prefix = f"{folder}/" if folder else ""

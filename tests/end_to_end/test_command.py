@@ -1,6 +1,7 @@
 """The command on a tiny encoder: train, evaluate, predict, data check, and every kind of bad input."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,14 @@ def test_an_interrupted_prediction_goes_on_where_it_stopped(model: Path, tmp_pat
     assert main(["predict", str(model), str(inputs), "--out", str(out)]) == 2
 
 
+def test_a_mistyped_threshold_leaves_nothing_behind(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text(TEXT)
+    call = ["predict", str(model), str(tmp_path / "t.txt"), "--out", str(tmp_path / "o.jsonl"), "--entity_threshold"]
+    for wrong in ("Nope=0.5", "nan"):
+        assert main([*call, wrong]) == 2
+    assert main([*call, "0.5"]) == 0
+
+
 def test_predict_prints_one_text(model: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["predict", str(model), "--text", TEXT, "--json", str(tmp_path / "t.json")]) == 0
     assert capsys.readouterr().out.startswith(TEXT)
@@ -198,7 +207,7 @@ def test_bad_data_is_one_line_that_names_the_file(
         (["train", "demo", "--learning_rat", "1"], "unknown option '--learning_rat'"),
         (["train", "demo", "--learning_rate", "fast"], "learning_rate is a number, got 'fast'"),
         (["train", "demo", "--encoder", "nowhere/encoder"], "nowhere/encoder"),
-        (["evaluate", "nowhere", "--dataset", "sample"], "nowhere: no model here"),
+        (["evaluate", "nowhere", "--dataset", "sample"], "nowhere: no plmarker model here"),
     ],
 )
 def test_bad_arguments_are_one_line(
@@ -450,7 +459,7 @@ def test_an_interrupted_prediction_is_not_mixed_with_other_options(model: Path, 
     assert main(["predict", str(model), str(inputs), "--out", str(out)]) == 2
 
 
-def test_an_adapter_is_trained_saved_and_merged(encoder: str, tmp_path: Path) -> None:
+def test_an_adapter_is_trained_saved_and_merged(encoder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("peft")
     task = {"model": {"max_seq_length": 64}, "training": {"max_steps": 3, "save_strategy": "no", "eval_strategy": "no"}}
     path = experiment(encoder, tmp_path, entity={**task, "peft": {"r": 2}}, relation=None)
@@ -458,4 +467,15 @@ def test_an_adapter_is_trained_saved_and_merged(encoder: str, tmp_path: Path) ->
     assert (tmp_path / "run" / "entity" / "adapter" / "adapter_model.safetensors").exists()
     model = AutoModel.from_pretrained(tmp_path / "run")
     assert not any("lora" in name for name, _ in model.named_parameters())
-    assert "`peft` {'r': 2}" in (tmp_path / "run" / "README.md").read_text()
+    assert "`peft` `{'r': 2}`" in (tmp_path / "run" / "README.md").read_text()
+    # The card of the adapter says what it goes onto.
+    card = (tmp_path / "run" / "entity" / "adapter" / "README.md").read_text()
+    (snippet,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    assert "max_seq_length=64" in snippet
+    monkeypatch.chdir(tmp_path / "run" / "entity")
+    (tmp_path / "run" / "entity" / Path(encoder).name).symlink_to(encoder)
+    found: dict[str, Any] = {}
+    exec(snippet, found)
+    merged, weights = found["model"].merge_and_unload().state_dict(), model.state_dict()
+    assert merged.keys() == weights.keys()
+    assert all(torch.allclose(merged[name], weights[name], atol=1e-6) for name in weights)

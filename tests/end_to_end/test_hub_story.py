@@ -6,6 +6,7 @@ when it is imported, so that they need processes of their own.
 
 import importlib.util
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,7 @@ def documents_of(folder: Path, split: str, count: int) -> None:
 
 def owner(folder: Path) -> None:
     """All that a token allows."""
+    os.chdir(folder)
     share_data(folder)
     share_model(trained_model(folder, plmarker.load_documents("me/tiny")["train"]))
     share_adapter()
@@ -116,6 +118,11 @@ def share_model(model: plmarker.PLMarkerModel) -> None:
         model.config.training_run = {"dataset": "me/tiny", "metrics": {"ent_f1": figure}}
         model.push_to_hub("me/card", private=True)
         assert [result.metric_value for result in ModelCard.load("me/card").data.eval_results] == [figure]
+    model.config.training_run = {"dataset": "me/tiny", "metrics": {"ent_f1": 0.75}}
+    model.push_to_hub("me/card", create_pr=True, tags=["proposed"])
+    assert [result.metric_value for result in ModelCard.load("me/card").data.eval_results] == [0.5]
+    model.save_pretrained("saved", push_to_hub=True, repo_id="me/saved", private=True)
+    assert ModelCard.load("me/saved").data.eval_results[0].metric_value == 0.75
     own = ModelCard("---\nlicense: mit\n---\n\n# Mine\n")
     own.push_to_hub("me/card")
     model.push_to_hub("me/card")
@@ -229,7 +236,7 @@ def owner_told(folder: Path, hub: Any) -> list[str]:
 def test_with_a_token_the_whole_story_runs(owner_told, hub):
     assert steps_of(owner_told) == OWNER_STEPS
     private = {repo for (_, repo), repository in hub.repositories.items() if repository.private}
-    assert private == {"me/tiny", "me/model", "me/card", "me/adapter"}
+    assert private == {"me/tiny", "me/model", "me/card", "me/saved", "me/adapter"}
 
 
 def test_what_was_pushed_lies_on_the_hub(owner_told, hub):
@@ -242,6 +249,13 @@ def test_what_was_pushed_lies_on_the_hub(owner_told, hub):
     assert "auto_map" not in json.loads(plain["config.json"])
     assert {"modeling_plmarker.py", "configuration_plmarker.py"} <= with_code.keys()
     assert json.loads(with_code["config.json"])["auto_map"]["AutoModel"] == "modeling_plmarker.PLMarkerModel"
+    # A proposal carries its own card, a commit of the weights too.
+    (proposed,) = hub.repositories["model", "me/card"].pull_requests
+    assert "value: 0.75" in proposed["README.md"].content.decode()
+    assert "- proposed" in proposed["README.md"].content.decode()
+    first = list(hub.repositories["model", "me/model"].commits.values())[1]
+    assert {"README.md", "model.safetensors"} <= first.keys()
+    assert hub.files("me/adapter")["README.md"].decode().count("base_model: me/model") == 1
     assert {"span_f1.py", "counting.py"} <= hub.files("me/span_f1", "space").keys()
 
 

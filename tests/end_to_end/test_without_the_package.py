@@ -106,6 +106,9 @@ def test_code_comes_only_when_it_is_asked_for(model, tmp_path):
         "AutoConfig": "configuration_plmarker.PLMarkerConfig",
         "AutoModel": "modeling_plmarker.PLMarkerModel",
     }
+    # What came with its code is saved without it by who has the package.
+    PLMarkerModel.from_pretrained(tmp_path / "with").save_pretrained(tmp_path / "again")
+    assert "auto_map" not in json.loads((tmp_path / "again" / "config.json").read_text())
     # All that the modules import of each other is there.
     names = {path.stem for path in (tmp_path / "with").glob("*.py")}
     assert {"modeling_plmarker", "configuration_plmarker", "text_plmarker"} <= names

@@ -198,6 +198,33 @@ def test_extract_takes_text_or_words(model):
             model.extract(**arguments)
 
 
+@pytest.mark.parametrize("wrong", [5, b"abc", [b"abc"], [TEXT, None], {"text": TEXT}])
+def test_what_is_no_text_is_told(model, wrong):
+    with pytest.raises(PLMarkerError, match="extract takes a text or a list of texts, got "):
+        model.extract(wrong)
+
+
+@pytest.mark.parametrize("wrong", [["Ann"], [["Ann", 3]], [b"Ann"]])
+def test_what_are_no_words_is_told(model, wrong):
+    with pytest.raises(PLMarkerError, match="a list of sentences, each a list of words"):
+        model.extract(words=wrong)
+
+
+def test_texts_may_come_in_an_array(model):
+    assert model.extract(np.array([TEXT, "Ann."])) == model.extract([TEXT, "Ann."])
+
+
+def test_models_are_combined_and_loaded_by_their_kind(model, tmp_path):
+    for parts in ((model.relation, None), (None, model.relation), (model.entity, model.entity), (model, None)):
+        with pytest.raises(PLMarkerError, match="expected a PLMarkerFor"):
+            PLMarkerModel.from_models(*parts, model.tokenizer)
+    model.save_pretrained(tmp_path)
+    with pytest.raises(PLMarkerError, match="a model of type 'plmarker', expected 'plmarker-ner'"):
+        PLMarkerForEntityRecognition.from_pretrained(tmp_path)
+    with pytest.raises(PLMarkerError, match="batch_tokens is a whole number"):
+        model.extract(TEXT, batch_tokens=0)
+
+
 def test_thresholds_keep_the_surer_findings_only(model):
     everything = model.extract(TEXT)
     entity_threshold = sorted(entity.score for entity in everything.entities)[1]
@@ -232,6 +259,12 @@ def test_thresholds_by_label_leave_other_labels_alone(model, tokenize):
 def test_a_threshold_of_an_unknown_label_is_told(model, name):
     with pytest.raises(PLMarkerError, match="threshold for an unknown label 'NIL'"):
         model.extract("Ann.", **{name: {"NIL": 0.5}})
+    for wrong in (None, "0.5", {"PER": "0.5"}):
+        with pytest.raises(PLMarkerError, match="a threshold is a number"):
+            model.extract("Ann.", **{name: wrong})
+    alone = PLMarkerModel.from_models(model.entity, None, model.tokenizer)
+    with pytest.raises(PLMarkerError, match="threshold for an unknown label 'NOPE'"):
+        alone.extract("Ann.", **{name: {"NOPE": 0.5}})
 
 
 def test_a_model_without_a_tokenizer_says_so(model):

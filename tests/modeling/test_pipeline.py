@@ -66,8 +66,9 @@ def test_words_stand_beside_texts(extractor):
     found = extractor([TEXTS[0], WORDS, TEXTS[3]])
     assert [one["text"] for one in found] == [TEXTS[0], "Ann met Bob\nAcme grew", TEXTS[3]]
     assert found[1] == extractor(WORDS)
-    with pytest.raises(ValueError, match="got keys \\['word'\\]"):
-        extractor({"word": []})
+    for wrong in ({"word": []}, {"text": TEXTS[0]}):
+        with pytest.raises(PLMarkerError, match="got keys"):
+            extractor(wrong)
 
 
 def test_options_of_a_call_go_before_those_of_the_pipeline(folder, extractor):
@@ -77,6 +78,13 @@ def test_options_of_a_call_go_before_those_of_the_pipeline(folder, extractor):
     label = extractor(TEXTS[0])["relations"][0]["label"]
     kept = extractor(TEXTS[0], relation_threshold={label: 1.01}, batch_tokens=64)["relations"]
     assert label not in {relation["label"] for relation in kept}
+
+
+def test_a_saved_pipeline_is_found_by_its_name_again(extractor, tmp_path):
+    extractor.save_pretrained(tmp_path / "saved")
+    assert not list((tmp_path / "saved").glob("*.py"))
+    again = pipeline("entity-relation-extraction", model=str(tmp_path / "saved"), device="cpu")
+    assert again(TEXTS) == extractor(TEXTS)
 
 
 def test_half_precision_is_an_option_of_loading(folder):

@@ -12,6 +12,7 @@ from plmarker import (
     PLMarkerError,
     PLMarkerForEntityRecognition,
     PLMarkerForRelationExtraction,
+    PLMarkerModel,
     PLMarkerTrainer,
     load_documents,
 )
@@ -109,6 +110,19 @@ def test_a_resumed_training_ends_as_an_unbroken_one(make, sample, minilm_tokeniz
     trainer(resumed, sample, minilm_tokenizer, tmp_path).train(resume_from_checkpoint=str(tmp_path / "checkpoint-2"))
     for (name, first), (_, second) in zip(whole.named_parameters(), resumed.named_parameters(), strict=True):
         torch.testing.assert_close(first, second, msg=name)
+
+
+def test_a_model_with_an_adapter_in_it_is_not_saved_as_a_model(make, minilm_tokenizer, tmp_path):
+    entity = make(PLMarkerForEntityRecognition)
+    combined = PLMarkerModel.from_models(entity, None, minilm_tokenizer)
+    adapted = add_lora(entity, r=4)
+    with pytest.raises(PLMarkerError, match="the model holds an adapter"):
+        combined.save_pretrained(tmp_path / "combined")
+    with pytest.raises(PLMarkerError, match="merge_and_unload\\(\\) an adapter first"):
+        PLMarkerModel.from_models(adapted, None, minilm_tokenizer)
+    merged = PLMarkerModel.from_models(adapted.merge_and_unload(), None, minilm_tokenizer)
+    merged.save_pretrained(tmp_path / "merged")
+    assert PLMarkerModel.from_pretrained(tmp_path / "merged").extract("Ann.").text == "Ann."
 
 
 def test_an_unknown_option_is_one_sentence(make):

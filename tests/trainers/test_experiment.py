@@ -1,5 +1,6 @@
 """Experiments as YAML: every file of the project is right, and a user's overrides hold."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from plmarker.data.presets import load_preset
 from plmarker.modeling.modeling_plmarker import PLMarkerForEntityRecognition, PLMarkerForRelationExtraction
 from plmarker.modeling.schema_plmarker import PLMarkerError
 from plmarker.trainers.experiment import CONFIG_FOLDER, load_experiment
+from plmarker.trainers.training import run_experiment
 
 CONFIG_CLASSES = {
     "entity": PLMarkerForEntityRecognition.config_class,
@@ -114,3 +116,29 @@ def test_what_yaml_reads_as_something_else_is_understood(tmp_path: Path) -> None
     )
     training = load_experiment(path).tasks["entity"].training
     assert training == {"save_strategy": "no", "learning_rate": 3e-5, "per_device_train_batch_size": 4}
+
+
+def test_no_adapter_is_none_and_an_empty_one_is_the_default(tmp_path: Path) -> None:
+    file = tmp_path / "my.yaml"
+    start = "encoder: minilm\ndataset: sample\noutput_dir: out\n"
+    for text, expected in (("", None), ("  peft:\n", None), ("  peft: {}\n", {}), ("  peft: {r: 4}\n", {"r": 4})):
+        file.write_text(f"{start}entity:\n  model: {{}}\n{text}")
+        assert load_experiment(file).tasks["entity"].peft == expected
+
+
+@pytest.mark.parametrize(
+    ("relation", "expected"),
+    [
+        ({"peft": {"rank": 3}}, "peft: .*rank"),
+        ({"training": {"eval_strategy": "bogus"}}, "training arguments of relation"),
+    ],
+)
+def test_a_mistake_in_the_second_task_is_found_before_the_first_is_trained(
+    tmp_path: Path, relation: dict, expected: str
+) -> None:
+    values = {"encoder": "minilm", "dataset": "sample", "output_dir": str(tmp_path / "out"), "entity": {}}
+    file = tmp_path / "my.yaml"
+    file.write_text(json.dumps({**values, "relation": relation}))
+    with pytest.raises(PLMarkerError, match=expected):
+        run_experiment(load_experiment(file))
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,53 @@
+"""A model with its tokenizer, by name, for programs: whatever is wrong with it is one sentence."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+from huggingface_hub.errors import StrictDataclassError
+from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedTokenizerBase
+from transformers.utils import cached_file
+
+from .base_plmarker import PLMarkerBaseModel, to_device
+from .modeling_plmarker import PLMarkerModel
+from .schema_plmarker import PLMarkerError
+
+MODEL_TYPES = ("plmarker", "plmarker-ner", "plmarker-re")
+
+
+def load_model(
+    name: str, device: Any = "cpu", model_types: tuple[str, ...] = MODEL_TYPES
+) -> tuple[PLMarkerBaseModel, PreTrainedTokenizerBase]:
+    """Load a model and the tokenizer beside it. No remote code is run, and nothing is taken from another repository.
+
+    Args:
+        name: a Hub id or a local folder.
+        device: where the model goes.
+        model_types: what it may be.
+
+    Raises:
+        PLMarkerError: where no such model with its tokenizer is, for an adapter, and for a device that cannot be used.
+    """
+    try:
+        # transformers would load the model that an adapter names in its place.
+        if cached_file(name, "adapter_config.json", _raise_exceptions_for_missing_entries=False) is not None:
+            raise PLMarkerError(f"{name}: an adapter; load its model, and the adapter onto it by peft")
+        config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+        if config.model_type not in model_types:
+            raise PLMarkerError(
+                f"{name}: a model of type {config.model_type!r}, expected a plmarker model ({', '.join(model_types)})"
+            )
+        model: Any = AutoModel.from_pretrained(name, config=config, trust_remote_code=False)
+    except PLMarkerError:
+        raise
+    except (OSError, ValueError, ImportError, StrictDataclassError) as error:
+        raise PLMarkerError(f"{name}: no plmarker model here, {str(error).splitlines()[0]}") from None
+    tokenizer = model.tokenizer if isinstance(model, PLMarkerModel) else None
+    if tokenizer is None:
+        with suppress(OSError, ValueError):
+            tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+    if tokenizer is None:
+        raise PLMarkerError(f"{name}: there is no tokenizer beside the model")
+    to_device(model, device)
+    return model, tokenizer

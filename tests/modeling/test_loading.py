@@ -1,0 +1,60 @@
+"""Models by name: what a config names is neither run nor fetched, and what is wrong is one sentence."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from transformers import AutoModel
+
+from plmarker import PLMarkerError, PLMarkerForEntityRecognition, PLMarkerForRelationExtraction, PLMarkerModel
+from plmarker.modeling.loading_plmarker import load_model
+
+
+@pytest.fixture
+def folder(make_tiny_model: Any, minilm_tokenizer: Any, tmp_path: Path) -> Path:
+    entity = make_tiny_model(PLMarkerForEntityRecognition, max_seq_length=64)
+    relation = make_tiny_model(PLMarkerForRelationExtraction, max_seq_length=64)
+    PLMarkerModel.from_models(entity, relation, minilm_tokenizer).save_pretrained(tmp_path / "both")
+    entity.save_pretrained(tmp_path / "entity")
+    return tmp_path
+
+
+def test_a_model_comes_with_its_tokenizer(folder, minilm_tokenizer):
+    model, tokenizer = load_model(str(folder / "both"))
+    assert isinstance(model, PLMarkerModel)
+    assert tokenizer is model.tokenizer
+    with pytest.raises(PLMarkerError, match="there is no tokenizer beside the model"):
+        load_model(str(folder / "entity"))
+    minilm_tokenizer.save_pretrained(folder / "entity")
+    model, tokenizer = load_model(str(folder / "entity"))
+    assert isinstance(model, PLMarkerForEntityRecognition)
+    assert tokenizer.get_vocab() == minilm_tokenizer.get_vocab()
+
+
+def test_a_config_does_not_choose_a_kernel_from_elsewhere(folder):
+    path = folder / "both" / "config.json"
+    config = json.loads(path.read_text())
+    for place in (config, config["entity_config"], config["entity_config"]["encoder_config"]):
+        place["attn_implementation"] = place["_attn_implementation"] = "evil/kernel"
+    path.write_text(json.dumps(config))
+    model = AutoModel.from_pretrained(folder / "both")
+    assert model.entity.encoder.config._attn_implementation == "levitated"
+    # The user does.
+    model = AutoModel.from_pretrained(folder / "both", attn_implementation="eager")
+    assert model.entity.encoder.config._attn_implementation == "eager"
+
+
+def test_what_an_adapter_names_is_not_loaded(folder):
+    (folder / "both" / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "evil/other"}))
+    with pytest.raises(PLMarkerError, match="both: an adapter; load its model"):
+        load_model(str(folder / "both"))
+
+
+def test_what_is_no_model_of_plmarker_is_told(folder, tmp_path):
+    with pytest.raises(PLMarkerError, match="nowhere: no plmarker model here"):
+        load_model(str(tmp_path / "nowhere"))
+    with pytest.raises(PLMarkerError, match=r"of type 'plmarker', expected .* \(plmarker-ner\)"):
+        load_model(str(folder / "both"), model_types=("plmarker-ner",))
+    with pytest.raises(PLMarkerError, match="device 'moon' cannot be used"):
+        load_model(str(folder / "both"), device="moon")
