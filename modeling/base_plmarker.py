@@ -33,6 +33,9 @@ from .packing_plmarker import Row, row_maker
 from .processing_plmarker import Feature
 from .schema_plmarker import LabelSchema, PLMarkerError
 
+# Arguments of from_pretrained that say where the files are.
+HUB_ARGUMENTS = ("revision", "subfolder", "token", "cache_dir", "force_download", "local_files_only")
+
 Model = TypeVar("Model", bound="PLMarkerPreTrainedModel")
 
 
@@ -78,6 +81,24 @@ class PLMarkerBaseModel(PreTrainedModel):
 
     # Set while `push_to_hub` saves, which does not hand on options of `save_pretrained`.
     _include_code = False
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, config: Any = None, **kwargs: Any) -> Any:
+        """As `PreTrainedModel.from_pretrained`.
+
+        Raises:
+            PLMarkerError: for a checkpoint of another kind, whose weights transformers would leave out.
+        """
+        if config is None and pretrained_model_name_or_path is not None:
+            hub = {name: kwargs[name] for name in HUB_ARGUMENTS if name in kwargs}
+            found, _ = PreTrainedConfig.get_config_dict(pretrained_model_name_or_path, **hub)
+            expected = cls.config_class.model_type  # type: ignore[union-attr]
+            if found.get("model_type", expected) != expected:
+                raise PLMarkerError(
+                    f"{pretrained_model_name_or_path}: a model of type {found['model_type']!r}, expected {expected!r}; "
+                    "AutoModel loads any, and a combined model has .entity and .relation"
+                )
+        return super().from_pretrained(pretrained_model_name_or_path, *args, config=config, **kwargs)
 
     def save_pretrained(
         self, save_directory: Any, is_main_process: bool = True, *args: Any, include_code: bool = False, **kwargs: Any

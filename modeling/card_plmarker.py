@@ -66,6 +66,11 @@ schema = LabelSchema({labels})
 base = {model_class}.from_encoder("{encoder}", schema{options})
 model = PeftModel.from_pretrained(base, "{name}")"""
 MODEL_CLASSES = {"plmarker-ner": "PLMarkerForEntityRecognition", "plmarker-re": "PLMarkerForRelationExtraction"}
+# Of a model with its code beside it.
+WITH_CODE = (
+    "Where plmarker is not installed, leave its import out and load the model with `trust_remote_code=True`; "
+    "`pip install sentencex` splits sentences as plmarker does."
+)
 # Fields of a config that `from_encoder` finds out by itself.
 FOUND = ("encoder_config", "marker_tokens", "marker_token_ids", "pad_token_id", "training_run")
 
@@ -95,7 +100,10 @@ def save_card(
         if not is_generated(card):
             return
         tags = [*tags, *(ModelCard(card, ignore_metadata_errors=True).data.to_dict().get("tags") or ())]
-    model_card(config, name or path.resolve().parent.name, tags, adapter_of).save(path)
+    card = model_card(config, name or path.resolve().parent.name, tags, adapter_of)
+    if (path.parent / "modeling_plmarker.py").exists():
+        card.text = card.text.replace("## Labels", f"{WITH_CODE}\n\n## Labels", 1)
+    card.save(path)
 
 
 def model_card(config: Any, name: str, tags: Sequence[str] = (), adapter_of: str | None = None) -> ModelCard:

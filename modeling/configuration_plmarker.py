@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, PreTrainedConfig
 
-from .schema_plmarker import LabelSchema, PLMarkerError
+from .schema_plmarker import LabelSchema
 from .tagging_plmarker import tag_classes
 
 if TYPE_CHECKING:
@@ -32,18 +32,10 @@ QUIRKS = {
 
 
 class _CheckedConfig(PreTrainedConfig):
-    """Reads configs of its own type alone, without the attention implementation that they name.
-
-    transformers would give another type's model random weights, and would fetch and run a kernel by its name.
-    """
+    """Reads configs without the attention implementation that they name: transformers would fetch and run a kernel."""
 
     @classmethod
     def from_dict(cls, config_dict, **kwargs):
-        found = config_dict.get("model_type")
-        if found and cls.model_type and found != cls.model_type:
-            raise PLMarkerError(
-                f"a model of type {found!r}, expected {cls.model_type!r}; AutoModel takes what there is"
-            )
         return super().from_dict(_without_attention(config_dict), **kwargs)
 
 

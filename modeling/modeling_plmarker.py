@@ -6,6 +6,7 @@ import reprlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -14,7 +15,7 @@ from tqdm.auto import tqdm
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils import ModelOutput
 
-from .base_plmarker import PLMarkerBaseModel, PLMarkerPreTrainedModel
+from .base_plmarker import HUB_ARGUMENTS, PLMarkerBaseModel, PLMarkerPreTrainedModel
 from .configuration_plmarker import PLMarkerConfig, PLMarkerEntityConfig, PLMarkerRelationConfig
 from .decoding_plmarker import ScoredRelation, ScoredSpan, remove_overlaps
 from .encoders_plmarker import check_marker_tokens
@@ -23,9 +24,6 @@ from .prediction_plmarker import BATCH_TOKENS, Document, as_annotations, predict
 from .schema_plmarker import NIL, PLMarkerError, Threshold, least_scores
 from .text_plmarker import SentenceSplitter, join_words, locate_words, split_sentences
 from .windows_plmarker import WordTokenizer
-
-# Arguments of from_pretrained that say where the files are; the tokenizer lies at the same place.
-HUB_ARGUMENTS = ("revision", "subfolder", "token", "cache_dir", "force_download", "local_files_only")
 
 
 @dataclass
@@ -223,8 +221,9 @@ class PLMarkerModel(PLMarkerBaseModel):
         model = loaded[0] if isinstance(loaded, tuple) else loaded
         for part in (model.entity, model.relation):
             if part is not None:
-                # What an adapter of a part names as its base.
+                # What an adapter of a part names as its base; where somebody keeps files is not for a config to tell.
                 part.name_or_path = model.name_or_path
+                part.config._name_or_path = "" if Path(model.name_or_path).exists() else model.name_or_path
         hub = {name: kwargs[name] for name in HUB_ARGUMENTS if name in kwargs}
         with suppress(OSError, ValueError):
             model.tokenizer = AutoTokenizer.from_pretrained(

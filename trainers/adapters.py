@@ -9,10 +9,10 @@ from ..modeling.base_plmarker import PLMarkerPreTrainedModel
 from ..modeling.schema_plmarker import PLMarkerError
 
 if TYPE_CHECKING:
-    from peft import PeftModel
+    from .adapted import AdaptedModel
 
 
-def add_lora(model: PLMarkerPreTrainedModel, **options: Any) -> PeftModel:
+def add_lora(model: PLMarkerPreTrainedModel, **options: Any) -> AdaptedModel:
     """Freeze a model but for new low-rank matrices in its encoder, its heads, and the embeddings of its markers.
 
     Example:
@@ -30,8 +30,10 @@ def add_lora(model: PLMarkerPreTrainedModel, **options: Any) -> PeftModel:
             f"adapters are for the model of one task, such as model.entity, not a {type(model).__name__}"
         )
     check_lora(options)
-    from peft import LoraConfig, get_peft_model
+    from peft import LoraConfig
     from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as KNOWN_TARGETS
+
+    from .adapted import AdaptedModel
 
     heads = [name for name, child in model.named_children() if name not in (model.base_model_prefix, "dropout")]
     options.setdefault("target_modules", KNOWN_TARGETS.get(model.encoder.config.model_type))
@@ -42,7 +44,7 @@ def add_lora(model: PLMarkerPreTrainedModel, **options: Any) -> PeftModel:
     try:
         # What belongs to the adapter; for a Hub that shows it, and for who loads it.
         options.setdefault("base_model_name_or_path", model.name_or_path or None)
-        return get_peft_model(model, LoraConfig(modules_to_save=heads, **options))
+        return AdaptedModel(model, LoraConfig(modules_to_save=heads, **options))
     except (TypeError, ValueError) as error:
         raise PLMarkerError(f"peft: {' '.join(str(error).split())}") from None
 

@@ -206,12 +206,9 @@ class PLMarkerTrainer(Trainer):
         given = {"dataset": dataset, "license": license}
         run = config.training_run or self._training_run()
         config.training_run = {**run, **{name: value for name, value in given.items() if value is not None}}
-        adapter_of = None
-        if hasattr(model, "peft_config"):
-            adapter_of = next(iter(model.peft_config.values())).base_model_name_or_path or ""
         name = getattr(self, "hub_model_id", None) or self.args.hub_model_id
         tags = [tags] if isinstance(tags, str) else tags or []
-        save_card(config, str(self.args.output_dir), name, tags, adapter_of)
+        save_card(config, str(self.args.output_dir), name, tags, getattr(model, "adapter_of", None))
 
     def _training_run(self) -> dict[str, Any]:
         """What this Trainer knows of the training, see [`model_card`]."""

@@ -227,12 +227,9 @@ def _train(
     trainer.train(resume_from_checkpoint=checkpoint)
     if adapted is not None:
         # The adapter for those who have the encoder, the merged model for all else.
-        is_main_process = PartialState().is_main_process
-        adapted.save_pretrained(str(folder / ADAPTER_FOLDER), is_main_process=is_main_process)
-        if is_main_process:
-            trained = {"encoder": _shown(experiment.encoder), "dataset": _shown(experiment.dataset)}
-            model.config.training_run = {**(model.config.training_run or {}), **trained}
-            save_card(model.config, folder / ADAPTER_FOLDER, adapter_of="")
+        trained = {"encoder": _shown(experiment.encoder), "dataset": _shown(experiment.dataset)}
+        model.config.training_run = {**(model.config.training_run or {}), **trained}
+        adapted.save_pretrained(str(folder / ADAPTER_FOLDER), is_main_process=PartialState().is_main_process)
         model = trainer.model = adapted.merge_and_unload()
     trainer.save_model()
     if PartialState().is_main_process:

@@ -248,6 +248,8 @@ def test_what_was_pushed_lies_on_the_hub(owner_told, hub):
     assert not [name for name in plain if name.endswith(".py")]
     assert "auto_map" not in json.loads(plain["config.json"])
     assert {"modeling_plmarker.py", "configuration_plmarker.py"} <= with_code.keys()
+    assert "trust_remote_code=True" in with_code["README.md"].decode()
+    assert "trust_remote_code" not in plain["README.md"].decode()
     assert json.loads(with_code["config.json"])["auto_map"]["AutoModel"] == "modeling_plmarker.PLMarkerModel"
     # A proposal carries its own card, a commit of the weights too.
     (proposed,) = hub.repositories["model", "me/card"].pull_requests
