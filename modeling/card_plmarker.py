@@ -96,10 +96,10 @@ def save_card(
     """
     path = Path(folder) / "README.md"
     if path.exists():
-        card = path.read_text(encoding="utf-8")
-        if not is_generated(card):
+        there = path.read_text(encoding="utf-8")
+        if not is_generated(there):
             return
-        tags = [*tags, *(ModelCard(card, ignore_metadata_errors=True).data.to_dict().get("tags") or ())]
+        tags = [*tags, *(ModelCard(there, ignore_metadata_errors=True).data.to_dict().get("tags") or ())]
     card = model_card(config, name or path.resolve().parent.name, tags, adapter_of)
     if (path.parent / "modeling_plmarker.py").exists():
         card.text = card.text.replace("## Labels", f"{WITH_CODE}\n\n## Labels", 1)
