@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,35 +37,35 @@ USES = {
     "plmarker": """import plmarker  # registers the model types
 from transformers import AutoModel
 
-model = AutoModel.from_pretrained("{name}")
-doc = model.extract("{example}")
+model = AutoModel.from_pretrained({name})
+doc = model.extract({example})
 print(doc.entities)
 print(doc.relations)""",
     "plmarker-ner": """from transformers import AutoModel, AutoTokenizer
 from plmarker import PLMarkerModel
 
-entity = AutoModel.from_pretrained("{name}")
-model = PLMarkerModel.from_models(entity, None, AutoTokenizer.from_pretrained("{name}"))
-print(model.extract("{example}").entities)""",
+entity = AutoModel.from_pretrained({name})
+model = PLMarkerModel.from_models(entity, None, AutoTokenizer.from_pretrained({name}))
+print(model.extract({example}).entities)""",
     "plmarker-re": """import plmarker  # registers the model types
 from transformers import AutoModel
 
 # Relations between given entities; with an entity model PLMarkerModel.from_models makes it extract from text.
-model = AutoModel.from_pretrained("{name}")""",
+model = AutoModel.from_pretrained({name})""",
 }
 # Of an adapter of a model that has a name; and of one that was begun from an encoder: heads and markers are in it.
 USE_OF_ADAPTER = """import plmarker  # registers the model types
 from peft import PeftModel
 from transformers import AutoModel
 
-base = AutoModel.from_pretrained("{base}")  # of a combined model its part, base.entity or base.relation
-model = PeftModel.from_pretrained(base, "{name}")"""
+base = AutoModel.from_pretrained({base})  # of a combined model its part, base.entity or base.relation
+model = PeftModel.from_pretrained(base, {name})"""
 USE_FROM_ENCODER = """from peft import PeftModel
 from plmarker import LabelSchema, {model_class}
 
 schema = LabelSchema({labels})
-base = {model_class}.from_encoder("{encoder}", schema{options})
-model = PeftModel.from_pretrained(base, "{name}")"""
+base = {model_class}.from_encoder({encoder}, schema{options})
+model = PeftModel.from_pretrained(base, {name})"""
 MODEL_CLASSES = {"plmarker-ner": "PLMarkerForEntityRecognition", "plmarker-re": "PLMarkerForRelationExtraction"}
 # Of a model with its code beside it.
 WITH_CODE = (
@@ -164,23 +165,26 @@ def model_card(config: Any, name: str, tags: Sequence[str] = (), adapter_of: str
 
 
 def _use(config: Any, name: str, adapter_of: str | None) -> str:
+    """The snippet. Names are quoted: what a strange checkpoint says of itself must not become code."""
     if adapter_of is None:
-        return USES[config.model_type].format(name=name, example=EXAMPLE)
+        return USES[config.model_type].format(name=_quoted(name), example=_quoted(EXAMPLE))
     if adapter_of:
-        return USE_OF_ADAPTER.format(name=name, base=adapter_of)
-    schema = config.schema
-    default = type(config)()
+        return USE_OF_ADAPTER.format(name=_quoted(name), base=_quoted(adapter_of))
+    schema, default = config.schema, type(config)()
     fields = [field for field in type(config).__dataclass_fields__ if field not in (*FOUND, *schema.to_dict())]
     own = {field: getattr(config, field) for field in fields if hasattr(default, field)}
+    labels = (schema.entity_labels, schema.relation_labels, schema.symmetric_labels)
     return USE_FROM_ENCODER.format(
-        name=name,
+        name=_quoted(name),
         model_class=MODEL_CLASSES[config.model_type],
-        labels=", ".join(
-            repr(labels) for labels in (schema.entity_labels, schema.relation_labels, schema.symmetric_labels)
-        ),
-        encoder=(config.training_run or {}).get("encoder") or "ENCODER",
+        labels=", ".join(map(repr, labels)),
+        encoder=_quoted((config.training_run or {}).get("encoder") or "ENCODER"),
         options="".join(f", {field}={value!r}" for field, value in own.items() if value != getattr(default, field)),
     )
+
+
+def _quoted(value: Any) -> str:
+    return json.dumps(str(value), ensure_ascii=False)
 
 
 def _eval_result(key: str, value: float, run: Mapping[str, Any]) -> EvalResult:

@@ -250,7 +250,7 @@ class PLMarkerTrainer(Trainer):
         hp_space: Callable[[Any], dict[str, Any]] = hp_space,
         compute_objective: Callable[[dict[str, float]], float] | None = None,
         n_trials: int = 20,
-        direction: str | list[str] = "maximize",
+        direction: str | list[str] | None = None,
         **kwargs: Any,
     ) -> Any:
         """As in `Trainer`, with optuna.
@@ -259,10 +259,14 @@ class PLMarkerTrainer(Trainer):
             hp_space: the values to try, see [`hp_space`].
             compute_objective: of the metrics of an evaluation; by default `metric_for_best_model`, or else
                 `eval_ent_f1` or `eval_rel_strict_f1`. transformers would add up all of them, those by label too.
-            direction: `maximize` or `minimize`.
+            direction: `maximize` or `minimize`; needed with `compute_objective`, else as the metric is better.
         """
         metric = self.args.metric_for_best_model or SELECTION_METRICS[self.config.model_type]
         metric = f"eval_{metric.removeprefix('eval_')}"
+        if direction is None:
+            if compute_objective is not None:
+                raise PLMarkerError("compute_objective needs direction, 'maximize' or 'minimize'")
+            direction = "minimize" if metric.endswith("loss") else "maximize"
         return super().hyperparameter_search(
             hp_space=hp_space,
             compute_objective=compute_objective or (lambda metrics: metrics[metric]),

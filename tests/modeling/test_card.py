@@ -1,5 +1,6 @@
 """The card that a model is saved and pushed with."""
 
+import ast
 import re
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,19 @@ def test_a_card_of_somebodys_own_stays(model, tmp_path):
     card.write_text("---\nlicense: mit\n---\n\n# Mine\n", encoding="utf-8")
     model.save_pretrained(tmp_path)
     assert card.read_text(encoding="utf-8").endswith("# Mine\n")
+
+
+def test_what_a_strange_checkpoint_says_of_itself_is_only_text(model):
+    evil = '`\n# Heading\n[link](https://evil)"); print("evil'
+    run = {"encoder": evil, "dataset": evil, "hyperparameters": {evil: {evil: evil}}, "metrics": {"ent_f1": None}}
+    model.config.training_run = model.entity.config.training_run = run
+    for card in (model_card(model.config, "mine"), model_card(model.entity.config, evil, adapter_of="")):
+        assert "\n# Heading" not in card.text
+        (snippet,) = re.findall(r"```python\n(.*?)```", card.text, re.DOTALL)
+        calls = [node.func for node in ast.walk(ast.parse(snippet)) if isinstance(node, ast.Call)]
+        assert not [name for name in calls if ast.unparse(name) == "print" and "evil" in ast.unparse(name)]
+        assert "evil" not in {ast.unparse(name) for name in calls}
+        assert 'print("evil' not in [line.strip() for line in snippet.splitlines()]
 
 
 @pytest.mark.parametrize("task", ["entity", "relation"])

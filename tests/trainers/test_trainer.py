@@ -290,6 +290,8 @@ def test_hyperparameters_are_searched(make_tiny_model: Any, minilm_tokenizer: An
     )
     assert len(tried) == 2
     assert best.hyperparameters["learning_rate"] in tried
+    with pytest.raises(PLMarkerError, match="compute_objective needs direction"):
+        trainer.hyperparameter_search(compute_objective=lambda metrics: 0.0)
     # What is searched for, and where, where nobody says so.
     evaluate, found = trainer.evaluate, []
     trainer.evaluate = lambda *args, **kwargs: found.append(evaluate(*args, **kwargs)) or found[-1]
