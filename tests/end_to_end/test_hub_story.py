@@ -124,7 +124,7 @@ def share_model(model: plmarker.PLMarkerModel) -> None:
     model.save_pretrained("saved", push_to_hub=True, repo_id="me/saved", private=True)
     assert ModelCard.load("me/saved").data.eval_results[0].metric_value == 0.75
     own = ModelCard("---\nlicense: mit\n---\n\n# Mine\n")
-    own.push_to_hub("me/card")
+    api.upload_file(path_or_fileobj=own.content.encode(), path_in_repo="README.md", repo_id="me/card")
     model.push_to_hub("me/card")
     assert ModelCard.load("me/card").text == own.text
     model.config.training_run = None
