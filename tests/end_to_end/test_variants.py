@@ -34,14 +34,17 @@ def schema(sample: Any) -> LabelSchema:
     return LabelSchema.from_documents((d for split in sample.values() for d in split), ["SPOUSE_OF"])
 
 
-@pytest.fixture(scope="module")
-def encoder(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """MiniLM's embeddings and first two layers: enough to learn something in seconds."""
+@pytest.fixture(scope="module", params=[1])
+def encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """MiniLM's embeddings and first layers: enough to learn something in seconds; for relations it takes two."""
     folder = tmp_path_factory.mktemp("encoder")
     path = resolve_encoder("minilm")
-    AutoModel.from_pretrained(path, num_hidden_layers=2).save_pretrained(folder)
+    AutoModel.from_pretrained(path, num_hidden_layers=request.param).save_pretrained(folder)
     AutoTokenizer.from_pretrained(path).save_pretrained(folder)
     return str(folder)
+
+
+TWO_LAYERS = pytest.mark.parametrize("encoder", [2], indirect=True)
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +113,7 @@ def test_entity_variants_learn(encoder, schema, sample, tmp_path, guessed_entiti
     assert metrics["eval_ent_f1"] > guessed_entities > 0.05
 
 
+@TWO_LAYERS
 @pytest.mark.parametrize(
     "values",
     [
@@ -126,6 +130,7 @@ def test_relation_variants_learn(encoder, schema, sample, tmp_path, guessed_rela
     assert metrics["eval_rel_f1"] > guessed_relations > 0.05
 
 
+@TWO_LAYERS
 def test_without_symmetric_labels_every_relation_has_a_direction(encoder, schema, sample, tmp_path, guessed_relations):
     directed = LabelSchema(schema.entity_labels, schema.relation_labels)
     assert len(directed.relation_classes) == len(schema.relation_classes) + 1
