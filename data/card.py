@@ -1,4 +1,4 @@
-"""The text of a dataset's card."""
+"""The text of a dataset card."""
 
 from __future__ import annotations
 
@@ -7,22 +7,26 @@ from collections.abc import Mapping, Sequence
 from .builders import Corpus, CorpusBuilder
 from .statistics import Statistics, statistics_table
 
-# Problems that a card lists; the command tells all.
-LISTED = 20
+# A card lists only the first warnings, so that it stays readable. `plmarker data build` prints all of them.
+MAX_LISTED_WARNINGS = 20
 
 
 def card_text(
     corpus: Corpus, builders: Sequence[CorpusBuilder], statistics: Mapping[str, Mapping[str, Statistics]], name: str
 ) -> str:
-    """Markdown: what the data is, how to load it, its fields, counts, licence and citation.
+    """Write the Markdown text of a dataset card.
 
     Args:
-        builders: one for each config, after they were prepared.
-        statistics: of each split, by config.
-        name: what `load_dataset` takes.
+        corpus: the description of the corpus.
+        builders: one prepared builder per configuration.
+        statistics: configuration name -> split -> statistics.
+        name: the name of the dataset for `load_dataset`.
+
+    Returns:
+        The source, licence, loading code, fields, counts, warnings and citation.
     """
-    first = next(iter(statistics))
-    config = f', "{first}"' if len(statistics) > 1 else ""
+    first_config_name = next(iter(statistics))
+    config_argument = f', "{first_config_name}"' if len(statistics) > 1 else ""
     schema = corpus.schema
     symmetric = ", ".join(f"`{label}`" for label in schema.symmetric_labels) if schema else ""
     parts = [
@@ -30,17 +34,17 @@ def card_text(
         f"Source: {corpus.source}." + (f" <{corpus.homepage}>" if corpus.homepage else ""),
         f"License: {corpus.license}.",
         "## Load",
-        f'```python\nfrom datasets import load_dataset\n\nds = load_dataset("{name}"{config})\n```',
+        f'```python\nfrom datasets import load_dataset\n\nds = load_dataset("{name}"{config_argument})\n```',
         "## Fields",
-        "One row is a document. Word indices count through the document, and both ends are inclusive; `ner` and "
-        "`relations` hold one list for each sentence."
-        + (f" Symmetric, so that their direction means nothing: {symmetric}." if symmetric else ""),
+        "Each row is a document. Word indices count from the first word of the document, and ends are inclusive. `ner` "
+        "and `relations` have one list per sentence."
+        + (f" These relation types are symmetric, their direction has no meaning: {symmetric}." if symmetric else ""),
         "```\n"
-        "doc_key      its name\n"
+        "doc_key      name of the document\n"
         "sentences    lists of words\n"
         "ner          start, end, label\n"
         "relations    head_start, head_end, tail_start, tail_end, label\n"
-        "predicted_ner, predicted_relations    null; what a model found, where one wrote it\n"
+        "predicted_ner, predicted_relations    null; a model can write its predictions here\n"
         "```",
         "## Counts",
     ]
@@ -48,21 +52,26 @@ def card_text(
         if len(statistics) > 1:
             parts.append(f"### {config_name}")
         parts.append(statistics_table(splits))
-    notes = {builder.config.name: builder.report.summary() for builder in builders if builder.report.summary()}
+    summaries = {builder.config.name: builder.report.summary() for builder in builders if builder.report.summary()}
     warnings = [problem.message for builder in builders for problem in builder.report.problems if not problem.fatal]
-    if notes or warnings:
-        parts.append("## How it was read")
-        parts += [f"{config_name}: {summary}." for config_name, summary in notes.items()]
+    if summaries or warnings:
+        parts.append("## Changes and warnings while reading")
+        parts += [f"{config_name}: {summary}." for config_name, summary in summaries.items()]
         distinct = list(dict.fromkeys(warnings))
-        parts.append("\n".join(f"- {warning}" for warning in distinct[:LISTED]))
-        if len(distinct) > LISTED:
-            parts.append(f"... and {len(distinct) - LISTED} more.")
+        parts.append("\n".join(f"- {warning}" for warning in distinct[:MAX_LISTED_WARNINGS]))
+        if len(distinct) > MAX_LISTED_WARNINGS:
+            parts.append(f"... and {len(distinct) - MAX_LISTED_WARNINGS} more warnings.")
     if corpus.citation:
         parts += ["## Citation", f"```bibtex\n{corpus.citation}\n```"]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def size_category(count: int) -> str:
-    """The Hub's name for a number of rows."""
+    """Return the size category of the Hub for a number of rows.
+
+    Example:
+        >>> size_category(500)
+        'n<1K'
+    """
     limits = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
     return next((name for limit, name in limits if count < limit), "1M<n<10M")

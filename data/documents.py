@@ -1,9 +1,11 @@
 """The exchange format: documents as JSONL, typed as `datasets.Features`.
 
-A line of the JSONL of the DyGIE family is one document: `doc_key`, `sentences` (lists of words), `ner` and
-`relations` (for each sentence, lists `[start, end, label]` and `[head start, head end, tail start, tail end, label]`),
-and, where a model made them, `predicted_ner` and `predicted_relations`. Word indices count through the whole document;
-both ends are inclusive. In a `Dataset` the annotations are objects with named, typed fields.
+Each line is one document, as in DyGIE and related projects. It has a name `doc_key` and `sentences` (lists of words).
+`ner` has one list per sentence with rows `[start, end, label]`. `relations` has one list per sentence with rows
+`[head_start, head_end, tail_start, tail_end, label]`. `predicted_ner` and `predicted_relations` hold the annotations of
+a model in the same form. Word indices count from the first word of the document, and ends are inclusive.
+
+A typed document has the same content. Its annotations are dictionaries with named fields instead of lists.
 """
 
 from __future__ import annotations
@@ -20,11 +22,11 @@ from ..modeling.schema_plmarker import PLMarkerError
 from .files import whole_file
 
 Document = dict[str, Any]
-DOCUMENTS_AT_ONCE = 1000
+DOCUMENTS_PER_CHUNK = 1000
 
 ENTITY_FIELDS = ("start", "end", "label")
 RELATION_FIELDS = ("head_start", "head_end", "tail_start", "tail_end", "label")
-ANNOTATIONS = {
+ANNOTATION_FIELDS = {
     "ner": ENTITY_FIELDS,
     "relations": RELATION_FIELDS,
     "predicted_ner": ENTITY_FIELDS,
@@ -32,7 +34,7 @@ ANNOTATIONS = {
 }
 
 
-def _per_sentence(fields: tuple[str, ...]) -> List:
+def _list_per_sentence(fields: tuple[str, ...]) -> List:
     types = {name: Value("string") if name == "label" else Value("int32") for name in fields}
     return List(List(types))
 
@@ -40,15 +42,27 @@ def _per_sentence(fields: tuple[str, ...]) -> List:
 DOCUMENT_FEATURES = Features(
     doc_key=Value("string"),
     sentences=List(List(Value("string"))),
-    **{name: _per_sentence(fields) for name, fields in ANNOTATIONS.items()},
+    **{name: _list_per_sentence(fields) for name, fields in ANNOTATION_FIELDS.items()},
 )
 
 
 def typed_document(raw: Mapping[str, Any]) -> Document:
-    """Turn a checked line of the JSONL into the typed form; annotations that it lacks become None."""
+    """Convert a document from the lists of the JSONL to the typed form.
+
+    Example:
+        >>> typed_document({"doc_key": "a", "sentences": [["Ada"]], "ner": [[[0, 0, "PER"]]]})["ner"]
+        [[{'start': 0, 'end': 0, 'label': 'PER'}]]
+
+    Args:
+        raw: a valid document. It is not checked here.
+
+    Returns:
+        The typed document. Missing annotations are None.
+    """
     document: Document = {"doc_key": raw["doc_key"], "sentences": raw["sentences"]}
-    for name, fields in ANNOTATIONS.items():
+    for name, fields in ANNOTATION_FIELDS.items():
         per_sentence = raw.get(name)
+        # A prediction may have a score after its label. The typed form has no field for it.
         document[name] = per_sentence and [
             [dict(zip(fields, row, strict=False)) for row in sentence] for sentence in per_sentence
         ]
@@ -56,84 +70,113 @@ def typed_document(raw: Mapping[str, Any]) -> Document:
 
 
 def raw_document(document: Mapping[str, Any]) -> Document:
-    """Turn a typed document into the lists of the JSONL; annotations that are None are left out."""
+    """Convert a typed document to the lists of the JSONL. Annotations that are None are left out.
+
+    Example:
+        >>> raw_document(typed_document({"doc_key": "a", "sentences": [["Ada"]], "ner": [[[0, 0, "PER"]]]}))["ner"]
+        [[[0, 0, 'PER']]]
+    """
     raw: Document = {"doc_key": document["doc_key"], "sentences": document["sentences"]}
-    for name, fields in ANNOTATIONS.items():
+    for name, fields in ANNOTATION_FIELDS.items():
         if document.get(name) is not None:
             raw[name] = [[[row[field] for field in fields] for row in sentence] for sentence in document[name]]
     return raw
 
 
 def parse_line(line: str) -> Document:
-    """Parse one line of JSONL, unchecked.
+    """Parse one line of JSONL. The content of the document is not checked.
 
     Raises:
-        ValueError: when it is no JSON object.
+        ValueError: if the line is not a JSON object.
     """
     try:
         document = json.loads(line)
     except json.JSONDecodeError as error:
-        message = f"broken JSON, {error.msg.removesuffix(' at')} at column {error.colno}; each line is one document"
-        raise ValueError(message) from None
+        reason = f"{error.msg.removesuffix(' at')} at column {error.colno}"
+        raise ValueError(f"broken JSON: {reason}, expected one document per line") from None
     except RecursionError:
-        raise ValueError("broken JSON, nested too deeply") from None
+        raise ValueError("broken JSON: the values are nested too deeply") from None
     if not isinstance(document, dict):
-        raise ValueError(f"a document is a JSON object, got {type(document).__name__}")
+        raise ValueError(f"a document must be a JSON object, got {type(document).__name__}")
     return document
 
 
 def existing_file(path: str | Path) -> Path:
-    """The path. Raises `PLMarkerError` where no file is."""
+    """Return the path if it is a file.
+
+    Raises:
+        PLMarkerError: if the path does not exist or is a folder.
+    """
     path = Path(path)
     if not path.is_file():
-        raise PLMarkerError(f"{path}: {'a folder, expected a file' if path.is_dir() else 'no such file'}")
+        raise PLMarkerError(f"{path}: {'this is a folder, expected a file' if path.is_dir() else 'no such file'}")
     return path
 
 
 def numbered_lines(path: str | Path, empty: bool = False) -> Iterator[tuple[int, str]]:
-    """Number (from 1) and text of each line of a file.
+    """Stream the lines of a text file with their numbers.
 
     Args:
-        empty: with the empty lines, which are passed over else.
+        path: a UTF-8 file.
+        empty: if true, yield empty lines too.
+
+    Yields:
+        (line number from 1, text of the line with its line end).
 
     Raises:
-        PLMarkerError: for a missing file, or one that is not UTF-8.
+        PLMarkerError: if the file does not exist or is not UTF-8 text.
     """
     path = existing_file(path)
-    # Editors on Windows write a byte order mark; JSON knows none.
+    # Some editors on Windows write a byte order mark, which JSON does not allow.
     with path.open(encoding="utf-8-sig") as lines:
         try:
             for number, line in enumerate(lines, start=1):
                 if empty or line.strip():
                     yield number, line
         except UnicodeDecodeError as error:
-            raise PLMarkerError(f"{path}: not UTF-8 text, {error.reason} at byte {error.start}") from None
+            raise PLMarkerError(f"{path}: not UTF-8 text: {error.reason} at byte {error.start}") from None
 
 
 def read_text(path: str | Path) -> str:
-    """The whole text of a file, with its line ends as they are, so that character offsets hold.
+    """Read a text file. Line ends are not converted, so that character offsets stay valid.
 
     Raises:
-        PLMarkerError: for a missing file, or one that is not UTF-8.
+        PLMarkerError: if the file does not exist or is not UTF-8 text.
     """
     path = existing_file(path)
     try:
         return path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
-        raise PLMarkerError(f"{path}: not UTF-8 text, {error.reason} at byte {error.start}") from None
+        raise PLMarkerError(f"{path}: not UTF-8 text: {error.reason} at byte {error.start}") from None
 
 
 def dataset_of(documents: Iterable[Mapping[str, Any]]) -> Dataset:
-    """A typed dataset of checked documents; as it is built, few documents are held beside their Arrow form."""
+    """Build a `Dataset` with `DOCUMENT_FEATURES`.
+
+    Example:
+        >>> dataset_of([typed_document({"doc_key": "a", "sentences": [["Ada", "sings"]]})]).num_rows
+        1
+
+    Args:
+        documents: valid typed documents. They are converted to Arrow in chunks, so a generator saves memory.
+    """
     stream = iter(documents)
-    parts = []
-    while chunk := list(islice(stream, DOCUMENTS_AT_ONCE)):
-        parts.append(Dataset.from_list(chunk, features=DOCUMENT_FEATURES))
-    return concatenate_datasets(parts) if parts else Dataset.from_list([], features=DOCUMENT_FEATURES)
+    chunks = []
+    while chunk := list(islice(stream, DOCUMENTS_PER_CHUNK)):
+        chunks.append(Dataset.from_list(chunk, features=DOCUMENT_FEATURES))
+    return concatenate_datasets(chunks) if chunks else Dataset.from_list([], features=DOCUMENT_FEATURES)
 
 
 def write_documents(path: str | Path, documents: Iterable[Mapping[str, Any]]) -> None:
-    """Write typed documents as JSONL. The file appears whole or not at all."""
+    """Write typed documents as JSONL.
+
+    Example:
+        `write_documents("train.jsonl", load_documents("sample")["train"])`
+
+    Args:
+        path: the file. It appears only after all documents are written.
+        documents: typed documents.
+    """
     with whole_file(path) as lines:
         for document in documents:
             lines.write(json.dumps(raw_document(document), ensure_ascii=False) + "\n")

@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all."""
+"""Files and folders that appear only after they are complete."""
 
 from __future__ import annotations
 
@@ -13,9 +13,16 @@ from ..modeling.schema_plmarker import PLMarkerError
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[TextIO]:
-    """Open a text file for writing; it takes its name, and the place of an older one, when all is written.
+    """Open a UTF-8 text file for writing.
 
-    Line ends are written as they are given, so that character offsets hold on every system.
+    The text goes to a temporary file first. If the block ends without an error, this file gets the name `path` and
+    replaces an older file. Line ends are not converted, so that character offsets stay valid on every system.
+
+    Example:
+        `with whole_file("notes.txt") as file: file.write("done")`
+
+    Args:
+        path: the file. Missing parent folders are created.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -30,23 +37,30 @@ def whole_file(path: str | Path) -> Iterator[TextIO]:
 
 @contextmanager
 def whole_folder(path: str | Path, replace: bool = False) -> Iterator[Path]:
-    """A folder to write into; it takes its name when all is written. What lies beside it is removed then.
+    """Create a folder.
+
+    The block writes into a temporary folder, which gets the name `path` if the block ends without an error. Files that
+    the block creates beside the temporary folder are deleted at the end.
 
     Args:
-        replace: it takes the place of an older one.
+        path: the folder. Missing parent folders are created.
+        replace: if true, replace an older folder.
+
+    Yields:
+        The temporary folder.
 
     Raises:
-        PLMarkerError: when there is a folder of that name that is not empty, and not to be replaced.
+        PLMarkerError: if `replace` is false and `path` is a file or a folder that is not empty.
     """
     path = Path(path)
     if path.exists() and not replace and (not path.is_dir() or any(path.iterdir())):
-        raise PLMarkerError(f"{path}: exists; it would be written over")
+        raise PLMarkerError(f"{path}: this path exists already, expected a new or empty folder")
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as temporary:
         partial = Path(temporary) / "partial"
         partial.mkdir()
         yield partial
         if path.exists():
-            # Its place is never empty for longer than a moment.
+            # A rename is fast, so the path is missing only for a moment.
             path.rename(Path(temporary) / "before")
         partial.rename(path)

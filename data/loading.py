@@ -1,4 +1,4 @@
-"""A dataset by name: a Hub id, a folder, a file, or the sample corpus."""
+"""Load documents by name: the sample corpus, a file, a folder, or a dataset of the Hub."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from ..modeling.schema_plmarker import LabelSchema, PLMarkerError
 from .documents import DOCUMENT_FEATURES, Document, dataset_of, raw_document, typed_document
 from .formats.tokens import documents_of_tokens, token_columns
 from .progress import bars_on_terminals
-from .report import own_errors
+from .report import unwrap_generation_errors
 from .validation import stream_documents
 
-# Raise it when the same file gives other documents.
+# Increase this number if the same file gives other documents than before. The cache of `datasets` depends on it.
 READING_VERSION = 1
 SAMPLE = "sample"
 SAMPLE_FOLDER = Path(__file__).parent / "sample"
 SAMPLE_SYMMETRIC = ("SPOUSE_OF",)
 
-# File names of a split, without the ending.
-SPLIT_NAMES = {"train": ("train",), "validation": ("validation", "valid", "dev"), "test": ("test",)}
-ENDINGS = (".jsonl", ".json")
+# Possible file names of each split, without the ending.
+SPLIT_FILE_STEMS = {"train": ("train",), "validation": ("validation", "valid", "dev"), "test": ("test",)}
+JSONL_ENDINGS = (".jsonl", ".json")
 
 
 def load_documents(
@@ -32,85 +32,110 @@ def load_documents(
     schema: LabelSchema | None = None,
     annotated: bool = True,
     split: str | None = None,
-    part: str | None = None,
+    config_name: str | None = None,
 ) -> DatasetDict:
-    """Load documents as a typed `DatasetDict`.
+    """Load typed documents.
+
+    Example:
+        >>> load_documents("sample")["test"].num_rows
+        16
 
     Args:
-        name: `sample`, a JSONL file (one split, `train`), a folder with `train`, `dev` or `validation`, and `test`
-            as `.jsonl` or `.json`, or whatever `datasets.load_dataset` takes.
-        schema: where given, labels outside it are errors.
-        annotated: a file without gold entities is an error.
-        split: of a folder of JSONL files, read this one alone, where it is there.
-        part: of a dataset in parts, such as the folds of ACE04, one of them: a folder in it, or a configuration of a
-            Hub dataset.
+        name: one of these:
+
+            - `sample`, the sample corpus of this package.
+            - A JSONL file. It becomes the split `train`.
+            - A folder with JSONL files named `train`, `validation` (or `valid`, `dev`) and `test`. They end in `.jsonl`
+              or `.json`.
+            - A dataset for `datasets.load_dataset`: a Hub id, or a folder that `plmarker data build` made.
+        schema: the allowed labels of JSONL files; None allows all labels.
+        annotated: if true, it is an error if a JSONL file has no gold entity.
+        split: read only this split of a folder with JSONL files. If the folder does not have the split, all splits are
+            read.
+        config_name: a configuration of the dataset, such as a fold of ACE04. It is a configuration of a Hub dataset, or
+            a subfolder of a local folder.
+
+    Returns:
+        Splits with `DOCUMENT_FEATURES`.
 
     Raises:
-        PLMarkerError: for a missing folder or file, and for files with problems, which it lists.
+        PLMarkerError: if the file, folder or configuration does not exist, or if a file has problems. The message lists
+            the problems.
     """
     path = SAMPLE_FOLDER if name == SAMPLE else Path(name)
-    if part is not None and (path / part).is_dir():
-        return load_documents(path / part, schema, annotated, split)
-    if part is not None and path.exists():
-        there = ", ".join(sorted(folder.name for folder in path.iterdir() if folder.is_dir())) if path.is_dir() else ""
-        raise PLMarkerError(f"{path}: no folder {part!r} in it, only {there or 'files'}")
-    if path.is_file() and path.suffix not in ENDINGS:
-        raise PLMarkerError(f"{path}: not {' or '.join(ENDINGS)}; `plmarker data convert` makes it from other formats")
+    if config_name is not None and (path / config_name).is_dir():
+        return load_documents(path / config_name, schema, annotated, split)
+    if config_name is not None and path.exists():
+        folders = sorted(folder.name for folder in path.iterdir() if folder.is_dir()) if path.is_dir() else []
+        found = ", ".join(folders) or "files"
+        raise PLMarkerError(f"{path}: there is no folder {config_name!r} in it, only {found}")
+    if path.is_file() and path.suffix not in JSONL_ENDINGS:
+        expected = " or ".join(JSONL_ENDINGS)
+        raise PLMarkerError(f"{path}: expected a {expected} file; `plmarker data convert` converts other formats")
     if path.is_file():
-        return DatasetDict(train=_from_file(path, schema, annotated))
+        return DatasetDict(train=_load_file(path, schema, annotated))
     files = _split_files(path)
     if split in files:
         files = {split: files[split]}
     if files:
-        return DatasetDict({split: _from_file(file, schema, annotated) for split, file in files.items()})
+        return DatasetDict({split: _load_file(file, schema, annotated) for split, file in files.items()})
     if path.is_dir() and not any(path.glob("**/*.parquet")) and not (path / "README.md").exists():
-        names = ", ".join(f"{split}.jsonl" for split in SPLIT_NAMES)
-        raise PLMarkerError(f"{path}: no {names} (or .json, or dev for validation) in this folder")
-    if not path.exists() and (path.suffix in ENDINGS or len(path.parts) != 2 or path.is_absolute()):
-        raise PLMarkerError(f"{path}: no such file or folder, nor a Hub id of the form owner/name")
-    loaded = load_dataset(str(name), part) if part is not None else load_dataset(str(name))
-    return DatasetDict({split: _typed(dataset, f"{name}, {split}") for split, dataset in loaded.items()})
+        expected = ", ".join(f"{split}.jsonl" for split in SPLIT_FILE_STEMS)
+        raise PLMarkerError(f"{path}: this folder has no data files, expected {expected} (.json and dev are allowed)")
+    if not path.exists() and (path.suffix in JSONL_ENDINGS or len(path.parts) != 2 or path.is_absolute()):
+        raise PLMarkerError(f"{path}: no such file or folder, and not a Hub id such as owner/name")
+    loaded = load_dataset(str(name), config_name) if config_name is not None else load_dataset(str(name))
+    return DatasetDict({split: _typed_dataset(dataset, f"{name}, {split}") for split, dataset in loaded.items()})
 
 
 def dataset_revision(name: str | Path) -> str | None:
-    """The commit that a dataset's Hub repository is at; None for what lies elsewhere, and where the Hub is silent."""
+    """Return the current commit of a dataset on the Hub.
+
+    Args:
+        name: a name for `load_documents`.
+
+    Returns:
+        The commit hash; None if the data is local or if the Hub does not answer.
+    """
     if name == SAMPLE or Path(name).exists():
         return None
     try:
         return HfApi().dataset_info(str(name)).sha
-    except Exception:  # The data is there already: whatever keeps the Hub from answering is no reason to stop.
+    # The revision is only metadata. A failing request must not stop a program that has its data already.
+    except Exception:
         return None
 
 
-def _from_file(path: Path, schema: LabelSchema | None, annotated: bool) -> Dataset:
-    """The documents of a JSONL file, on disk in datasets' cache: what is made of them by `map` is cached there too."""
+def _load_file(path: Path, schema: LabelSchema | None, annotated: bool) -> Dataset:
+    """Load a JSONL file into the cache of `datasets`. The results of `map` are then cached too."""
     state = path.stat()
     arguments = {"path": str(path), "schema": schema, "annotated": annotated}
-    with own_errors(), bars_on_terminals():
-        made: Any = Dataset.from_generator(
-            _documents,
+    with unwrap_generation_errors(), bars_on_terminals():
+        dataset: Any = Dataset.from_generator(
+            _generate_documents,
             features=DOCUMENT_FEATURES,
             gen_kwargs={**arguments, "state": (state.st_size, state.st_mtime_ns), "version": READING_VERSION},
         )
-    return made
+    return dataset
 
 
-def _documents(
+def _generate_documents(
     path: str, schema: LabelSchema | None, annotated: bool, state: tuple[int, int], version: int
 ) -> Iterator[Document]:
-    """A file's documents; `state` and `version` are part of what datasets finds them by."""
+    """Stream the documents of a file. `state` and `version` are only here because the cache key must depend on them."""
     yield from stream_documents(path, schema, annotated)
 
 
-def _typed(dataset: Dataset, name: str) -> Dataset:
-    """A dataset from elsewhere with the columns and types of `DOCUMENT_FEATURES`; lists become objects."""
+def _typed_dataset(dataset: Dataset, name: str) -> Dataset:
+    """Convert a dataset of the Hub to `DOCUMENT_FEATURES`."""
     if dataset.features == DOCUMENT_FEATURES:
         return dataset
     if "sentences" not in dataset.column_names and token_columns(dataset.column_names):
         return documents_of_tokens(dataset, source=Path(name).name.replace(", ", "-"))
     missing = {"doc_key", "sentences"} - set(dataset.column_names)
     if missing:
-        raise PLMarkerError(f"{name}: no column {sorted(missing)[0]!r}, only {', '.join(dataset.column_names)}")
+        found = ", ".join(dataset.column_names)
+        raise PLMarkerError(f"{name}: the column {sorted(missing)[0]!r} is missing, found only {found}")
 
     def raw(document: Document) -> Document:
         is_typed = any(isinstance(row, dict) for rows in document.get("ner") or () for row in rows)
@@ -119,17 +144,25 @@ def _typed(dataset: Dataset, name: str) -> Dataset:
     try:
         return dataset_of(typed_document(raw(document)) for document in dataset)
     except (KeyError, TypeError, ValueError) as error:
-        raise PLMarkerError(f"{name}: annotations are not as plmarker's documents have them, {error}") from None
+        raise PLMarkerError(f"{name}: the annotations do not have the fields of `DOCUMENT_FEATURES`: {error}") from None
 
 
 def load_split(name: str | Path, split: str, schema: LabelSchema | None = None, annotated: bool = True) -> Dataset:
-    """Load one split; `dev` means `validation`, and a single file is whatever split it is asked for.
+    """Load one split.
+
+    Example:
+        >>> load_split("sample", "dev").num_rows
+        16
 
     Args:
-        name, schema, annotated: as `load_documents` takes them.
+        name: a name for `load_documents`. A single file has only one split, which is returned for every `split`.
+        split: `train`, `validation` (or `dev`), `test`, or another split of a Hub dataset.
+        schema: the allowed labels of JSONL files; None allows all labels.
+        annotated: if true, it is an error if a JSONL file has no gold entity.
 
     Raises:
-        PLMarkerError: as `load_documents` does, and naming the splits that there are where this one is not.
+        PLMarkerError: if the data cannot be loaded, or if it does not have the split. The message names the splits that
+            exist.
     """
     split = "validation" if split == "dev" else split
     datasets = load_documents(name, schema, annotated, split)
@@ -137,13 +170,14 @@ def load_split(name: str | Path, split: str, schema: LabelSchema | None = None, 
         return datasets[split]
     if Path(name).is_file():
         return datasets["train"]
-    raise PLMarkerError(f"{name}: no split {split!r}, only {', '.join(map(repr, datasets))}")
+    raise PLMarkerError(f"{name}: there is no split {split!r}, only {', '.join(map(repr, datasets))}")
 
 
 def _split_files(folder: Path) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for split, stems in SPLIT_NAMES.items():
-        for path in (folder / (stem + ending) for stem in stems for ending in ENDINGS):
+    """Return the JSONL file of each split. The first possible name that exists is used."""
+    files: dict[str, Path] = {}
+    for split, stems in SPLIT_FILE_STEMS.items():
+        for path in (folder / (stem + ending) for stem in stems for ending in JSONL_ENDINGS):
             if path.is_file():
-                found.setdefault(split, path)
-    return found
+                files.setdefault(split, path)
+    return files

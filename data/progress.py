@@ -1,4 +1,4 @@
-"""Progress bars of datasets where somebody sees them move, and nowhere else."""
+"""The progress bars of `datasets`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ import datasets
 
 @contextmanager
 def bars_on_terminals() -> Iterator[None]:
-    """Without datasets' progress bars where standard error is no terminal."""
+    """Disable the progress bars of `datasets` inside the block if standard error is not a terminal.
+
+    Progress bars would fill a log file with control characters.
+    """
     if sys.stderr.isatty() or not datasets.is_progress_bar_enabled():
         yield
         return

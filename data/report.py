@@ -1,4 +1,4 @@
-"""What reading a corpus found wrong, and what it had to change or leave out."""
+"""Problems and counts that the reader of a corpus reports."""
 
 from __future__ import annotations
 
@@ -12,20 +12,25 @@ from datasets.exceptions import DatasetGenerationError
 
 from ..modeling.schema_plmarker import PLMarkerError
 
-# How many problems an error message lists.
-LISTED_PROBLEMS = 10
-KEPT_WARNINGS = 1000
+# Number of problems that an error message lists.
+MAX_LISTED_PROBLEMS = 10
+# A corpus can have millions of warnings. Keeping all of them would need too much memory.
+MAX_KEPT_WARNINGS = 1000
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong with a file.
+    """A problem of a file.
+
+    Example:
+        >>> str(Problem("train.jsonl", 3, "sentence 0 is empty", fatal=False))
+        'train.jsonl:3: warning: sentence 0 is empty'
 
     Args:
         path: the file.
-        line: line number from 1; 0 for what concerns the whole file.
+        line: the line number from 1; 0 if the problem concerns the whole file.
         message: what was found and what was expected.
-        fatal: False for what is only reported, such as an annotation given twice.
+        fatal: true if the file cannot be used; false for a warning.
     """
 
     path: str
@@ -40,20 +45,31 @@ class Problem:
 
 @dataclass
 class ReadingReport:
-    """Filled by a reader while it yields documents.
+    """The problems and counts of one reading.
+
+    A reader fills the report while it yields documents, so it is complete only after the last document.
 
     Args:
-        problems: in the order in which they were found.
-        counts: how often something was changed or left out, by what it was; `exact` is the number of annotations
-            that fall on word borders as they stand.
+        problems: the problems in the order in which the reader found them.
+        counts: how many annotations were changed or left out, for each kind of change. `exact` counts the annotations
+            that needed no change because they begin and end at word borders.
     """
 
     problems: list[Problem] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
 
     def problem(self, path: str | Path, line: int, message: str, fatal: bool = True) -> None:
-        """Note a problem; of very many that are not fatal only the number is kept."""
-        if not fatal and len(self.problems) >= KEPT_WARNINGS:
+        """Add a problem.
+
+        After 1,000 problems, further warnings are only counted, as `further warnings`. Fatal problems are always kept.
+
+        Args:
+            path: the file.
+            line: the line number from 1; 0 if the problem concerns the whole file.
+            message: what was found and what was expected.
+            fatal: false for a warning.
+        """
+        if not fatal and len(self.problems) >= MAX_KEPT_WARNINGS:
             self.counts["further warnings"] += 1
             return
         self.problems.append(Problem(str(path), line, message, fatal))
@@ -64,13 +80,18 @@ class ReadingReport:
         return [problem for problem in self.problems if problem.fatal]
 
     def summary(self) -> str:
-        """The counts in one line; empty where nothing was aligned, changed or left out."""
-        return ", ".join(f"{count} {what}" for what, count in self.counts.items() if count)
+        """Return the counts in one line. The line is empty if nothing was counted."""
+        return ", ".join(f"{count} {kind}" for kind, count in self.counts.items() if count)
 
 
 @contextmanager
-def own_errors() -> Iterator[None]:
-    """Raise what a generator of `datasets` raised, in place of its general error."""
+def unwrap_generation_errors() -> Iterator[None]:
+    """Raise a `PLMarkerError` from a generator of `datasets` without the general error that `datasets` puts around it.
+
+    Raises:
+        PLMarkerError: if the generator raised it.
+        DatasetGenerationError: if the generator raised another error.
+    """
     try:
         yield
     except DatasetGenerationError as error:
@@ -80,13 +101,13 @@ def own_errors() -> Iterator[None]:
 
 
 def raise_problems(problems: list[Problem]) -> None:
-    """Raise the first problems as one error; do nothing where there are none.
+    """Raise one error for all problems. An empty list raises nothing.
 
     Raises:
-        PLMarkerError: listing the first ten, and how many more there are.
+        PLMarkerError: with the first ten problems and the number of further problems.
     """
     if problems:
-        lines = [str(problem) for problem in problems[:LISTED_PROBLEMS]]
-        if len(problems) > LISTED_PROBLEMS:
-            lines.append(f"... and {len(problems) - LISTED_PROBLEMS} more problems")
+        lines = [str(problem) for problem in problems[:MAX_LISTED_PROBLEMS]]
+        if len(problems) > MAX_LISTED_PROBLEMS:
+            lines.append(f"... and {len(problems) - MAX_LISTED_PROBLEMS} more problems")
         raise PLMarkerError("\n".join(lines))

@@ -1,10 +1,11 @@
-"""Entities as tags of words, in the schemes that corpora use.
+"""Read and write entities as one tag per word, in the tagging schemes of common corpora.
 
-iob1    I-X; B-X only for an entity that touches another of its type (CoNLL-2003 as it was published)
-iob2    B-X for the first word of an entity, I-X for the others
-bioes   B-X, I-X, E-X for the last word, S-X for an entity of one word
-bilou   the same with L-X and U-X
-none    X: neighbours of one type are one entity (Few-NERD)
+iob1    I-X marks every word of an entity. B-X marks the first word only if the entity directly follows another entity
+        with the same label. CoNLL-2003 was published in this scheme.
+iob2    B-X marks the first word of an entity, and I-X marks its other words.
+bioes   B-X marks the first word, I-X a middle word, E-X the last word. S-X marks an entity of one word.
+bilou   The same as bioes, with L-X in place of E-X and U-X in place of S-X.
+none    X marks every word. Neighbouring words with the same label are one entity. Few-NERD uses this scheme.
 """
 
 from __future__ import annotations
@@ -16,106 +17,133 @@ from typing import Any
 
 OUTSIDE = "O"
 SCHEMES = ("iob1", "iob2", "bioes", "bilou", "none")
-# What begins, goes on, and ends an entity; M is the I of some Chinese corpora.
+# Some Chinese corpora write M- in place of I-.
 _PREFIXED = re.compile(r"([BIMESLU])-(.+)", re.DOTALL)
-_LETTERS = {"iob1": "BI", "iob2": "BI", "bioes": "BIMES", "bilou": "BILU"}
+_PREFIX_LETTERS = {"iob1": "BI", "iob2": "BI", "bioes": "BIMES", "bilou": "BILU"}
+# The tags that end an entity, in the schemes that require one.
+_END_TAGS = {"bioes": "E- or S-", "bilou": "L- or U-"}
 
-TagSpan = tuple[int, int, str]
+# Start, inclusive end and label of an entity. Word indices count from the first word of the sentence.
+TaggedEntity = tuple[int, int, str]
+# Word index, message, and whether the problem is fatal.
+TagProblem = tuple[int, str, bool]
 
 
 def guess_scheme(sequences: Iterable[Sequence[str]]) -> str:
-    """Tell the scheme of a corpus from the tags of its sentences.
+    """Guess the tagging scheme of a corpus from the tags of its sentences.
+
+    Example:
+        >>> guess_scheme([["I-PER", "I-PER", "O"], ["I-LOC", "B-LOC"]])
+        'iob1'
 
     Args:
         sequences: the tags of each sentence.
 
     Returns:
-        One of `SCHEMES`; `iob2` where there is no entity at all.
+        One of `SCHEMES`; `iob2` if the corpus has no entities.
     """
     letters: Counter[str] = Counter()
-    bare = starts_inside = needless_begin = 0
+    without_prefix = starts_with_inside = needless_begin = 0
     for tags in sequences:
-        before: str | None = None
+        previous_label: str | None = None
         for tag in tags:
             match = _PREFIXED.fullmatch(tag)
             label = match[2] if match else None
             if match:
                 letters[match[1]] += 1
-                starts_inside += match[1] == "I" and label != before
-                needless_begin += match[1] == "B" and label != before
+                starts_with_inside += match[1] == "I" and label != previous_label
+                needless_begin += match[1] == "B" and label != previous_label
             elif tag != OUTSIDE:
-                bare += 1
-            before = label
-    if bare > letters.total():
+                without_prefix += 1
+            previous_label = label
+    if without_prefix > letters.total():
         return "none"
     if letters["L"] or letters["U"]:
         return "bilou"
     if letters["E"] or letters["S"]:
         return "bioes"
-    # A file in iob2 may hold some entities that begin with I-, by mistake.
-    return "iob1" if starts_inside > needless_begin else "iob2"
+    # An iob2 file may contain some entities that begin with I- by mistake, so the majority decides.
+    return "iob1" if starts_with_inside > needless_begin else "iob2"
 
 
-def spans_of_tags(tags: Sequence[str], scheme: str) -> tuple[list[TagSpan], list[tuple[int, str, bool]]]:
-    """Read the entities of a sentence, as leniently as seqeval does, and list what is wrong with its tags.
+def entities_from_tags(tags: Sequence[str], scheme: str) -> tuple[list[TaggedEntity], list[TagProblem]]:
+    """Read the entities of a sentence from its tags, and list the problems of the tags.
+
+    Tags that break their scheme are read as leniently as seqeval reads them.
+
+    Example:
+        >>> entities_from_tags(["B-PER", "I-PER", "O", "B-LOC"], "iob2")
+        ([(0, 1, 'PER'), (3, 3, 'LOC')], [])
 
     Args:
+        tags: one tag per word.
         scheme: one of `SCHEMES`.
 
     Returns:
-        The entities as (start, end inclusive, label), and the mistakes as (word, message, whether it is fatal).
+        The entities as (start, inclusive end, label), and the problems as (word, message, fatal). Word indices count
+        from 0.
     """
-    spans: list[TagSpan] = []
-    mistakes: list[tuple[int, str, bool]] = []
-    strict = scheme in ("bioes", "bilou")
-    # Label and first word of the entity that is open at a word.
+    entities: list[TaggedEntity] = []
+    problems: list[TagProblem] = []
+    # Label and first word of the open entity. The label is empty if no entity is open.
     label, first = "", 0
 
-    def close(last: int, finished: bool = True) -> None:
+    def close(last: int, has_end_tag: bool = True) -> None:
         nonlocal label
         if label:
-            spans.append((first, last, label))
-            if strict and not finished:
-                mistakes.append((last, f"the entity of type {label!r} has no end tag", False))
+            entities.append((first, last, label))
+            if scheme in _END_TAGS and not has_end_tag:
+                problems.append((last, f"entity {label!r} has no end tag, expected {_END_TAGS[scheme]} here", False))
         label = ""
 
     for word, tag in enumerate(tags):
         if tag == OUTSIDE:
-            close(word - 1, finished=False)
+            close(word - 1, has_end_tag=False)
             continue
         if scheme == "none":
-            letter, found = "I", tag
+            letter, tag_label = "I", tag
         else:
             match = _PREFIXED.fullmatch(tag)
-            if match is None or match[1] not in _LETTERS[scheme]:
-                close(word - 1, finished=False)
-                mistakes.append((word, f"tag {tag!r} is none of the scheme {scheme}", True))
+            if match is None or match[1] not in _PREFIX_LETTERS[scheme]:
+                close(word - 1, has_end_tag=False)
+                prefixes = ", ".join(f"{letter}-" for letter in _PREFIX_LETTERS[scheme])
+                expected = f"expected {OUTSIDE!r} or a label with one of the prefixes {prefixes}"
+                problems.append((word, f"tag {tag!r} is not in the scheme {scheme}, {expected}", True))
                 continue
-            letter, found = match.groups()
-        goes_on = letter in "IMEL" and found == label
-        if not goes_on:
-            close(word - 1, finished=False)
+            letter, tag_label = match.groups()
+        continues = letter in "IMEL" and tag_label == label
+        if not continues:
+            close(word - 1, has_end_tag=False)
             if letter in "IMEL" and scheme not in ("iob1", "none"):
-                mistakes.append((word, f"tag {tag!r} begins an entity, which {scheme} does with B-", False))
-            label, first = found, word
+                problems.append((word, f"tag {tag!r} continues no entity, expected 'B-{tag_label}' first", False))
+            label, first = tag_label, word
         if letter in "ESLU":
             close(word)
-    close(len(tags) - 1, finished=False)
-    return spans, mistakes
+    close(len(tags) - 1, has_end_tag=False)
+    return entities, problems
 
 
 def iob2_tags(entities: Iterable[Sequence[Any]], n_words: int) -> list[str]:
-    """Tag the words of a sentence.
+    """Write the entities of a sentence as IOB2 tags.
+
+    Example:
+        >>> iob2_tags([(0, 1, "PER")], n_words=3)
+        ['B-PER', 'I-PER', 'O']
 
     Args:
-        entities: (start, end inclusive, label), counted from the sentence's first word.
+        entities: (start, inclusive end, label). Word indices count from the first word of the sentence.
+        n_words: the number of words in the sentence.
+
+    Returns:
+        One tag per word.
 
     Raises:
-        ValueError: when two entities share a word.
+        ValueError: if two entities share a word.
     """
     tags = [OUTSIDE] * n_words
     for start, end, label in entities:
         if any(tag != OUTSIDE for tag in tags[start : end + 1]):
-            raise ValueError("nested or overlapping entities cannot be written as tags")
+            place = f"entity {label!r} at words {start} to {end} of its sentence"
+            raise ValueError(f"{place} shares words with another entity, but a word can have only one tag")
         tags[start : end + 1] = [f"B-{label}"] + [f"I-{label}"] * (end - start)
     return tags

@@ -1,4 +1,4 @@
-"""What can be wrong with a JSONL file: every problem, with its line."""
+"""Check JSONL files and documents, and report every problem with its line."""
 
 from __future__ import annotations
 
@@ -10,23 +10,36 @@ from typing import Any
 
 from ..modeling.processing_plmarker import sentence_ranges
 from ..modeling.schema_plmarker import NIL, LabelSchema
-from .documents import ANNOTATIONS, ENTITY_FIELDS, Document, numbered_lines, parse_line, raw_document, typed_document
+from .documents import (
+    ANNOTATION_FIELDS,
+    ENTITY_FIELDS,
+    Document,
+    numbered_lines,
+    parse_line,
+    raw_document,
+    typed_document,
+)
 from .report import Problem, ReadingReport, raise_problems
 
-# What documents of the DyGIE family have; coreference and the like are not read here, and no cause for a warning.
-KNOWN_KEYS = {"doc_key", "sentences", "text", *ANNOTATIONS, "clusters", "dataset", "events", "weight"}
+# Keys without a warning. Corpora of the DyGIE family also have coreference and events, which this package does not use.
+KNOWN_KEYS = {"doc_key", "sentences", "text", *ANNOTATION_FIELDS, "clusters", "dataset", "events", "weight"}
 
 
 def read_jsonl(path: str | Path, report: ReadingReport, schema: LabelSchema | None = None) -> Iterator[Document]:
-    """Stream the documents of a JSONL file that are right; `report` gets everything that is wrong, by line.
+    """Stream the valid documents of a JSONL file.
 
     Args:
-        schema: where given, labels outside it are problems.
+        path: the file.
+        report: receives the problems with their lines.
+        schema: the allowed labels; None allows all labels.
+
+    Yields:
+        Typed documents. Documents with fatal problems are left out.
 
     Raises:
-        PLMarkerError: for a missing file, or one that is not UTF-8.
+        PLMarkerError: if the file does not exist or is not UTF-8 text.
     """
-    lines: dict[Any, int] = {}
+    line_of_key: dict[Any, int] = {}
     number = 0
     for number, line in numbered_lines(path):
         try:
@@ -34,26 +47,30 @@ def read_jsonl(path: str | Path, report: ReadingReport, schema: LabelSchema | No
         except ValueError as error:
             report.problem(path, number, str(error))
             continue
-        if _is_right(raw, path, report, lines, number, schema):
+        if _check_document(raw, path, report, line_of_key, number, schema):
             yield typed_document(raw)
     if not number:
-        report.problem(path, 0, "zero documents")
+        report.problem(path, 0, "zero documents, expected one document per line")
 
 
 def check_file(
     path: str | Path, schema: LabelSchema | None = None, annotated: bool = True
 ) -> tuple[list[Document], list[Problem]]:
-    """Read a JSONL file and list everything that is wrong with it.
+    """Read a JSONL file and collect all its problems.
+
+    Example:
+        `documents, problems = check_file("train.jsonl")`
 
     Args:
-        schema: where given, labels outside it are problems.
-        annotated: a file without a single gold entity is a problem (for training and evaluation).
+        path: the file.
+        schema: the allowed labels; None allows all labels.
+        annotated: if true, it is a problem if no document has a gold entity. Training and evaluation need some.
 
     Returns:
         The typed documents without fatal problems, and all problems in the order of the lines.
 
     Raises:
-        PLMarkerError: for a missing file, or one that is not UTF-8.
+        PLMarkerError: if the file does not exist or is not UTF-8 text.
     """
     report = ReadingReport()
     documents = list(with_entities(read_jsonl(path, report, schema), path, report, annotated))
@@ -61,13 +78,18 @@ def check_file(
 
 
 def stream_documents(path: str | Path, schema: LabelSchema | None = None, annotated: bool = True) -> Iterator[Document]:
-    """Stream a JSONL file that must be right.
+    """Stream the documents of a JSONL file, and raise an error at the end if the file has fatal problems.
 
     Args:
-        schema, annotated: as `check_file` takes them.
+        path: the file.
+        schema: the allowed labels; None allows all labels.
+        annotated: if true, it is a problem if no document has a gold entity.
+
+    Yields:
+        Typed documents.
 
     Raises:
-        PLMarkerError: at the end, listing the first problems with file and line, and how many there are.
+        PLMarkerError: if the file has fatal problems. The message lists the first ten with file and line.
     """
     report = ReadingReport()
     yield from with_entities(read_jsonl(path, report, schema), path, report, annotated)
@@ -75,166 +97,241 @@ def stream_documents(path: str | Path, schema: LabelSchema | None = None, annota
 
 
 def read_documents(path: str | Path, schema: LabelSchema | None = None, annotated: bool = True) -> list[Document]:
-    """Read a JSONL file that must be right.
+    """Read a JSONL file without fatal problems.
+
+    Example:
+        `read_documents("train.jsonl", LabelSchema(("PER", "ORG")))`
+
+    Args:
+        path: the file.
+        schema: the allowed labels; None allows all labels.
+        annotated: if true, it is a problem if no document has a gold entity.
+
+    Returns:
+        Typed documents.
 
     Raises:
-        PLMarkerError: listing the first problems with file and line, and how many there are.
+        PLMarkerError: if the file has fatal problems. The message lists the first ten with file and line.
     """
     return list(stream_documents(path, schema, annotated))
 
 
 def right_documents(documents: Iterable[Document], source: str | Path, report: ReadingReport) -> Iterator[Document]:
-    """Pass on the typed documents of a reader that can be used; `report` gets what is wrong with the others."""
-    keys: dict[Any, int] = {}
+    """Check the typed documents of a reader.
+
+    Args:
+        documents: typed documents.
+        source: the file or folder that they come from.
+        report: receives the problems. They name the document instead of a line.
+
+    Yields:
+        The documents without fatal problems.
+    """
+    line_of_key: dict[Any, int] = {}
     for document in documents:
-        if _is_right(raw_document(document), source, report, keys):
+        if _check_document(raw_document(document), source, report, line_of_key):
             yield document
 
 
 def with_entities(
     documents: Iterable[Document], path: str | Path, report: ReadingReport, annotated: bool = True
 ) -> Iterator[Document]:
-    """Pass on typed documents; where none of them has a gold entity, and `annotated`, that is a problem."""
-    count, any_entity = 0, False
+    """Yield all documents, and report a problem at the end if no document has a gold entity.
+
+    Args:
+        documents: typed documents.
+        path: the file or folder that they come from.
+        report: receives the problem.
+        annotated: if false, gold entities are not required.
+    """
+    count, has_entities = 0, False
     for document in documents:
         count += 1
-        any_entity = any_entity or any(document["ner"] or ())
+        has_entities = has_entities or any(document["ner"] or ())
         yield document
-    if annotated and count and not any_entity:
-        report.problem(path, 0, f"zero gold entities in {count} documents")
+    if annotated and count and not has_entities:
+        report.problem(path, 0, f"zero gold entities in {count} documents, expected at least one")
 
 
-def _is_right(
+def _check_document(
     raw: Document,
     source: str | Path,
     report: ReadingReport,
-    lines: dict[Any, int],
+    line_of_key: dict[Any, int],
     line: int = 0,
     schema: LabelSchema | None = None,
 ) -> bool:
-    """Whether a document can be used; `report` gets what is wrong with it.
+    """Report the problems of a document.
 
     Args:
-        lines: the lines of the documents before it, by their names; gets this one's.
-        line: 0 where the source has none; then problems name the document.
+        line_of_key: name -> line of the earlier documents of the source. This document is added.
+        line: the line of the document; 0 if the source has no lines. Problems then name the document.
+
+    Returns:
+        True if there is no fatal problem.
     """
-    found = list(document_problems(raw, schema))
+    problems = list(document_problems(raw, schema))
     key = raw.get("doc_key")
-    if isinstance(key, str) and key in lines:
-        again = f"doc_key {key!r} stands at line {lines[key]} too; every document needs its own"
-        found.append((again if line else "a second document of this name; every one needs its own", True))
+    if isinstance(key, str) and key in line_of_key:
+        if line:
+            message = f"doc_key {key!r} is also the doc_key of line {line_of_key[key]}, expected unique names"
+        else:
+            message = "a second document has this name, expected unique names"
+        problems.append((message, True))
     elif isinstance(key, str):
-        lines[key] = line
-    is_right = not any(fatal for _, fatal in found)
-    if is_right:
-        found += [(message, False) for message in _unreachable(raw)]
-    for message, fatal in found:
+        line_of_key[key] = line
+    is_valid = not any(fatal for _, fatal in problems)
+    if is_valid:
+        problems += [(message, False) for message in _unreachable_annotations(raw)]
+    for message, fatal in problems:
         report.problem(source, line, message if line else f"document {key!r}: {message}", fatal)
-    return is_right
+    return is_valid
 
 
 def document_problems(raw: Mapping[str, Any], schema: LabelSchema | None = None) -> Iterator[tuple[str, bool]]:
-    """Message, and whether it is fatal, of everything that is wrong with one document."""
+    """Find the problems of one document.
+
+    Example:
+        >>> list(document_problems({"doc_key": "a", "sentences": [[]]}))
+        [('sentence 0 is empty', False)]
+
+    Args:
+        raw: a document in the form of the JSONL.
+        schema: the allowed labels; None allows all labels.
+
+    Yields:
+        (message, true if the problem is fatal).
+    """
     key = raw.get("doc_key")
     if not isinstance(key, str) or not key or not is_unicode(key):
-        yield f"doc_key is a non-empty string, got {_short(key)}", True
+        yield f"doc_key must be a non-empty string, got {_shorten(key)}", True
     for name in raw:
         if name not in KNOWN_KEYS:
-            yield f"unknown key {name!r} is not read; annotations are {', '.join(ANNOTATIONS)}", False
+            expected = ", ".join(ANNOTATION_FIELDS)
+            yield f"the unknown key {name!r} is not read, expected annotations as {expected}", False
     sentences = raw.get("sentences")
     if not isinstance(sentences, list) or not all(
         isinstance(sentence, list) and all(isinstance(word, str) for word in sentence) for sentence in sentences
     ):
-        yield f"sentences is a list of lists of words, got {_short(sentences)}", True
+        yield f"sentences must be a list of lists of words, got {_shorten(sentences)}", True
         return
     for number, sentence in enumerate(sentences):
         if not sentence:
             yield f"sentence {number} is empty", False
         for word in sentence:
             if not word.strip():
-                yield f"sentence {number}: word {word!r} is empty", True
+                yield f"sentence {number}: the word {word!r} is blank, expected a visible character", True
             if not is_unicode(word):
-                yield f"sentence {number}: word {word!r} is no valid Unicode, it holds a lone surrogate", True
+                yield f"sentence {number}: the word {word!r} has a lone surrogate, expected valid Unicode", True
     n_words = sum(len(sentence) for sentence in sentences)
-    for name, fields in ANNOTATIONS.items():
+    for name, fields in ANNOTATION_FIELDS.items():
         per_sentence = raw.get(name)
         if per_sentence is None:
             continue
         if not isinstance(per_sentence, list) or len(per_sentence) != len(sentences):
-            found = f"{len(per_sentence)} lists" if isinstance(per_sentence, list) else _short(per_sentence)
-            yield f"{name} has one list for each of the {len(sentences)} sentences, got {found}", True
+            found = f"{len(per_sentence)} lists" if isinstance(per_sentence, list) else _shorten(per_sentence)
+            yield f"{name} must have one list per sentence, expected {len(sentences)} lists, got {found}", True
             continue
         for number, (rows, (first, last)) in enumerate(zip(per_sentence, sentence_ranges(sentences), strict=True)):
             if not isinstance(rows, list):
-                yield f"{name} of sentence {number} is a list, got {_short(rows)}", True
+                yield f"{name} of sentence {number} must be a list, got {_shorten(rows)}", True
                 continue
             seen = set()
             for row in rows:
-                # A relation may end in another sentence: it is reported, and counted as missed.
+                # A relation to another sentence is valid, but no model can find it. `_unreachable_annotations` reports
+                # it.
                 bounds = (first, last) if fields == ENTITY_FIELDS else (0, n_words - 1)
                 message = _row_problem(name, row, fields, *bounds, schema)
                 if message:
                     yield f"sentence {number}: {message}", True
                 elif tuple(row[: len(fields)]) in seen:
-                    yield f"sentence {number}: {name} {row} is given twice, counted once", False
+                    yield f"sentence {number}: {name} has {row} twice, it is counted once", False
                 else:
                     seen.add(tuple(row[: len(fields)]))
 
 
-def _unreachable(raw: Mapping[str, Any]) -> Iterator[str]:
-    """Annotations of a document without fatal problems that no model can give; they count as missed."""
+def _unreachable_annotations(raw: Mapping[str, Any]) -> Iterator[str]:
+    """Find the annotations that no model can predict. They lower the recall.
+
+    Args:
+        raw: a document without fatal problems.
+
+    Yields:
+        A message for each annotation.
+    """
     per_sentence = zip_longest(raw.get("ner") or (), raw.get("relations") or (), fillvalue=())
     for number, (entities, relations) in enumerate(per_sentence):
-        labels = {(start, end, label) for start, end, label in entities}
-        for span, count in Counter((start, end) for start, end, _ in labels).items():
+        distinct = {(start, end, label) for start, end, label in entities}
+        for (start, end), count in Counter((start, end) for start, end, _ in distinct).items():
             if count > 1:
-                yield f"sentence {number}: span {span[0]}..{span[1]} has {count} labels, a model gives one"
+                yield f"sentence {number}: span {start}..{end} has {count} labels, but a model predicts one"
         spans = [row[:2] for row in entities]
         pairs: set[frozenset[tuple[int, ...]]] = set()
         for row in {tuple(row): row for row in relations}.values():
             pair = frozenset((tuple(row[:2]), tuple(row[2:4])))
             if raw.get("ner") is not None and not (row[:2] in spans and row[2:4] in spans):
-                yield f"sentence {number}: relation {row} has an end that is no entity of the sentence"
+                yield f"sentence {number}: relation {row} has an end that is not an entity of this sentence"
             elif len(pair) == 1:
-                yield f"sentence {number}: relation {row} holds between a span and itself"
+                yield f"sentence {number}: relation {row} connects a span with itself"
             elif pair in pairs:
-                yield f"sentence {number}: relation {row} is the second one of its pair, a model gives one"
+                yield f"sentence {number}: relation {row} is the second relation of its pair, but a model predicts one"
             pairs.add(pair)
 
 
 def _row_problem(
     name: str, row: Any, fields: tuple[str, ...], first: int, last: int, schema: LabelSchema | None
 ) -> str | None:
-    """What is wrong with one entity or relation of a sentence that spans the words `first` to `last`."""
+    """Find the problem of one entity or relation.
+
+    Args:
+        name: a key of `ANNOTATION_FIELDS`.
+        row: the annotation.
+        fields: the expected fields of the row.
+        first: the first word that a span may contain.
+        last: the last word that a span may contain.
+        schema: the allowed labels; None allows all labels.
+
+    Returns:
+        The message; None if there is no problem.
+    """
     kind = "entity" if fields == ENTITY_FIELDS else "relation"
-    # A model's annotations may have scores behind the label; they are not kept.
-    scored = name.startswith("predicted_")
-    if not isinstance(row, list) or len(row) < len(fields) or (len(row) > len(fields) and not scored):
-        return f"{kind} is [{', '.join(fields)}], got {_short(row)}"
-    *ends, label = row[: len(fields)]
-    if not all(isinstance(end, int) and not isinstance(end, bool) for end in ends) or not isinstance(label, str):
-        return f"{kind} is [{', '.join(fields)}], word indices and a string, got {_short(row)}"
+    # Predictions may have scores after the label. The typed form leaves them out.
+    may_have_scores = name.startswith("predicted_")
+    if not isinstance(row, list) or len(row) < len(fields) or (len(row) > len(fields) and not may_have_scores):
+        return f"expected {kind} [{', '.join(fields)}], got {_shorten(row)}"
+    *word_indices, label = row[: len(fields)]
+    are_integers = all(isinstance(index, int) and not isinstance(index, bool) for index in word_indices)
+    if not are_integers or not isinstance(label, str):
+        return f"expected {kind} [{', '.join(fields)}] with integers and a string, got {_shorten(row)}"
     if label in ("", NIL):
-        return f"{kind} {row}: {label!r} cannot be a label"
-    for start, end in zip(ends[::2], ends[1::2], strict=True):
+        return f"{kind} {row}: {label!r} is not allowed as a label"
+    for start, end in zip(word_indices[::2], word_indices[1::2], strict=True):
         if start > end:
             return f"{kind} {row}: span {start}..{end} ends before it starts"
         if start < first or end > last:
             place = "sentence" if kind == "entity" else "document"
-            return f"{kind} {row}: span {start}..{end} is outside its {place}, words {first}..{last}"
+            return f"{kind} {row}: span {start}..{end} is outside its {place}, which has the words {first}..{last}"
     if schema is not None:
         labels = schema.entity_labels if kind == "entity" else schema.relation_labels
-        # An entity model alone has no relation labels, and does not mind.
+        # The schema of an entity model has no relation labels. It must not reject documents with relations.
         if labels and label not in labels:
             return f"unknown {kind} label {label!r}; the schema has {list(labels)}"
     return None
 
 
 def is_unicode(text: str) -> bool:
-    """Whether a string can be written: JSON may hold half of a surrogate pair, which is no character."""
+    r"""Return true if the text can be encoded as UTF-8.
+
+    JSON can contain one half of a surrogate pair, which is not a character.
+
+    Example:
+        >>> is_unicode("\ud800")
+        False
+    """
     return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def _short(value: Any) -> str:
+def _shorten(value: Any) -> str:
+    """Return the representation of a value in at most 60 characters."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

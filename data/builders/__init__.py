@@ -1,4 +1,7 @@
-"""Corpora from the files that their owners ship, one builder each, and anybody's own."""
+"""Builders of corpora. Each builder reads the files of one corpus in their original layout.
+
+`FilesBuilder` reads other files in one of the formats of `data/formats`.
+"""
 
 from __future__ import annotations
 

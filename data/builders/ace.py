@@ -1,4 +1,4 @@
-"""What ACE 2004 and ACE 2005 have in common: files by name, and the splits of the literature."""
+"""The common part of ACE 2004 and ACE 2005: the splits of the literature, and the search for files by name."""
 
 from __future__ import annotations
 
@@ -12,27 +12,43 @@ from ..formats.ace import SOURCE_ENDING
 from .corpus import CorpusBuilder
 
 SPLITS_FILE = Path(__file__).parent / "ace_splits.yaml"
-READING = FORMATS["ace"].reading
+ACE_READING = FORMATS["ace"].reading
 
 
 @lru_cache
 def document_names(corpus: str) -> dict[str, list[str]]:
-    """Names of the documents of each split or fold of `ace04` or `ace05`, sorted."""
+    """Return the document names of each split.
+
+    Example:
+        >>> len(document_names("ace05")["train"])
+        351
+
+    Args:
+        corpus: `ace04` or `ace05`. The splits of `ace04` are its five test folds.
+
+    Returns:
+        split -> sorted document names.
+    """
     splits = yaml.safe_load(SPLITS_FILE.read_text(encoding="utf-8"))[corpus]
     return {split: names.split() for split, names in splits.items()}
 
 
 class AceBuilder(CorpusBuilder):
-    """Finds the documents of a split by name, wherever in the folder they lie.
+    """Base class of the ACE builders. It searches a folder with all its subfolders for documents by name.
 
-    Of several copies of a document, as ACE 2005 has them for its stages of annotation, the one in `timex2norm`, which
-    is the last stage, is taken.
+    ACE 2005 has a copy of a document for each stage of its annotation. The builder takes the copy of the last stage,
+    which is in `timex2norm`.
     """
 
     format = "ace"
 
-    def files_of(self, names: list[str], split: str) -> list[Path]:
-        """The source files of these documents; how many are missing is told."""
+    def source_files(self, names: list[str], split: str) -> list[Path]:
+        """Return the source files of documents.
+
+        Args:
+            names: the names of the documents. A missing document is reported as a warning.
+            split: the name of the split for the warning.
+        """
         found: dict[str, Path] = {}
         for path in sorted(self.source.rglob(f"*{SOURCE_ENDING}")):
             name = path.name.removesuffix(SOURCE_ENDING)
@@ -40,5 +56,5 @@ class AceBuilder(CorpusBuilder):
                 found[name] = path
         missing = [name for name in names if name not in found]
         if missing:
-            self._deviation(split, f"{len(missing)} of {len(names)} documents are not there, such as {missing[0]}")
+            self._warn(split, f"{len(missing)} of {len(names)} documents are missing, such as {missing[0]}")
         return [found[name] for name in names if name in found]

@@ -1,26 +1,30 @@
-"""ACE 2004, English, as LDC2005T09 ships it, in five folds."""
+"""ACE 2004, English, in the layout of LDC2005T09."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from ..presets import load_preset
-from .ace import READING, AceBuilder, document_names
+from .ace import ACE_READING, AceBuilder, document_names
 from .corpus import LDC_LICENSE, Corpus, CorpusConfig
 
-# The literature takes a share of each fold's training documents for development, and does not say which.
+# The literature also takes some training documents of each fold for validation. It does not publish the choice.
 VALIDATION_EVERY = 7
 
 
 class Ace04Builder(AceBuilder):
-    """Broadcasts and news wire with 7 entity and 6 relation types, in the five folds of Miwa and Bansal (2016).
+    """Builder of ACE 2004: broadcast news and news wire with 7 entity types and 6 relation types.
 
-    Of a fold `test` is as published. Of the other documents, in the order of their names, every seventh is in
-    `validation`, the others are in `train`. Relations of discourse (DISC) are left out. Entities are the mentions'
-    heads; `reading=ReadingOptions(words="spacy", extent="full")` takes their full extents.
+    The configurations `fold0` to `fold4` are the five folds of Miwa and Bansal (2016). `test` has the published
+    documents of the fold. The other documents are sorted by name. Every seventh of them is in `validation`, and the
+    rest is in `train`. Discourse relations (DISC) are left out. Entities are the heads of the mentions. The option
+    `reading=ReadingOptions(words="spacy", extent="full")` takes the full extents.
+
+    Example:
+        `Ace04Builder(data_dir="LDC2005T09", config_name="fold1").download_and_prepare()`
     """
 
-    BUILDER_CONFIGS = [CorpusConfig(name=f"fold{number}", reading=READING) for number in range(5)]
+    BUILDER_CONFIGS = [CorpusConfig(name=f"fold{number}", reading=ACE_READING) for number in range(5)]
     corpus = Corpus(
         title="ACE 2004",
         source="LDC2005T09, English, broadcast news and news wire",
@@ -42,4 +46,4 @@ class Ace04Builder(AceBuilder):
         validation = others[VALIDATION_EVERY - 1 :: VALIDATION_EVERY]
         train = sorted(set(others) - set(validation))
         names = {"train": train, "validation": validation, "test": folds[self.config.name]}
-        return {split: self.files_of(documents, split) for split, documents in names.items()}
+        return {split: self.source_files(documents, split) for split, documents in names.items()}

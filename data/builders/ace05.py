@@ -1,22 +1,26 @@
-"""ACE 2005, English, as LDC2006T06 ships it."""
+"""ACE 2005, English, in the layout of LDC2006T06."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from ..presets import load_preset
-from .ace import READING, AceBuilder, document_names
+from .ace import ACE_READING, AceBuilder, document_names
 from .corpus import LDC_LICENSE, Corpus, CorpusConfig
 
 
 class Ace05Builder(AceBuilder):
-    """Broadcasts, news and web logs with 7 entity and 6 relation types, in the split of Miwa and Bansal (2016).
+    """Builder of ACE 2005: broadcasts, news and web logs with 7 entity types and 6 relation types.
 
-    Conversations (`cts`) and usenet (`un`) are in none of the splits. Entities are the mentions' heads, as in the
-    literature; `reading=ReadingOptions(words="spacy", extent="full")` takes their full extents.
+    The splits are those of Miwa and Bansal (2016). They do not contain the conversations (`cts`) and usenet (`un`).
+    Entities are the heads of the mentions, as in the literature. The option
+    `reading=ReadingOptions(words="spacy", extent="full")` takes the full extents.
+
+    Example:
+        `Ace05Builder(data_dir="ace_2005_td_v7").download_and_prepare()`
     """
 
-    BUILDER_CONFIGS = [CorpusConfig(name="documents", reading=READING)]
+    BUILDER_CONFIGS = [CorpusConfig(name="documents", reading=ACE_READING)]
     corpus = Corpus(
         title="ACE 2005",
         source="LDC2006T06, English, stage timex2norm",
@@ -33,4 +37,4 @@ class Ace05Builder(AceBuilder):
     )
 
     def split_files(self) -> dict[str, list[Path]]:
-        return {split: self.files_of(names, split) for split, names in document_names("ace05").items()}
+        return {split: self.source_files(names, split) for split, names in document_names("ace05").items()}

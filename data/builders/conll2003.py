@@ -1,4 +1,4 @@
-"""CoNLL-2003, English: `eng.train`, `eng.testa`, `eng.testb`, or as `train.txt`, `valid.txt`, `test.txt`."""
+"""CoNLL-2003, English: `eng.train`, `eng.testa`, `eng.testb`, or `train.txt`, `valid.txt`, `test.txt`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from .corpus import Corpus, CorpusBuilder, find_file
 
 
 class Conll2003Builder(CorpusBuilder):
-    """Reuters news; documents are kept as `-DOCSTART-` marks them, in IOB1 or in IOB2."""
+    """Builder of CoNLL-2003: Reuters news with 4 entity types.
+
+    A document begins at `-DOCSTART-`. The tags are IOB1 or IOB2.
+
+    Example:
+        `Conll2003Builder(data_dir="conll2003").download_and_prepare()`
+    """
 
     format = "conll"
     corpus = Corpus(

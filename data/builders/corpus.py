@@ -1,4 +1,7 @@
-"""What the builders have in common: files of a corpus in, typed documents out, counts compared with the published."""
+"""The base class of the builders.
+
+A builder finds the files of a corpus, converts them to typed documents, and compares the counts with the literature.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from ..statistics import count_document
 
 logger = logging.getLogger(__name__)
 
-# Raise it when builders give other documents for the same files: datasets then prepares them anew.
+# Increase this number if a builder gives other documents for the same files. The cache of `datasets` depends on it.
 BUILDER_VERSION = 1
 
 LDC_LICENSE = "LDC User Agreement for Non-Members, or the member's; the texts may not be redistributed"
@@ -31,20 +34,20 @@ SPLITS = {"train": Split.TRAIN, "validation": Split.VALIDATION, "test": Split.TE
 
 @dataclass(frozen=True)
 class Corpus:
-    """What is known of a corpus.
+    """Description of a corpus.
 
     Args:
-        title: as its authors call it.
-        source: where its files come from, with their version.
-        license: in words; a dataset made from it has the same.
-        citation: BibTeX.
-        schema: labels, in the order of the original's classes.
-        license_id: as the Hub names it.
-        restricted: the licence does not allow to publish the texts.
+        title: the name that the authors gave to the corpus.
+        source: the origin and version of the files.
+        license: the licence in words. It also applies to a dataset that is built from the corpus.
+        citation: a BibTeX entry.
+        schema: the labels, in the order of the original's classes; None for the files of a user.
+        license_id: the identifier of the licence on the Hub.
+        restricted: true if the licence does not allow publishing the texts.
         language: ISO 639-1 code.
-        homepage: of the corpus.
-        published: for each config and split what the literature counts, as `documents`, `sentences`, `entities`,
-            `relations`.
+        homepage: the URL of the corpus.
+        published: configuration name -> split -> counts in the literature. The names of the counts are `documents`,
+            `sentences`, `entities` and `relations`.
     """
 
     title: str
@@ -61,10 +64,11 @@ class Corpus:
 
 @dataclass
 class CorpusConfig(BuilderConfig):
-    """A part of a corpus, such as a fold, and how its files are read.
+    """A configuration of a corpus, such as a fold of ACE04.
 
     Args:
-        reading: what the files do not say of themselves.
+        version: the version of the builder.
+        reading: settings that the files do not state.
     """
 
     version: Version | str = field(default_factory=lambda: Version(f"{BUILDER_VERSION}.0.0"))
@@ -72,31 +76,33 @@ class CorpusConfig(BuilderConfig):
 
 
 class CorpusBuilder(GeneratorBasedBuilder):
-    """A dataset of documents from the files of a corpus, as their owners ship them.
+    """Base class of the builders. A builder converts the files of a corpus to a dataset of typed documents.
+
+    `datasets` caches the result until a file changes.
 
     Example:
         `builder = Ace05Builder(data_dir="ace_2005_td_v7"); builder.download_and_prepare(); builder.as_dataset()`
 
-    A builder prepared once is taken from the cache of `datasets` until its files change.
-
     Args:
-        data_dir: the folder with the corpus's files, which the builder searches.
-        config_name: one of `BUILDER_CONFIGS`; `documents` where there is but one.
-        reading: how the files are read, a `ReadingOptions`.
+        data_dir: the folder with the files of the corpus. Its subfolders are searched too.
+        config_name: the name of a configuration in `BUILDER_CONFIGS`; None takes the first.
+        options: further options of `datasets.GeneratorBasedBuilder`, and `reading`, a `ReadingOptions`.
 
     Attributes:
-        report: after `download_and_prepare`, what was found wrong, changed or left out; empty when the dataset came
-            from the cache.
-        found: the counts of each split, as `report`.
+        report: the problems and counts. It is filled by `download_and_prepare`, and empty if the dataset came from the
+            cache.
+        split_counts: split -> counts of its documents, sentences, words, entities and relations. It is filled like
+            `report`.
 
     Raises:
-        PLMarkerError: for a missing folder; from `download_and_prepare` for one without any file of the corpus, and, as
-            the cause of datasets' own error, listing the first problems that make files unusable.
+        PLMarkerError: if the folder or the configuration does not exist. `download_and_prepare` raises it if the folder
+            has no file of the corpus. If files have problems, it raises the `DatasetGenerationError` of `datasets`, and
+            its cause is a `PLMarkerError` with the first problems.
     """
 
     BUILDER_CONFIG_CLASS = CorpusConfig
     BUILDER_CONFIGS: ClassVar[Sequence[CorpusConfig]] = [CorpusConfig(name="documents")]
-    # Sentences of words nest deeply: fewer of them at once keep memory low.
+    # Deeply nested lists need much memory while they are converted to Arrow, so the batches are small.
     DEFAULT_WRITER_BATCH_SIZE = 200
 
     corpus: ClassVar[Corpus]
@@ -109,16 +115,16 @@ class CorpusBuilder(GeneratorBasedBuilder):
         config_name = config_name or self.BUILDER_CONFIGS[0].name
         names = [config.name for config in self.BUILDER_CONFIGS]
         if config_name not in names:
-            raise PLMarkerError(f"{self.corpus.title} has no part {config_name!r}, only {', '.join(names)}")
-        state = _state_of_files(self.source, self.format)
-        super().__init__(data_dir=str(data_dir), config_name=config_name, hash=state, **options)
+            raise PLMarkerError(f"{self.corpus.title} has no configuration {config_name!r}, only {', '.join(names)}")
+        file_hash = _hash_files(self.source, self.format)
+        super().__init__(data_dir=str(data_dir), config_name=config_name, hash=file_hash, **options)
         self.report = ReadingReport()
-        self.found: dict[str, Counter[str]] = {}
-        self._paths: dict[str, list[Path]] = {}
+        self.split_counts: dict[str, Counter[str]] = {}
+        self._split_paths: dict[str, list[Path]] = {}
 
     @abstractmethod
     def split_files(self) -> dict[str, list[Path]]:
-        """The files of each split; a split without files is left out."""
+        """Return the files of each split. A split without files is left out of the dataset."""
 
     def _info(self) -> DatasetInfo:
         corpus = self.corpus
@@ -131,51 +137,53 @@ class CorpusBuilder(GeneratorBasedBuilder):
         )
 
     def _split_generators(self, dl_manager: Any) -> list[SplitGenerator]:
-        self.report, self.found = ReadingReport(), {}
-        self._paths = self.split_files()
-        if not any(self._paths.values()):
-            raise PLMarkerError(f"{self.source}: no files of {self.corpus.title} in it")
+        self.report, self.split_counts = ReadingReport(), {}
+        self._split_paths = self.split_files()
+        if not any(self._split_paths.values()):
+            raise PLMarkerError(f"{self.source}: no files of {self.corpus.title} were found here")
         for split, published in self.corpus.published.get(self.config.name, {}).items():
-            if not self._paths.get(split):
-                counts = ", ".join(f"{count} {what}" for what, count in published.items())
-                self._deviation(split, f"no file of it in {self.source}; published are {counts}")
+            if not self._split_paths.get(split):
+                counts = ", ".join(f"{count} {name}" for name, count in published.items())
+                self._warn(split, f"no file of this split was found; the published counts are {counts}")
         return [
             SplitGenerator(name=SPLITS[split], gen_kwargs={"split": split})
-            for split, paths in self._paths.items()
+            for split, paths in self._split_paths.items()
             if paths
         ]
 
     def _generate_examples(self, split: str) -> Iterator[tuple[int, Document]]:
-        yield from enumerate(self._documents(split))
+        yield from enumerate(self._read_split(split))
         if self.report.fatal:
-            # Nothing will be written: all that is wrong is told at once.
-            for other in self._paths:
-                if other not in self.found:
-                    for _ in self._documents(other):
+            # The error stops the build. The other splits are read first, so that it can list their problems too.
+            for other in self._split_paths:
+                if other not in self.split_counts:
+                    for _ in self._read_split(other):
                         pass
             raise_problems(self.report.fatal)
 
-    def _documents(self, split: str) -> Iterator[Document]:
-        """The documents of a split; their counts go to `found`, and what deviates from the published, to `report`."""
+    def _read_split(self, split: str) -> Iterator[Document]:
+        """Stream the documents of a split, count them, and report differences from the published counts."""
         counts: Counter[str] = Counter()
-        self.found[split] = counts
+        self.split_counts[split] = counts
         keys: set[str] = set()
         unknown: Counter[tuple[str, str]] = Counter()
-        for path in self._paths[split]:
+        for path in self._split_paths[split]:
             for document in read_corpus(path, self.report, self.format, self.config.reading, annotated=False):
                 if document["doc_key"] in keys:
-                    self.report.problem(path, 0, f"a second document {document['doc_key']!r} in {split}")
+                    message = f"{split} has a second document {document['doc_key']!r}, expected unique names"
+                    self.report.problem(path, 0, message)
                 keys.add(document["doc_key"])
                 counts += count_document(document)
                 unknown.update(self._unknown_labels(document))
                 yield document
         for (kind, label), count in unknown.items():
-            self._deviation(split, f"{count} {kind} labelled {label!r}, which the published corpus does not have")
-        for what, published in self.corpus.published.get(self.config.name, {}).get(split, {}).items():
-            if counts[what] != published:
-                self._deviation(split, f"{counts[what]} {what}, published are {published}")
+            self._warn(split, f"{count} {kind} have the label {label!r}, which the published corpus does not have")
+        for name, published in self.corpus.published.get(self.config.name, {}).get(split, {}).items():
+            if counts[name] != published:
+                self._warn(split, f"found {counts[name]} {name}, but the published count is {published}")
 
     def _unknown_labels(self, document: Document) -> Iterator[tuple[str, str]]:
+        """Yield `entities` or `relations` with the label, for each annotation whose label is not in the schema."""
         schema = self.corpus.schema
         for kind, name in (("entities", "ner"), ("relations", "relations")):
             known = () if schema is None else schema.entity_labels if name == "ner" else schema.relation_labels
@@ -183,19 +191,28 @@ class CorpusBuilder(GeneratorBasedBuilder):
                 if known and row["label"] not in known:
                     yield kind, row["label"]
 
-    def _deviation(self, split: str, message: str) -> None:
+    def _warn(self, split: str, message: str) -> None:
         self.report.problem(self.source, 0, f"{split}: {message}", fatal=False)
         logger.warning("%s, %s: %s", self.corpus.title, split, message)
 
 
 def find_file(source: Path, *names: str) -> list[Path]:
-    """The file of one of these names that lies least deep in a folder; empty where there is none."""
+    """Search a folder with all its subfolders for a file.
+
+    Args:
+        source: the folder.
+        names: the possible names of the file.
+
+    Returns:
+        A list with the file in the fewest subfolders. Earlier names win on the same level. The list is empty if there
+        is no such file.
+    """
     found = [path for path in source.rglob("*") if path.name in names and path.is_file()]
     return sorted(found, key=lambda path: (len(path.parts), names.index(path.name), path))[:1]
 
 
-def _state_of_files(source: Path, format: str) -> str:
-    """Changes when a file or its format does, so that datasets does not take an earlier state from its cache."""
+def _hash_files(source: Path, format: str) -> str:
+    """Return a hash for the cache of `datasets`. It changes if a file or the format changes."""
     files = sorted(path for path in source.rglob("*") if path.is_file()) if source.is_dir() else [source]
     state = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     return hashlib.sha256(repr((BUILDER_VERSION, format, state)).encode()).hexdigest()

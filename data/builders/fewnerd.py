@@ -10,7 +10,14 @@ from .corpus import Corpus, CorpusBuilder, CorpusConfig, find_file
 
 
 class FewNerdBuilder(CorpusBuilder):
-    """Wikipedia sentences with 66 fine types, tagged without a scheme; each sentence is a document."""
+    """Builder of Few-NERD: Wikipedia sentences with 66 fine entity types.
+
+    The configurations are `supervised`, `inter` and `intra`. The tags have no scheme, so adjacent words of the same
+    type form one entity. Each sentence is a document.
+
+    Example:
+        `FewNerdBuilder(data_dir="fewnerd", config_name="inter").download_and_prepare()`
+    """
 
     format = "conll"
     BUILDER_CONFIGS = [
@@ -40,9 +47,9 @@ class FewNerdBuilder(CorpusBuilder):
     )
 
     def split_files(self) -> dict[str, list[Path]]:
-        # The folder of one part, or the one above.
-        parts = [path for path in self.source.rglob(self.config.name) if path.is_dir()]
-        folder = min(parts, key=lambda path: len(path.parts), default=None)
+        # `data_dir` may be the folder of the configuration or a folder above it.
+        folders = [path for path in self.source.rglob(self.config.name) if path.is_dir()]
+        folder = min(folders, key=lambda path: len(path.parts), default=None)
         if folder is None and self.source.name != self.config.name:
             return {}
         names = {"train": "train.txt", "validation": "dev.txt", "test": "test.txt"}

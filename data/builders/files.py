@@ -1,4 +1,4 @@
-"""Anybody's own corpus, in any of the formats."""
+"""Builder for the files of a user, in any of the formats."""
 
 from __future__ import annotations
 
@@ -10,29 +10,34 @@ from ...modeling.schema_plmarker import PLMarkerError
 from ..formats import FORMATS, ReadingOptions, guess_format
 from .corpus import LDC_LICENSE, Corpus, CorpusBuilder
 
-# What the name of a split's file or folder holds as a word.
+# The name of a file or folder is assigned to a split if it contains one of these words.
 SPLIT_WORDS = {"train": "train|training", "validation": "validation|valid|val|dev|development", "test": "test"}
 
-
-# Files in these formats mostly come from the LDC.
+# Most files in these formats come from the LDC, so their texts must not be published.
 LDC_FORMATS = ("ace", "conll2012")
 
 
 class FilesBuilder(CorpusBuilder):
-    """Documents from a file, or from a folder whose files, or folders, are named after their splits.
+    """Builder of a dataset from the files of a user.
 
-    A name is that of a split when it holds `train`, `validation`, `valid`, `val`, `dev` or `test` as a word, such as
-    `emerging.dev.conll`. A file, and a folder without such names, is all `train`; so is one with documents of brat of
-    which some have such names and others have not.
+    A file or subfolder belongs to a split if its name contains one of these words: `train` or `training`; `validation`,
+    `valid`, `val`, `dev` or `development`; `test`. `emerging.dev.conll` and `wnut17train.conll` are examples. A word
+    inside other letters does not count, as in `latest.conll`. Other files of the format are left out with a warning. If
+    no name contains a word for a split, or if `data_dir` is a file, everything is `train`. The same holds for brat
+    files if a name has words for no split or for two, or if no name has a word for `train`.
+
+    Example:
+        `FilesBuilder(data_dir="my_corpus", format="conll").download_and_prepare()`
 
     Args:
         data_dir: the file or folder.
-        format: one of `FORMATS` in data/formats; None to tell it from the files.
-        title: what the corpus is called; by default the name of the file or folder.
-        reading: how the files are read, a `ReadingOptions`.
+        format: a key of `FORMATS` in data/formats; None guesses the format from the files.
+        title: the name of the corpus; None takes the name of the file or folder.
+        reading: settings that the files do not state; None takes the defaults of the format.
+        options: further options of `datasets.GeneratorBasedBuilder`.
 
     Raises:
-        PLMarkerError: for a missing file, an unknown format, and for two files of one split.
+        PLMarkerError: if the path does not exist, if the format is unknown, or if a split has two files.
     """
 
     def __init__(
@@ -46,50 +51,53 @@ class FilesBuilder(CorpusBuilder):
     ) -> None:
         source = Path(data_dir)
         if format is not None and format not in FORMATS:
-            raise PLMarkerError(f"there is no format {format!r}, only {', '.join(FORMATS)}")
-        self._files, others = _files_of_splits(source)
+            raise PLMarkerError(f"there is no format {format!r}, expected one of {', '.join(FORMATS)}")
+        self._files, others = _find_split_files(source)
         first = next((path for paths in self._files.values() for path in paths), source)
         self.format = format or guess_format(first).name  # type: ignore[misc]
-        # Instance attributes over the class's: what one's own files are is known here alone.
+        # Other builders define these as class attributes. Here they depend on the files.
         self.corpus = Corpus(  # type: ignore[misc]
             title=title or source.resolve().name,
-            source="own files",
+            source="local files",
             license=LDC_LICENSE if self.format in LDC_FORMATS else "unknown",
             license_id="other" if self.format in LDC_FORMATS else "unknown",
             restricted=self.format in LDC_FORMATS,
             language=(reading or ReadingOptions()).language,
         )
-        found = FORMATS[self.format]
-        self._others = [path for path in others if path.is_dir() or path.name.endswith(found.endings)]
-        super().__init__(data_dir=data_dir, reading=reading or found.reading, config_name="documents", **options)
+        chosen = FORMATS[self.format]
+        self._other_paths = [path for path in others if path.is_dir() or path.name.endswith(chosen.endings)]
+        super().__init__(data_dir=data_dir, reading=reading or chosen.reading, config_name="documents", **options)
 
     def split_files(self) -> dict[str, list[Path]]:
-        for path in self._others:
-            self.report.problem(path, 0, "named after no split, left out", fatal=False)
+        for path in self._other_paths:
+            message = "left out because its name has no word for a split, expected train, dev or test"
+            self.report.problem(path, 0, message, fatal=False)
         return self._files
 
 
-def _files_of_splits(source: Path) -> tuple[dict[str, list[Path]], list[Path]]:
-    """The files, or the folder, of each split, and what else lies beside them."""
+def _find_split_files(source: Path) -> tuple[dict[str, list[Path]], list[Path]]:
+    """Return the files or the folder of each split, and the other entries of the same folder."""
     if not source.is_dir():
         return {"train": [source]}, []
-    entries = _entries(source)
-    # Archives often hold one folder, with all else in it.
-    while len(entries) == 1 and entries[0].is_dir() and not any(_names(entries[0], split) for split in SPLIT_WORDS):
-        entries = _entries(entries[0])
+    entries = _visible_entries(source)
+    # The files of an archive are often inside a single folder.
+    while len(entries) == 1 and entries[0].is_dir() and not _splits_in_name(entries[0]):
+        entries = _visible_entries(entries[0])
     annotations = [path for path in entries if path.suffix == ".ann"]
     if annotations:
-        # Documents of brat: their names tell splits where all of them do, and a word such as test means nothing else.
-        split_of = {path: [split for split in SPLIT_WORDS if _names(path, split)] for path in annotations}
-        by_split = {split: [path for path in annotations if split in split_of[path]] for split in SPLIT_WORDS}
-        if not by_split["train"] or any(len(splits) != 1 for splits in split_of.values()):
+        # Each brat file is a document, so a word such as "test" may be part of a title. The names are only trusted if
+        # all of them name a split.
+        splits_of = {path: _splits_in_name(path) for path in annotations}
+        by_split = {split: [path for path in annotations if split in splits_of[path]] for split in SPLIT_WORDS}
+        if not by_split["train"] or any(len(splits) != 1 for splits in splits_of.values()):
             return {"train": [source]}, []
         return {split: found for split, found in by_split.items() if found}, []
     files: dict[str, list[Path]] = {}
     for split in SPLIT_WORDS:
-        found = [path for path in entries if _names(path, split)]
+        found = [path for path in entries if split in _splits_in_name(path)]
         if len(found) > 1:
-            raise PLMarkerError(f"{source}: {' and '.join(path.name for path in found)} are both {split}")
+            names = " and ".join(path.name for path in found)
+            raise PLMarkerError(f"{source}: {names} both belong to the split {split!r}, expected one file per split")
         if found:
             files[split] = found
     if not files:
@@ -97,10 +105,14 @@ def _files_of_splits(source: Path) -> tuple[dict[str, list[Path]], list[Path]]:
     return files, [path for path in entries if not any(path in found for found in files.values())]
 
 
-def _entries(folder: Path) -> list[Path]:
+def _visible_entries(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
-def _names(path: Path, split: str) -> bool:
-    """Whether a name holds a word for a split."""
-    return bool(re.search(rf"(?<![a-z])(?:{SPLIT_WORDS[split]})(?![a-z])", path.name, re.IGNORECASE))
+def _splits_in_name(path: Path) -> list[str]:
+    """Return the splits for which the name of a file or folder contains a word."""
+    return [
+        split
+        for split, words in SPLIT_WORDS.items()
+        if re.search(rf"(?<![a-z])(?:{words})(?![a-z])", path.name, re.IGNORECASE)
+    ]

@@ -7,14 +7,20 @@ from pathlib import Path
 from ..presets import load_preset
 from .corpus import LDC_LICENSE, Corpus, CorpusBuilder
 
-# Folders of the splits, in the layouts that are in use.
+# Distributions of the corpus name the validation folder differently.
 SPLIT_FOLDERS = {"train": {"train"}, "validation": {"development", "dev"}, "test": {"test"}}
-# Its New and Old Testament have no names annotated.
-LEFT_OUT = "pt"
+# This folder has the Old and the New Testament, which have no entity annotations.
+UNANNOTATED_FOLDER = "pt"
 
 
 class OntoNotesBuilder(CorpusBuilder):
-    """News, talk and web text with 18 types; each part of a document is a document."""
+    """Builder of OntoNotes 5: news, conversations and web text with 18 entity types.
+
+    Each part of a document becomes a document. The folder `pt` and the languages Arabic and Chinese are left out.
+
+    Example:
+        `OntoNotesBuilder(data_dir="conll-2012").download_and_prepare()`
+    """
 
     format = "conll2012"
     corpus = Corpus(
@@ -48,8 +54,8 @@ class OntoNotesBuilder(CorpusBuilder):
                 continue
             for split, names in SPLIT_FOLDERS.items():
                 if names & set(folders):
-                    if LEFT_OUT in folders:
-                        self.report.counts[f"files of {LEFT_OUT}/, left out"] += 1
+                    if UNANNOTATED_FOLDER in folders:
+                        self.report.counts[f"files of {UNANNOTATED_FOLDER}/, left out"] += 1
                     else:
                         files[split].append(path)
         return files

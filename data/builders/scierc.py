@@ -1,4 +1,4 @@
-"""SciERC: its JSON, `train.json`, `dev.json` and `test.json`."""
+"""SciERC: `train.json`, `dev.json` and `test.json` of its processed JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from .corpus import Corpus, CorpusBuilder, find_file
 
 
 class SciERCBuilder(CorpusBuilder):
-    """Scientific abstracts; `data_dir` is the folder of the processed JSON, or one above it."""
+    """Builder of SciERC: scientific abstracts with 6 entity types and 7 relation types.
+
+    `data_dir` is the folder of the processed JSON or a folder above it.
+
+    Example:
+        `SciERCBuilder(data_dir="sciERC_processed").download_and_prepare()`
+    """
 
     format = "jsonl"
     corpus = Corpus(

@@ -1,4 +1,7 @@
-"""File formats of annotated corpora: one reader each, and writers where others read what is written."""
+"""File formats of annotated corpora.
+
+Every format has a reader. JSONL, CoNLL columns and brat also have a writer.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,7 @@ from ..report import ReadingReport
 from ..validation import read_jsonl, right_documents, with_entities
 from .ace import read_ace
 from .brat import read_brat, write_brat
-from .columns import ENDINGS as COLUMN_ENDINGS
-from .columns import read_columns, write_columns
+from .columns import COLUMN_ENDINGS, read_columns, write_columns
 from .conll2012 import read_conll2012
 from .docbin import read_docbin
 from .offsets import read_offsets
@@ -26,16 +28,17 @@ __all__ = ["FORMATS", "Extent", "Format", "ReadingOptions", "documents_of_tokens
 
 @dataclass(frozen=True)
 class Format:
-    """A way in which corpora lie on disk.
+    """A file format of annotated corpora.
 
     Args:
-        name: as commands take it.
-        description: what it is, in a few words.
-        read: streams the documents of a file, or of a folder, and notes what is wrong in the report.
-        endings: of its files; empty for what the ending does not tell.
-        folders: a corpus is a folder, not a file.
-        write: writes typed documents, where that is possible.
-        reading: how its files are read where nobody says otherwise.
+        name: the name of the format in commands and in `FORMATS`.
+        description: a few words for help texts.
+        read: streams the documents of one file, or of one folder if `folders` is true. It adds problems and counts to
+            the report.
+        endings: how the names of its files end. They are used to guess a format and to find files in a folder.
+        folders: true if `read` takes a whole folder.
+        write: writes typed documents to a file, or to a folder if `folders` is true; None if the format has no writer.
+        reading: the default reading options of the format.
     """
 
     name: str
@@ -52,16 +55,15 @@ def _read_jsonl(path: Path, report: ReadingReport, options: ReadingOptions) -> I
 
 
 FORMATS = {
-    found.name: found
-    for found in (
-        Format("jsonl", "one document a line", _read_jsonl, (".jsonl", ".json"), write=write_documents),
-        Format("conll", "words and tags in columns", read_columns, COLUMN_ENDINGS,
-               write=write_columns),
+    format.name: format
+    for format in (
+        Format("jsonl", "one document per line", _read_jsonl, (".jsonl", ".json"), write=write_documents),
+        Format("conll", "words and tags in columns", read_columns, COLUMN_ENDINGS, write=write_columns),
         Format("brat", ".txt and .ann files", read_brat, (".ann",), folders=True, write=write_brat),
         Format("offsets", "Label Studio, Prodigy or Doccano", read_offsets, (".jsonl", ".json")),
         Format("docbin", "spaCy's DocBin", read_docbin, (".spacy",)),
         Format("conll2012", "OntoNotes' gold_conll files", read_conll2012, ("gold_conll",)),
-        # spaCy also cuts at hyphens, inside which many mentions end.
+        # Many ACE mentions end at a hyphen inside a word, and spaCy splits words there.
         Format("ace", ".sgm and .apf.xml files", read_ace, (".sgm",), folders=True,
                reading=ReadingOptions(words="spacy")),
     )
@@ -69,17 +71,29 @@ FORMATS = {
 
 
 def guess_format(path: Path) -> Format:
-    """Tell the format of a file or folder from its name, and of JSON from its first object.
+    """Guess the format of a file or folder.
+
+    The name decides. A JSON file can be in two formats, so its first object decides between them.
+
+    Example:
+        `guess_format(Path("corpus/train.conll")).name` is `"conll"`.
+
+    Args:
+        path: an existing file or folder.
+
+    Returns:
+        The format. A folder has the format brat or ACE if it contains such files. Otherwise its first file with a known
+        ending decides.
 
     Raises:
-        PLMarkerError: for a missing path, and for one whose format cannot be told.
+        PLMarkerError: if the path does not exist, or if the format is unknown.
     """
     if path.is_dir():
-        for found in FORMATS.values():
-            if found.folders and any(next(path.rglob(f"*{ending}"), None) for ending in found.endings):
-                return found
+        for format in FORMATS.values():
+            if format.folders and any(next(path.rglob(f"*{ending}"), None) for ending in format.endings):
+                return format
         for file in sorted(path.rglob("*")):
-            if file.is_file() and any(file.name.endswith(found.endings) for found in FORMATS.values()):
+            if file.is_file() and any(file.name.endswith(format.endings) for format in FORMATS.values()):
                 return guess_format(file)
     elif not path.exists():
         raise PLMarkerError(f"{path}: no such file or folder")
@@ -95,10 +109,11 @@ def guess_format(path: Path) -> Format:
     elif path.suffix == ".txt" and path.with_suffix(".ann").is_file():
         return FORMATS["brat"]
     else:
-        for found in FORMATS.values():
-            if path.name.endswith(found.endings):
-                return found
-    raise PLMarkerError(f"{path}: which format it has cannot be told; it is one of {', '.join(FORMATS)}")
+        for format in FORMATS.values():
+            if path.name.endswith(format.endings):
+                return format
+    kind = "folder" if path.is_dir() else "file"
+    raise PLMarkerError(f"{path}: cannot guess the format of this {kind}, expected one of {', '.join(FORMATS)}")
 
 
 def read_corpus(
@@ -108,31 +123,44 @@ def read_corpus(
     options: ReadingOptions | None = None,
     annotated: bool = True,
 ) -> Iterator[Document]:
-    """Stream the documents of a file or folder in any of the `FORMATS`; of a folder, those of all its files.
+    """Stream the documents of a file or folder in one of the `FORMATS`.
+
+    A folder is read with all its subfolders. The documents are incomplete if `report.fatal` has problems after the last
+    one.
+
+    Example:
+        >>> report = ReadingReport()
+        >>> documents = list(read_corpus("data/sample/train.jsonl", report))
+        >>> report.problems
+        []
 
     Args:
-        report: gets everything that is wrong, changed or left out.
-        format: its name; None to tell it from the file.
-        options: how to read what the format leaves open; by default as the format says.
-        annotated: documents without a single gold entity among them are a problem.
+        path: the file or folder.
+        report: receives the problems and counts. Look at it after the last document.
+        format: a key of `FORMATS`. None guesses the format from the file.
+        options: settings that the files do not state. None takes the defaults of the format.
+        annotated: if true, a corpus without a gold entity is a problem.
+
+    Yields:
+        Typed documents.
 
     Raises:
-        PLMarkerError: for a missing file, one that is not text, and a format that is unknown or cannot be told.
+        PLMarkerError: if a file does not exist or is not text, if the format is unknown, or if it cannot be guessed.
     """
     path = Path(path)
     if format is not None and format not in FORMATS:
         raise PLMarkerError(f"there is no format {format!r}, only {', '.join(FORMATS)}")
     if not path.exists():
         raise PLMarkerError(f"{path}: no such file or folder")
-    found = guess_format(path) if format is None else FORMATS[format]
-    if path.suffix == ".txt" and found.name == "brat":
+    chosen = guess_format(path) if format is None else FORMATS[format]
+    if path.suffix == ".txt" and chosen.name == "brat":
         path = path.with_suffix(".ann")
     files = [path]
-    if path.is_dir() and not found.folders:
-        files = sorted(file for file in path.rglob("*") if file.is_file() and file.name.endswith(found.endings))
+    if path.is_dir() and not chosen.folders:
+        files = sorted(file for file in path.rglob("*") if file.is_file() and file.name.endswith(chosen.endings))
         if not files:
-            raise PLMarkerError(f"{path}: no file that ends in {' or '.join(found.endings)}")
-    documents = (document for file in files for document in found.read(file, report, options or found.reading))
-    # The JSONL's own reader has checked each line.
-    checked = documents if found.name == "jsonl" else right_documents(documents, path, report)
+            raise PLMarkerError(f"{path}: this folder has no file that ends in {' or '.join(chosen.endings)}")
+    documents = (document for file in files for document in chosen.read(file, report, options or chosen.reading))
+    # The JSONL reader has already checked each line.
+    checked = documents if chosen.name == "jsonl" else right_documents(documents, path, report)
     yield from with_entities(checked, path, report, annotated)

@@ -1,9 +1,12 @@
-"""ACE 2004 and 2005 as the LDC ships them: `NAME.sgm`, the source, and `NAME.apf.xml`, its annotations.
+"""Read ACE 2004 and ACE 2005 as the LDC distributes them.
 
-Offsets count the characters of the source without its tags, a line end as one character and `&amp;` as five; END is
-inclusive. Of the two years' APF the elements `entity_mention` and `relation_mention` are read; a relation's arguments
-are `rel_mention_arg` with ARGNUM in 2004, `relation_mention_argument` with ROLE in 2005. Values, time expressions and
-events are counted, not read.
+A document is a source file `NAME.sgm` and an annotation file `NAME.apf.xml` in the same folder. The offsets START and
+END count characters of the source without its tags. A line end counts as one character and `&amp;` counts as five. END
+is inclusive.
+
+The reader uses the elements `entity_mention` and `relation_mention`. ACE 2004 gives the arguments of a relation as
+`rel_mention_arg` with ARGNUM, and ACE 2005 as `relation_mention_argument` with ROLE. Values, time expressions and
+events are counted but not read.
 """
 
 from __future__ import annotations
@@ -23,22 +26,34 @@ from ..report import ReadingReport
 from .options import Extent, ReadingOptions
 
 SOURCE_ENDING, ANNOTATION_ENDING = ".sgm", ".apf.xml"
-# 2004 annotates relations of discourse too, which the literature leaves out.
+# ACE 2004 also annotates discourse relations. The literature leaves them out.
 IGNORED_RELATIONS = ("DISC",)
-NOT_READ = ("value_mention", "timex2_mention", "event_mention")
+UNREAD_MENTIONS = ("value_mention", "timex2_mention", "event_mention")
 _TAG = re.compile(r"<[^>]*>")
 _ESCAPE = re.compile(r"&(?:amp|lt|gt|quot|apos|#\d+);", re.IGNORECASE)
 
 
 def read_ace(path: Path, report: ReadingReport, options: ReadingOptions) -> Iterator[Document]:
-    """Stream the documents of a folder, and of the folders in it, or the one of an `.sgm` file."""
+    """Stream the documents of a folder with all its subfolders, or the document of one `.sgm` file.
+
+    Args:
+        path: the folder or the `.sgm` file.
+        report: receives the problems and counts. A missing file of a pair is a problem.
+        options: `words`, `language` and `extent` apply.
+
+    Yields:
+        Typed documents.
+
+    Raises:
+        PLMarkerError: if a file is not UTF-8 text, or if a required package is not installed.
+    """
     files = sorted(path.rglob(f"*{SOURCE_ENDING}")) if path.is_dir() else [path]
     if not files:
-        report.problem(path, 0, f"no {SOURCE_ENDING} file")
+        report.problem(path, 0, f"this folder has no {SOURCE_ENDING} file")
     for file in sorted(path.rglob(f"*{ANNOTATION_ENDING}")) if path.is_dir() else ():
         source = file.with_name(file.name.removesuffix(ANNOTATION_ENDING) + SOURCE_ENDING)
         if not source.is_file():
-            report.problem(file, 0, f"no {source.name} beside it")
+            report.problem(file, 0, f"the source file {source.name} is missing, expected it in the same folder")
     locate = word_locator(options.words, options.language)
     for file in files:
         document = read_ace_document(file, locate, report, options.extent)
@@ -49,25 +64,31 @@ def read_ace(path: Path, report: ReadingReport, options: ReadingOptions) -> Iter
 def read_ace_document(
     path: Path, locate: WordLocator, report: ReadingReport, extent: Extent = "head"
 ) -> Document | None:
-    """Read a source file and the annotations beside it.
+    """Read a source file and its annotation file.
 
     Args:
-        locate: cuts the source into sentences of words; no sentence goes over a tag, unless a mention does.
-        extent: the mentions' heads, or their full extents.
+        path: the `.sgm` file. The annotation file must be in the same folder.
+        locate: splits the text between two tags into sentences and words. A sentence contains a tag only if a mention
+            does.
+        report: receives the problems and counts.
+        extent: `head` makes entities from the heads of the mentions, `full` from their full extents.
 
     Returns:
-        The document, named after its file; None where a problem makes it unreadable.
+        A typed document with the name of its file; None if the annotations are missing or are not valid XML.
+
+    Raises:
+        PLMarkerError: if a file is not UTF-8 text, or if a required package is not installed.
     """
     annotations = path.with_name(path.name.removesuffix(SOURCE_ENDING) + ANNOTATION_ENDING)
     if not annotations.is_file():
-        report.problem(path, 0, f"no {annotations.name} beside it")
+        report.problem(path, 0, f"the annotation file {annotations.name} is missing, expected it in the same folder")
         return None
     source = _read_source(path)
     document = TextDocument(path.name.removesuffix(SOURCE_ENDING), source.text)
-    document.located = [
-        [(start + first, start + last) for first, last in sentence]
-        for start, end in source.pieces
-        for sentence in locate(source.text[start:end])
+    document.word_offsets = [
+        [(piece_start + start, piece_start + end) for start, end in sentence]
+        for piece_start, piece_end in source.pieces
+        for sentence in locate(source.text[piece_start:piece_end])
     ]
     markup = read_text(annotations)
     root = _parse(markup, annotations, report)
@@ -75,7 +96,7 @@ def read_ace_document(
         return None
 
     def problem(mention: Any, message: str) -> None:
-        # A mention of a relation may be called like one of an entity.
+        # A relation mention and an entity mention may have the same ID, so the search includes the element name.
         name = mention.get("ID", "")
         found = re.search(rf"<{mention.tag}\s[^>]*?\bID\s*=\s*[\"']{re.escape(name)}[\"']", markup)
         line = markup.count("\n", 0, found.start()) + 1 if found else 0
@@ -85,7 +106,7 @@ def read_ace_document(
         for mention in entity.iter("entity_mention"):
             name = mention.get("ID", "")
             if name in document.entities:
-                problem(mention, "a second one of this name")
+                problem(mention, "another entity mention has the same ID, expected unique IDs")
             try:
                 start, end = _span(mention, source, extent)
             except ValueError as error:
@@ -99,69 +120,70 @@ def read_ace_document(
                 report.counts[f"ignored {label} relations"] += 1
                 continue
             head, tail = _arguments(mention)
-            unknown = [end for end in (head, tail) if end not in document.entities]
+            unknown = [argument for argument in (head, tail) if argument not in document.entities]
             if unknown:
-                problem(mention, f"its argument {unknown[0]!r} is no mention that could be read")
+                problem(mention, f"its argument {unknown[0]!r} is not the ID of a readable entity mention")
             else:
                 document.relations.append((head, tail, label))
-    for tag in NOT_READ:
+    for tag in UNREAD_MENTIONS:
         report.counts[f"{tag.removesuffix('_mention')} mentions, not read"] += sum(1 for _ in root.iter(tag))
     return align(document, locate, report)
 
 
 def _parse(markup: str, path: Path, report: ReadingReport) -> Any:
-    """The root of the markup of an APF file; None where it is no safe XML, which is noted."""
+    """Parse an APF file. The result is its root, or None after a problem is reported."""
     try:
         from defusedxml import DefusedXmlException, ElementTree
     except ImportError:
-        raise PLMarkerError("reading ACE needs defusedxml: pip install 'plmarker[corpora]'") from None
+        raise PLMarkerError("reading ACE needs the package defusedxml: pip install 'plmarker[corpora]'") from None
     try:
-        # The DOCTYPE names a DTD somewhere on the annotators' disks; expat does not follow it.
+        # The DOCTYPE names a DTD on a disk of the annotators. expat does not open it.
         return ElementTree.fromstring(markup, forbid_entities=True, forbid_external=True)
     except ElementTree.ParseError as error:
         line, _ = error.position
-        report.problem(path, line, f"broken XML, {error.msg}")
+        report.problem(path, line, f"invalid XML: {error.msg}")
     except DefusedXmlException as error:
-        report.problem(path, 0, f"refused: it declares entities, as attacks do ({type(error).__name__})")
+        report.problem(path, 0, f"the XML declares entities, which is unsafe and not allowed ({type(error).__name__})")
     return None
 
 
 def _span(mention: Any, source: _Source, extent: Extent) -> Offsets:
-    """What a mention covers, as a span of the source's text.
+    """Find the head or the full extent of a mention in the text of the source.
 
     Raises:
-        ValueError: when it has no such extent, or covers something else than it says.
+        ValueError: if the mention has no such element, if its offsets are invalid, or if its text differs from the
+            source.
     """
     element = "head" if extent == "head" else "extent"
-    found = mention.find(f"{element}/charseq")
-    if found is None:
-        raise ValueError(f"it has no {element}")
-    start, last = found.get("START", ""), found.get("END", "")
+    charseq = mention.find(f"{element}/charseq")
+    if charseq is None:
+        raise ValueError(f"expected an element {element!r} with a 'charseq', found none")
+    start, last = charseq.get("START", ""), charseq.get("END", "")
     if not (start.isdecimal() and last.isdecimal()):
-        raise ValueError(f"START {start!r} and END {last!r} are not two numbers")
-    return source.span(int(start), int(last), found.text or "")
+        raise ValueError(f"expected two numbers, got START {start!r} and END {last!r}")
+    return source.span(int(start), int(last), charseq.text or "")
 
 
 def _arguments(mention: Any) -> tuple[str, str]:
-    """Identifiers of the mentions of the two arguments; empty where one is missing."""
-    ends = {"1": "", "2": ""}
+    """Return the entity mention IDs of the first and second argument. A missing argument has an empty ID."""
+    arguments = {"1": "", "2": ""}
     for argument in mention.iter("rel_mention_arg"):
-        ends[argument.get("ARGNUM", "")] = argument.get("ENTITYMENTIONID", "")
+        arguments[argument.get("ARGNUM", "")] = argument.get("ENTITYMENTIONID", "")
     for argument in mention.iter("relation_mention_argument"):
-        # Times and places of a relation are arguments too, with other roles.
-        ends[argument.get("ROLE", "").removeprefix("Arg-")] = argument.get("REFID", "")
-    return ends["1"], ends["2"]
+        # The time and the place of a relation are arguments too. They have other roles, which the result ignores.
+        arguments[argument.get("ROLE", "").removeprefix("Arg-")] = argument.get("REFID", "")
+    return arguments["1"], arguments["2"]
 
 
 @dataclass(frozen=True)
 class _Source:
-    """A source file.
+    """The content of a source file.
 
     Args:
-        raw: its characters without tags, which the annotations' offsets count.
-        text: the same with `&amp;` and the like as characters.
-        positions: for each character of `raw` its place in `text`.
-        pieces: what stands between tags, as spans of `text`.
+        raw: the characters without tags. The offsets of the annotations count them.
+        text: `raw` with its escapes, such as `&amp;`, replaced by the characters that they encode.
+        positions: the index in `text` of every character of `raw`.
+        pieces: the parts of `text` between tags, as (start, exclusive end). Parts of white space are left out.
     """
 
     raw: str
@@ -169,41 +191,47 @@ class _Source:
     positions: list[int]
     pieces: list[Offsets]
 
-    def span(self, start: int, last: int, said: str) -> Offsets:
-        """A span of `text`, end exclusive, from offsets into `raw`, end inclusive.
+    def span(self, start: int, last: int, annotated: str) -> Offsets:
+        """Convert offsets in `raw` into offsets in `text`.
 
         Args:
-            said: what the annotation says that it covers.
+            start: the first character in `raw`.
+            last: the last character in `raw`, inclusive.
+            annotated: the text of the span according to the annotation.
+
+        Returns:
+            (start, exclusive end) in `text`.
 
         Raises:
-            ValueError: when it is no span, or covers something else; white space is not compared.
+            ValueError: if the offsets are outside `raw`, or if the characters differ from `annotated`. White space is
+                not compared.
         """
         if not start <= last < len(self.raw):
-            raise ValueError(f"{start} to {last} is no span of the source's {len(self.raw)} characters")
+            raise ValueError(f"{start} to {last} is not a span of the source, which has {len(self.raw)} characters")
         covered = self.raw[start : last + 1]
-        if "".join(html.unescape(covered).split()) != "".join(html.unescape(said).split()):
-            raise ValueError(f"{start} to {last} covers {covered!r}, not {said!r}")
+        if "".join(html.unescape(covered).split()) != "".join(html.unescape(annotated).split()):
+            raise ValueError(f"characters {start} to {last} of the source are {covered!r}, expected {annotated!r}")
         return self.positions[start], self.positions[last] + 1
 
 
 def _read_source(path: Path) -> _Source:
-    # A line end counts as one character, however it is written.
+    # The offsets count every line end as one character.
     content = read_text(path).replace("\r\n", "\n").replace("\r", "\n")
     raw, text = "", ""
     positions: list[int] = []
     pieces: list[Offsets] = []
     for piece in _TAG.split(content):
         raw += piece
-        begin, place = len(text), 0
+        piece_start, position = len(text), 0
         for match in _ESCAPE.finditer(piece):
-            positions += range(len(text), len(text) + match.start() - place)
-            text += piece[place : match.start()]
-            # All characters of an escape are the one that it stands for.
+            positions += range(len(text), len(text) + match.start() - position)
+            text += piece[position : match.start()]
+            # Every character of an escape is mapped to the one character that it encodes.
             positions += [len(text)] * len(match[0])
             text += html.unescape(match[0].lower())
-            place = match.end()
-        positions += range(len(text), len(text) + len(piece) - place)
-        text += piece[place:]
-        if text[begin:].strip():
-            pieces.append((begin, len(text)))
+            position = match.end()
+        positions += range(len(text), len(text) + len(piece) - position)
+        text += piece[position:]
+        if text[piece_start:].strip():
+            pieces.append((piece_start, len(text)))
     return _Source(raw, text, positions, pieces)

@@ -1,4 +1,4 @@
-"""brat's standoff format: `NAME.txt` and, beside it, `NAME.ann`."""
+"""Read and write the standoff format of brat: a text `NAME.txt` with its annotations `NAME.ann` in the same folder."""
 
 from __future__ import annotations
 
@@ -17,31 +17,45 @@ from ..files import whole_folder
 from ..report import ReadingReport
 from .options import ReadingOptions
 
-SPAN = re.compile(r"(T\S+)\t(\S+) (\d+ \d+(?:;\d+ \d+)*)(?:\t(.*))?")
-RELATION = re.compile(r"(R\S+)\t(\S+) (\w+):(\S+) \w+:(\S+)\s*")
-EVENT = re.compile(r"E\S+\t\S+?:(T\S+)(?:\s.*)?")
-# Equivalence, events, attributes, normalisations and notes: nothing of theirs is read.
-OTHERS = "*EAMN#"
+ENTITY_LINE = re.compile(r"(T\S+)\t(\S+) (\d+ \d+(?:;\d+ \d+)*)(?:\t(.*))?")
+RELATION_LINE = re.compile(r"(R\S+)\t(\S+) (\w+):(\S+) \w+:(\S+)\s*")
+EVENT_LINE = re.compile(r"E\S+\t\S+?:(T\S+)(?:\s.*)?")
+# First characters of the lines that are not read: equivalences, events, attributes, normalizations and notes.
+UNREAD_LINES = "*EAMN#"
 
 
 def read_brat(path: Path, report: ReadingReport, options: ReadingOptions) -> Iterator[Document]:
-    """Stream the documents of a folder, and of the folders in it, or the one of an `.ann` file.
+    """Stream the documents of a folder with all its subfolders, or the document of one `.ann` file.
 
-    A document is named after its file. `report.counts` gets what `align` counts, `discontinuous` entities, which are
-    left out, and `other annotations` (events, attributes, notes), which are not read; the words that stand for events
-    and the relations of such are left out too.
+    The name of a document is the name of its file. In a folder it includes the path below the folder.
+
+    The reader leaves out discontinuous entities, the triggers of events, and the relations of events. `report.counts`
+    counts them as `discontinuous`, `event triggers` and `relations of events`. It counts the annotations that are not
+    read (events, attributes, notes) as `other annotations`, and it has the counts of `align`.
+
+    Args:
+        path: the folder or the `.ann` file.
+        report: receives the problems and counts. An `.ann` file without a `.txt` file is a problem.
+        options: `words` and `language` apply. Use `words="spaces"` for files that `write_brat` wrote.
+
+    Yields:
+        Typed documents.
+
+    Raises:
+        PLMarkerError: if a file is not UTF-8 text, or if spaCy is required but not installed.
     """
     locate = word_locator(options.words, options.language)
     files = sorted(path.rglob("*.ann")) if path.is_dir() else [path]
     if path.is_dir():
         for text_file in sorted(set(path.rglob("*.txt")) - {file.with_suffix(".txt") for file in files}):
-            report.problem(text_file, 0, "no .ann file beside it, left out", fatal=False)
+            message = f"the annotation file {text_file.stem}.ann is missing, so this text is left out"
+            report.problem(text_file, 0, message, fatal=False)
     if not files:
-        report.problem(path, 0, "no .ann file")
+        report.problem(path, 0, "this folder has no .ann file")
     for file in files:
         text_file = file.with_suffix(".txt")
         if not text_file.is_file():
-            report.problem(file, 0, "no .txt file beside it")
+            report.problem(file, 0, f"the text file {text_file.name} is missing, expected it in the same folder")
             continue
         key = file.relative_to(path).with_suffix("").as_posix() if path.is_dir() else file.stem
         document = TextDocument(unquote(key), read_text(text_file))
@@ -51,82 +65,95 @@ def read_brat(path: Path, report: ReadingReport, options: ReadingOptions) -> Ite
 
 def _read_annotations(path: Path, document: TextDocument, report: ReadingReport) -> None:
     discontinuous: set[str] = set()
-    # Relations may stand before their entities.
+    # A relation may precede its entities in the file, so relations are resolved at the end.
     relations: list[tuple[int, re.Match[str]]] = []
     triggers: set[str] = set()
-    # Editors on Windows write a byte order mark. In the text it is a character, which offsets count.
+    # Some editors on Windows write a byte order mark. The text file keeps it, because its offsets count it.
     for number, line in enumerate(read_text(path).removeprefix("\ufeff").split("\n"), start=1):
         line = line.rstrip("\r")
         if not line.strip():
             continue
         if line.startswith("R"):
-            match = RELATION.fullmatch(line)
+            match = RELATION_LINE.fullmatch(line)
             if match:
                 relations.append((number, match))
             else:
-                report.problem(path, number, f"a relation is 'R1<tab>LABEL Arg1:T1 Arg2:T2', got {line!r}")
+                report.problem(path, number, f"expected a relation 'R1<tab>LABEL Arg1:T1 Arg2:T2', got {line!r}")
         elif line.startswith("T"):
-            _read_span(path, number, line, document, discontinuous, report)
-        elif line[0] in OTHERS:
+            _read_entity(path, number, line, document, discontinuous, report)
+        elif line[0] in UNREAD_LINES:
             report.counts["other annotations"] += 1
-            if match := EVENT.fullmatch(line):
+            if match := EVENT_LINE.fullmatch(line):
                 triggers.add(match[1])
         else:
-            report.problem(path, number, f"a line begins with T, R or one of {OTHERS}, got {line!r}")
+            message = f"expected a line that begins with T, R or one of {UNREAD_LINES}, got {line!r}"
+            report.problem(path, number, message)
     for name in triggers & document.entities.keys():
-        # The word of an event, which is no entity.
+        # The trigger of an event has the same kind of line as an entity.
         report.counts["event triggers"] += 1
         del document.entities[name]
+    # Relations of discontinuous entities are valid. `align` counts them as dropped.
+    known = document.entities.keys() | discontinuous
     for number, match in relations:
-        _, label, role, *ends = match.groups()
+        _, label, role, *arguments = match.groups()
         if role == "Arg2":
-            ends.reverse()
-        if any(end.startswith("E") or end in triggers for end in ends):
+            arguments.reverse()
+        if any(argument.startswith("E") or argument in triggers for argument in arguments):
             report.counts["relations of events"] += 1
             continue
-        unknown = [end for end in ends if end not in document.entities and end not in discontinuous]
+        unknown = [argument for argument in arguments if argument not in known]
         if unknown:
-            report.problem(path, number, f"relation {match[1]}: there is no entity {unknown[0]}")
+            message = f"relation {match[1]} refers to {unknown[0]}, which is not a valid entity of this file"
+            report.problem(path, number, message)
         else:
-            document.relations.append((ends[0], ends[1], label))
+            document.relations.append((arguments[0], arguments[1], label))
 
 
-def _read_span(
+def _read_entity(
     path: Path, number: int, line: str, document: TextDocument, discontinuous: set[str], report: ReadingReport
 ) -> None:
-    match = SPAN.fullmatch(line)
+    match = ENTITY_LINE.fullmatch(line)
     if match is None:
-        report.problem(path, number, f"an entity is 'T1<tab>LABEL START END<tab>TEXT', got {line!r}")
+        report.problem(path, number, f"expected an entity 'T1<tab>LABEL START END<tab>TEXT', got {line!r}")
         return
-    name, label, places, said = match.groups()
-    pieces = [tuple(map(int, piece.split())) for piece in places.split(";")]
+    name, label, offsets, annotated = match.groups()
+    pieces = [tuple(map(int, piece.split())) for piece in offsets.split(";")]
     covered = " ".join(document.text[first:last] for first, last in pieces)
-    # They may stand in any order.
+    # The pieces may be in any order.
     pieces.sort()
     start, end = pieces[0][0], max(last for _, last in pieces)
     if name in document.entities or name in discontinuous:
-        report.problem(path, number, f"{name} is given twice")
+        report.problem(path, number, f"entity {name} is defined twice, expected unique identifiers")
     elif any(first >= last for first, last in pieces) or end > len(document.text):
-        report.problem(path, number, f"{name}: {places} is no span of the text's {len(document.text)} characters")
-    elif said is not None and said.split() != covered.split():
-        report.problem(path, number, f"{name}: {places} covers {covered!r}, not {said!r}")
+        message = f"entity {name}: {offsets} is not a span of the text, which has {len(document.text)} characters"
+        report.problem(path, number, message)
+    elif annotated is not None and annotated.split() != covered.split():
+        report.problem(path, number, f"entity {name}: the text at {offsets} is {covered!r}, expected {annotated!r}")
     elif any(document.text[before[1] : after[0]].strip() for before, after in pairwise(pieces)):
-        # A span in pieces because of a line break alone is one span.
+        # brat also splits a span at a line break. Such pieces have only white space between them, and are one entity.
         report.counts["discontinuous"] += 1
-        report.problem(path, number, f"{name}: a discontinuous entity, {covered!r}, left out", fatal=False)
+        report.problem(path, number, f"entity {name}: {covered!r} is discontinuous and is left out", fatal=False)
         discontinuous.add(name)
     else:
         document.entities[name] = (start, end, label)
 
 
 def write_brat(folder: str | Path, documents: Iterable[Mapping[str, Any]]) -> None:
-    """Write documents as brat shows them: a line is a sentence, a space stands between words.
+    """Write documents as brat files.
 
-    Read again with `words="spaces"` they are the same, but for empty sentences, which are left out.
+    Each sentence becomes a line, with one space between two words. `read_brat` with `words="spaces"` gives the same
+    documents back, without their empty sentences.
+
+    Example:
+        `write_brat("corpus-brat", load_documents("sample")["train"])`
+
+    Args:
+        folder: a new or empty folder. It appears only after all files are written.
+        documents: typed documents. Predicted annotations are not written.
 
     Raises:
-        PLMarkerError: for what brat cannot hold: white space in a word or a label, and a relation between spans that
-            are no entities; and for a folder that is not empty. Nothing is written then.
+        PLMarkerError: if a word or label contains white space, if a relation has an end that is not an entity, or if
+            the folder is not empty.
     """
     with whole_folder(folder) as partial:
         for stem, text, lines in map(_standoff, documents):
@@ -135,34 +162,34 @@ def write_brat(folder: str | Path, documents: Iterable[Mapping[str, Any]]) -> No
 
 
 def _standoff(document: Mapping[str, Any]) -> tuple[str, str, list[str]]:
-    """The name of a document's files, its text, and the lines of its annotations."""
+    """Return the file name of a document without its ending, its text, and the lines of its annotations."""
     key = document["doc_key"]
     sentences = [words for words in document["sentences"] if words]
-    wrong = [word for words in sentences for word in words if word.split() != [word]]
-    if wrong:
-        raise PLMarkerError(f"document {key!r}: white space in the word {wrong[0]!r}, which brat would cut")
-    text, located = join_words(sentences)
-    words = [offsets for sentence in located for offsets in sentence]
+    invalid = [word for words in sentences for word in words if word.split() != [word]]
+    if invalid:
+        raise PLMarkerError(f"document {key!r}: the word {invalid[0]!r} contains white space, which brat would split")
+    text, word_offsets = join_words(sentences)
+    words = [offsets for sentence in word_offsets for offsets in sentence]
     lines: list[str] = []
-    name_of: dict[tuple[int, int], str] = {}
+    name_of_span: dict[tuple[int, int], str] = {}
     for row in (row for rows in document["ner"] or () for row in rows):
         start, end = words[row["start"]][0], words[row["end"]][1]
         covered = text[start:end].replace("\n", " ")
         name = f"T{len(lines) + 1}"
-        name_of.setdefault((row["start"], row["end"]), name)
+        name_of_span.setdefault((row["start"], row["end"]), name)
         lines.append(f"{name}\t{_label(key, row['label'])} {start} {end}\t{covered}\n")
     relations = [row for rows in document["relations"] or () for row in rows]
     for number, row in enumerate(relations, start=1):
-        ends = [name_of.get((row[f"{side}_start"], row[f"{side}_end"])) for side in ("head", "tail")]
+        ends = [name_of_span.get((row[f"{side}_start"], row[f"{side}_end"])) for side in ("head", "tail")]
         if None in ends:
-            raise PLMarkerError(f"document {key!r}: a relation {row['label']!r} has an end that is no entity")
+            raise PLMarkerError(f"document {key!r}: a relation {row['label']!r} has an end that is not an entity")
         lines.append(f"R{number}\t{_label(key, row['label'])} Arg1:{ends[0]} Arg2:{ends[1]}\n")
-    # A name may hold what a file name cannot, and one that begins with a dot is hidden.
+    # A document name may contain characters that file names cannot. A file name with a dot in front would be hidden.
     stem = quote(key, safe=" ")
     return "%2E" + stem[1:] if stem.startswith(".") else stem, text + "\n", lines
 
 
 def _label(key: str, label: str) -> str:
     if label.split() != [label]:
-        raise PLMarkerError(f"document {key!r}: white space in the label {label!r}, which brat does not take")
+        raise PLMarkerError(f"document {key!r}: the label {label!r} contains white space, which brat does not allow")
     return label

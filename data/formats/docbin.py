@@ -1,4 +1,4 @@
-"""spaCy's binary files of annotated documents (`.spacy`, `DocBin`)."""
+"""Read `DocBin`, the binary format of spaCy for annotated documents (`.spacy`)."""
 
 from __future__ import annotations
 
@@ -15,50 +15,59 @@ from .options import ReadingOptions
 
 
 def read_docbin(path: Path, report: ReadingReport, options: ReadingOptions) -> Iterator[Document]:
-    """Stream the documents of a file: its words, its `ents`, and all its groups of `spans`, nested ones included.
+    """Stream the documents of a file.
 
-    Sentences are the file's own, or, where it has none, those of the text. spaCy itself keeps no relations.
+    The words are the tokens of the file. The entities are `ents` and every group of `spans`, which may be nested. The
+    sentences are those of the file, or those of the text if the file has none. spaCy has no standard place for
+    relations, so the documents have none.
+
+    Args:
+        path: the `.spacy` file.
+        report: receives the problems and counts. A span without a label is a problem.
+        options: `language` applies. It is used to split sentences.
+
+    Yields:
+        Typed documents. They are called `corpus-1`, `corpus-2` and so on in a file `corpus.spacy`.
 
     Raises:
-        PLMarkerError: for a missing file, where spaCy is missing, and for a file that spaCy cannot read.
+        PLMarkerError: if the file does not exist, if spaCy is not installed, or if spaCy cannot read the file.
     """
     try:
         import spacy
         from spacy.tokens import DocBin
     except ImportError:
-        raise PLMarkerError("reading .spacy files needs spaCy: pip install 'plmarker[spacy]'") from None
+        raise PLMarkerError("reading .spacy files needs the package spaCy: pip install 'plmarker[spacy]'") from None
     existing_file(path)
 
     def documents() -> Iterator[Any]:
         try:
-            # msgpack, not pickle. The words are in the file: a vocabulary of any language holds them.
+            # A DocBin is msgpack, not pickle, so it cannot run code. It has its own strings, so an empty vocabulary of
+            # any language is enough.
             yield from DocBin().from_disk(path).get_docs(spacy.blank("xx").vocab)
         except Exception as error:
-            raise PLMarkerError(f"{path}: no DocBin that spaCy can read, {' '.join(str(error).split())}") from None
+            reason = " ".join(str(error).split())
+            raise PLMarkerError(f"{path}: spaCy cannot read this file as a DocBin: {reason}") from None
 
     locate = word_locator(language=options.language)
     number = 0
-    for number, found in enumerate(documents(), start=1):
-        spans = [*found.ents, *(span for group in found.spans.values() for span in group)]
+    for number, doc in enumerate(documents(), start=1):
+        spans = [*doc.ents, *(span for group in doc.spans.values() for span in group)]
         entities: dict[Any, tuple[int, int, str]] = {}
         for span in spans:
             if span.label_:
                 entities[(span.start_char, span.end_char, span.label_)] = (span.start_char, span.end_char, span.label_)
             else:
-                report.problem(path, 0, f"document {number}: the span {span.text!r} has no label")
-        yield align(
-            TextDocument(f"{path.stem}-{number}", found.text, entities, located=_sentences(found, locate)),
-            locate,
-            report,
-        )
+                report.problem(path, 0, f"document {number}: the span {span.text!r} has no label, expected one")
+        document = TextDocument(f"{path.stem}-{number}", doc.text, entities, word_offsets=_word_offsets(doc, locate))
+        yield align(document, locate, report)
     if not number:
-        report.problem(path, 0, "zero documents")
+        report.problem(path, 0, "the file has no documents")
 
 
-def _sentences(found: Any, locate: WordLocator) -> list[list[Offsets]]:
-    if found.has_annotation("SENT_START"):
-        begins = [sentence.start_char for sentence in found.sents]
+def _word_offsets(doc: Any, locate: WordLocator) -> list[list[Offsets]]:
+    if doc.has_annotation("SENT_START"):
+        sentence_starts = [sentence.start_char for sentence in doc.sents]
     else:
-        begins = [sentence[0][0] for sentence in locate(found.text)]
-    # What stands before the first word of the first sentence is a sentence too.
-    return sentences_of_tokens(found, [0, *begins])
+        sentence_starts = [sentence[0][0] for sentence in locate(doc.text)]
+    # Tokens before the first sentence become a sentence of their own.
+    return sentences_of_tokens(doc, [0, *sentence_starts])

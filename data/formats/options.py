@@ -1,4 +1,4 @@
-"""How the files of a format are to be read."""
+"""Options for reading annotated files."""
 
 from __future__ import annotations
 
@@ -14,16 +14,22 @@ Extent = Literal["head", "full"]
 
 @dataclass(frozen=True)
 class ReadingOptions:
-    """What a file does not say of itself; each format takes what concerns it.
+    """Settings that a file does not state itself. Each format uses the settings that apply to it.
+
+    Example:
+        >>> ReadingOptions(words="spacy", language="de").extent
+        'head'
 
     Args:
-        scheme: of tags, one of `SCHEMES` in data/tags.py, or `auto`, to tell it from the file.
-        words: how raw text is cut into words, one of `WORDS` in data/alignment.py.
-        language: ISO 639-1 code of raw text.
-        extent: of ACE's mentions, the `head`, as the literature takes them, or the `full` extent.
+        scheme: the tagging scheme, one of `SCHEMES` in data/tags.py. `auto` guesses it from the tags of the file.
+        words: the rules that split raw text into words, one of `WORDS` in data/alignment.py. `word_locator` describes
+            them.
+        language: ISO 639-1 code of the raw text.
+        extent: the part of an ACE mention that becomes an entity. `head` is the usual choice in the literature. `full`
+            is the full extent.
 
     Raises:
-        PLMarkerError: for an unknown value.
+        PLMarkerError: if a value is unknown.
     """
 
     scheme: str = "auto"
@@ -32,7 +38,7 @@ class ReadingOptions:
     extent: Extent = "head"
 
     def __post_init__(self) -> None:
-        known = {"scheme": ("auto", *SCHEMES), "words": WORDS, "extent": ("head", "full")}
-        for name, values in known.items():
+        allowed = {"scheme": ("auto", *SCHEMES), "words": WORDS, "extent": ("head", "full")}
+        for name, values in allowed.items():
             if getattr(self, name) not in values:
-                raise PLMarkerError(f"{name} is one of {', '.join(values)}, got {getattr(self, name)!r}")
+                raise PLMarkerError(f"{name} must be one of {', '.join(values)}, got {getattr(self, name)!r}")

@@ -1,4 +1,4 @@
-"""Token-classification datasets of the Hub: a column of words and a column of tags."""
+"""Convert token-classification datasets of the Hub, with a column of words and a column of tags, into documents."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from datasets import ClassLabel, Dataset
 from ...modeling.schema_plmarker import PLMarkerError
 from ..documents import Document, dataset_of
 from ..report import ReadingReport, raise_problems
-from ..tags import guess_scheme, spans_of_tags
+from ..tags import entities_from_tags, guess_scheme
 from ..validation import right_documents
 from .columns import document_of_words
 from .options import ReadingOptions
@@ -22,7 +22,19 @@ DOCUMENT_COLUMNS = ("document_id", "doc_id", "doc_key", "document")
 
 
 def token_columns(columns: Iterable[str]) -> tuple[str, str, str | None] | None:
-    """The columns of words, tags and document ids by their usual names; None where words or tags are not among them."""
+    """Find the columns of words, tags and document names by their usual names.
+
+    Example:
+        >>> token_columns(["id", "tokens", "ner_tags"])
+        ('tokens', 'ner_tags', None)
+
+    Args:
+        columns: the column names of a dataset.
+
+    Returns:
+        The names (words, tags, document), with None for a missing document column. The result is None if the words or
+        the tags have no usual name.
+    """
     columns = list(columns)
     words = next((name for name in WORD_COLUMNS if name in columns), None)
     tags = next((name for name in TAG_COLUMNS if name in columns), None)
@@ -39,33 +51,39 @@ def documents_of_tokens(
     names: Sequence[str] | None = None,
     source: str = "dataset",
 ) -> Dataset:
-    """Turn a token-classification dataset into documents, as `load_documents` gives them.
+    """Convert a token-classification dataset into documents, in the form that `load_documents` returns.
 
     Example:
-        `documents_of_tokens(load_dataset("tner/wnut2017", split="train"), names=[...])`
+        >>> dataset = Dataset.from_dict({"tokens": [["Ada", "sings"]], "ner_tags": [["B-PER", "O"]]})
+        >>> documents_of_tokens(dataset)[0]["ner"]
+        [[{'start': 0, 'end': 0, 'label': 'PER'}]]
 
     Args:
-        dataset: one row is a sentence.
-        words: column of the words; by default the first of `tokens`, `words`.
-        tags: column of the tags, as ClassLabel, strings or numbers; by default the first of `ner_tags`, `tags`,
-            `labels`, `ner`.
-        document: column of a document's name; by default the first of `document_id`, `doc_id`, `doc_key`,
-            `document`. Rows of one document stand together. Without such a column every row is a document.
-        scheme: of the tags, one of `SCHEMES` in data/tags.py, or `auto`.
-        names: of tags that are numbers without names.
-        source: what the dataset is called in errors and in the names of documents.
+        dataset: a dataset with one sentence per row.
+        words: the column of the words. None takes the first of `tokens` and `words`.
+        tags: the column of the tags: class labels, strings or integers. None takes the first of `ner_tags`, `tags`,
+            `labels` and `ner`.
+        document: the column of the document names. None takes the first of `document_id`, `doc_id`, `doc_key` and
+            `document`. The rows of a document must follow each other. Without this column every row is a document.
+        scheme: the tagging scheme, one of `SCHEMES` in data/tags.py. `auto` guesses it from the tags.
+        names: the names of integer tags, by index. None takes the names of the class labels.
+        source: the name of the dataset in messages and in document names.
+
+    Returns:
+        A dataset of typed documents without relations.
 
     Raises:
-        PLMarkerError: for an unknown scheme, missing columns, numbers without names, and tags outside the scheme, with
-            their rows.
+        PLMarkerError: if the scheme is unknown, if a column is missing, if integer tags have no names, or if rows have
+            problems. The message lists the first problems with their row numbers, which count from 1.
     """
     scheme = ReadingOptions(scheme).scheme
     usual = token_columns(dataset.column_names) or (None, None, None)
     words, tags, document = words or usual[0], tags or usual[1], document or usual[2]
     for kind, column in (("words", words), ("tags", tags), ("documents", document)):
         if (column is None and kind != "documents") or (column is not None and column not in dataset.column_names):
-            there = ", ".join(dataset.column_names)
-            raise PLMarkerError(f"{source}: no column {column or ''!r} of {kind}, only {there}; name it")
+            missing = f"no column {column!r}" if column else "no column with a usual name"
+            existing = ", ".join(dataset.column_names)
+            raise PLMarkerError(f"{source}: {missing} for the {kind}, expected one of the columns {existing}")
     assert words is not None
     assert tags is not None
     feature = getattr(dataset.features[tags], "feature", None)
@@ -73,44 +91,45 @@ def documents_of_tokens(
         names = feature.names
 
     def tags_of(row: Mapping[str, Any]) -> list[str]:
-        found = row[tags] or []
-        if all(isinstance(tag, str) for tag in found):
-            return found
+        row_tags = row[tags] or []
+        if all(isinstance(tag, str) for tag in row_tags):
+            return row_tags
         if names is None:
-            raise PLMarkerError(f"{source}: the tags of column {tags!r} are numbers; give their names")
-        unknown = [tag for tag in found if not isinstance(tag, int) or not 0 <= tag < len(names)]
+            raise PLMarkerError(f"{source}: the tags of column {tags!r} are numbers, expected their names as `names`")
+        unknown = [tag for tag in row_tags if not isinstance(tag, int) or not 0 <= tag < len(names)]
         if unknown:
-            raise PLMarkerError(
-                f"{source}: there are names for the tags 0 to {len(names) - 1}, none for {unknown[0]!r}"
-            )
-        return [names[tag] for tag in found]
+            expected = f"expected a number from 0 to {len(names) - 1}"
+            raise PLMarkerError(f"{source}: tag {unknown[0]!r} of column {tags!r} has no name, {expected}")
+        return [names[tag] for tag in row_tags]
 
     if scheme == "auto":
         scheme = guess_scheme(tags_of(row) for row in dataset.select_columns([tags]))
     report = ReadingReport()
     seen: set[str] = set()
 
-    def name_of(numbered_row: tuple[int, Mapping[str, Any]]) -> str:
+    def key_of(numbered_row: tuple[int, Mapping[str, Any]]) -> str:
         number, row = numbered_row
-        # A row without an id is a document of its own.
+        # A row without a document name is a separate document.
         return f"{source}-{number}" if document is None or row[document] is None else str(row[document])
 
     def documents() -> Iterator[Document]:
         numbered = enumerate(dataset, start=1)
-        for key, rows in groupby(numbered, key=name_of):
+        for key, rows in groupby(numbered, key=key_of):
             sentences, entities = [], []
             for index, (number, row) in enumerate(rows):
                 if not index and key in seen:
-                    report.problem(source, number, f"document {key!r} began in an earlier row; its rows stand together")
+                    message = f"document {key!r} ended in an earlier row, expected all its rows together"
+                    report.problem(source, number, message)
                 sentence, sentence_tags = row[words] or [], tags_of(row)
                 if len(sentence) != len(sentence_tags):
-                    report.problem(source, number, f"{len(sentence)} words, {len(sentence_tags)} tags")
+                    message = f"expected one tag per word, got {len(sentence)} words and {len(sentence_tags)} tags"
+                    report.problem(source, number, message)
                     continue
-                spans, mistakes = spans_of_tags(sentence_tags, scheme)
-                for word, message, fatal in mistakes:
+                sentence_entities, problems = entities_from_tags(sentence_tags, scheme)
+                for word, message, fatal in problems:
                     report.problem(source, number, f"word {word}: {message}", fatal)
                 sentences.append(list(sentence))
-                entities.append(spans)
+                entities.append(sentence_entities)
             if key not in seen:
                 yield document_of_words(key, sentences, entities)
             seen.add(key)

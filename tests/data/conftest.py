@@ -7,21 +7,23 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-# Combining and invisible characters, right-to-left letters, emoji, and what formats give a meaning to.
-ODD = "aé-.#0中אب\u0301\u200b\u200d\ufeff👩🏽'\"\\|;%/&"
+# Combining and invisible characters, right-to-left letters, emoji, and characters with a meaning in some format.
+DIFFICULT_CHARACTERS = "aé-.#0中אب\u0301\u200b\u200d\ufeff👩🏽'\"\\|;%/&"
 LABELS = st.sampled_from(["PER", "ORG", "B-X", "née"])
 
 
-def _holds_no_space(word: str) -> bool:
+def _has_no_space(word: str) -> bool:
     return word.split() == [word]
 
 
-WORDS = st.text(st.one_of(st.sampled_from(ODD), st.characters(exclude_categories=["Cs"])), min_size=1, max_size=4)
+WORDS = st.text(
+    st.one_of(st.sampled_from(DIFFICULT_CHARACTERS), st.characters(exclude_categories=["Cs"])), min_size=1, max_size=4
+)
 
 
 @st.composite
 def _typed_documents(draw: st.DrawFn, flat: bool) -> dict[str, Any]:
-    sentences = draw(st.lists(st.lists(WORDS.filter(_holds_no_space), max_size=5), min_size=1, max_size=3))
+    sentences = draw(st.lists(st.lists(WORDS.filter(_has_no_space), max_size=5), min_size=1, max_size=3))
     if not any(sentences):
         sentences.append(["."])
     ner: list[list[dict[str, Any]]] = []
@@ -54,7 +56,9 @@ def _typed_documents(draw: st.DrawFn, flat: bool) -> dict[str, Any]:
         )
     return {
         "doc_key": draw(
-            st.text(st.sampled_from(ODD + ".. ~*?:<>"), min_size=1, max_size=8).map(str.strip).filter(bool)
+            st.text(st.sampled_from(DIFFICULT_CHARACTERS + ".. ~*?:<>"), min_size=1, max_size=8)
+            .map(str.strip)
+            .filter(bool)
         ),
         "sentences": sentences,
         "ner": ner,
@@ -66,7 +70,7 @@ def _typed_documents(draw: st.DrawFn, flat: bool) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def typed_documents() -> Callable[[bool], st.SearchStrategy[list[dict[str, Any]]]]:
-    """Makes strategies for documents of words without white space; flat ones hold no nesting and no relations."""
+    """Make a strategy for lists of documents. With `flat=True` they have no nested entities and no relations."""
     return lambda flat=False: st.lists(
         _typed_documents(flat), min_size=1, max_size=3, unique_by=lambda document: document["doc_key"]
     )
@@ -74,9 +78,9 @@ def typed_documents() -> Callable[[bool], st.SearchStrategy[list[dict[str, Any]]
 
 @pytest.fixture(scope="session")
 def without_empty_sentences() -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """A document in the form in which two that say the same are equal."""
+    """Remove empty sentences and sort the annotations, so that equivalent documents are equal."""
 
-    def normal(document: dict[str, Any]) -> dict[str, Any]:
+    def normalize(document: dict[str, Any]) -> dict[str, Any]:
         kept = [number for number, words in enumerate(document["sentences"]) if words]
         changes = {"sentences": [document["sentences"][number] for number in kept]}
         for name in ("ner", "relations"):
@@ -86,4 +90,4 @@ def without_empty_sentences() -> Callable[[dict[str, Any]], dict[str, Any]]:
                 ]
         return {**document, **changes}
 
-    return normal
+    return normalize

@@ -1,4 +1,4 @@
-"""Datasets by name, and the sample corpus."""
+"""Loading documents by name, and the sample corpus."""
 
 import json
 from collections import Counter
@@ -37,7 +37,7 @@ def test_a_folder_of_jsonl_files_is_a_dataset(tmp_path, files, splits):
     assert keys(load_documents(str(tmp_path))) == keys(datasets)
 
 
-def test_a_file_is_a_dataset_of_one_split_that_serves_as_any(tmp_path):
+def test_a_single_file_is_returned_for_every_split(tmp_path):
     path = tmp_path / "corpus.jsonl"
     path.write_text(line("a"))
     datasets = load_documents(path)
@@ -45,15 +45,15 @@ def test_a_file_is_a_dataset_of_one_split_that_serves_as_any(tmp_path):
     assert load_split(path, "test")["doc_key"][:] == ["a"]
 
 
-def test_a_split_is_found_by_either_of_its_names_or_the_splits_are_named(tmp_path):
+def test_dev_means_validation_and_a_missing_split_is_an_error_with_the_existing_ones(tmp_path):
     (tmp_path / "dev.json").write_text(line("a"))
     for split in ("dev", "validation"):
         assert load_split(tmp_path, split)["doc_key"][:] == ["a"]
-    with pytest.raises(PLMarkerError, match="no split 'test', only 'validation'"):
+    with pytest.raises(PLMarkerError, match="'test', only 'validation'"):
         load_split(tmp_path, "test")
 
 
-def test_a_fault_in_another_split_does_not_matter_where_one_is_read_alone(tmp_path):
+def test_a_problem_in_another_split_is_ignored(tmp_path):
     (tmp_path / "test.jsonl").write_text(line("a"))
     (tmp_path / "train.jsonl").write_text("{")
     assert load_split(tmp_path, "test")["doc_key"][:] == ["a"]
@@ -62,7 +62,7 @@ def test_a_fault_in_another_split_does_not_matter_where_one_is_read_alone(tmp_pa
 
 
 @pytest.mark.parametrize("name", ["nowhere.jsonl", "nowhere", "a/b/c", "folder/nowhere.json"])
-def test_a_missing_file_or_folder_is_one_sentence(tmp_path, monkeypatch, name):
+def test_a_missing_file_or_folder_is_an_error(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(PLMarkerError, match=f"{name}: no such file or folder"):
         load_documents(name)
@@ -70,30 +70,30 @@ def test_a_missing_file_or_folder_is_one_sentence(tmp_path, monkeypatch, name):
         load_documents(tmp_path / name)
 
 
-def test_a_folder_without_files_of_known_names_is_one_sentence(tmp_path):
+def test_a_folder_without_files_of_a_split_is_an_error(tmp_path):
     (tmp_path / "corpus.jsonl").write_text(line("a"))
-    with pytest.raises(PLMarkerError, match=r"no train\.jsonl, validation\.jsonl, test\.jsonl .* in this folder"):
+    with pytest.raises(PLMarkerError, match=rf"{tmp_path.name}: .*train\.jsonl, validation\.jsonl, test\.jsonl"):
         load_documents(tmp_path)
 
 
-def test_faults_of_a_folder_s_file_are_told_with_file_and_line(tmp_path):
+def test_a_problem_in_a_file_of_a_folder_names_file_and_line(tmp_path):
     (tmp_path / "train.jsonl").write_text(line("a"))
     (tmp_path / "dev.json").write_text(line("b") + "{")
-    with pytest.raises(PLMarkerError, match=r"dev\.json:2: broken JSON"):
+    with pytest.raises(PLMarkerError, match=r"dev\.json:2: "):
         load_documents(tmp_path)
-    with pytest.raises(PLMarkerError, match="unknown entity label 'PER'"):
+    with pytest.raises(PLMarkerError, match=r"train\.jsonl:1: .*'PER'"):
         load_documents(tmp_path / "train.jsonl", LabelSchema(("ORG",)))
 
 
-def test_unannotated_documents_load_where_that_is_allowed(tmp_path):
+def test_documents_without_gold_entities_load_only_if_allowed(tmp_path):
     path = tmp_path / "corpus.jsonl"
     path.write_text(json.dumps({"doc_key": "a", "sentences": [["Ada"]]}))
     assert load_documents(path, annotated=False)["train"][0]["ner"] is None
-    with pytest.raises(PLMarkerError, match="zero gold entities"):
+    with pytest.raises(PLMarkerError, match=r"corpus\.jsonl: zero gold entities"):
         load_documents(path)
 
 
-def test_a_dataset_survives_parquet(tmp_path, monkeypatch):
+def test_a_dataset_is_unchanged_after_writing_parquet(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
     documents = load_documents("sample")["test"]
     documents.to_parquet(str(tmp_path / "test.parquet"))
@@ -112,7 +112,7 @@ def test_the_sample_corpus_has_no_problems(split):
     assert problems == []
 
 
-def test_the_sample_corpus_has_all_that_a_corpus_can_have(sample):
+def test_the_sample_corpus_has_every_kind_of_annotation(sample):
     documents = [document for dataset in sample.values() for document in dataset]
     assert sample.keys() == {"train", "validation", "test"}
     assert len(documents) >= 60
@@ -135,7 +135,7 @@ def test_the_sample_corpus_has_every_label_in_every_split(sample):
         assert labels["train"] == labels["validation"] == labels["test"]
 
 
-def test_the_sample_corpus_s_relations_join_its_entities(sample):
+def test_relations_of_the_sample_corpus_connect_its_entities(sample):
     for dataset in sample.values():
         for document in dataset:
             for rows, relations in zip(document["ner"], document["relations"], strict=True):
@@ -146,7 +146,7 @@ def test_the_sample_corpus_s_relations_join_its_entities(sample):
                     assert len(ends) == 2
 
 
-def test_no_text_of_the_sample_corpus_is_in_two_splits(sample):
+def test_no_sentence_of_the_sample_corpus_is_in_two_splits(sample):
     splits_of_text: dict[tuple[str, ...], set[str]] = {}
     for split, dataset in sample.items():
         for document in dataset:

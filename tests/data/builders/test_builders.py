@@ -1,4 +1,4 @@
-"""The builders of corpora, on tiny files in the layouts of the real ones."""
+"""The builders of corpora, on small files in the layouts of the real corpora."""
 
 import logging
 import os
@@ -34,7 +34,7 @@ FOLDS = [f"fold{number}" for number in range(5)]
 
 
 def build(builder: CorpusBuilder, folder: Path) -> DatasetDict:
-    """The prepared splits, which are of typed documents."""
+    """Prepare a builder, and return its splits."""
     builder.download_and_prepare(output_dir=str(folder / "prepared"))
     splits = builder.as_dataset()
     assert all(dataset.features == DOCUMENT_FEATURES for dataset in splits.values())
@@ -42,12 +42,12 @@ def build(builder: CorpusBuilder, folder: Path) -> DatasetDict:
 
 
 def cached(builder_class: type[CorpusBuilder], tmp_path: Path, **options: Any) -> CorpusBuilder:
-    """A builder with a cache of its own."""
+    """Make a builder whose cache is in `tmp_path`."""
     return builder_class(cache_dir=str(tmp_path / "cache"), **options)
 
 
 def cause_of(builder: CorpusBuilder, folder: Path) -> str:
-    """What is behind the error with which datasets refuses to build."""
+    """Return the message of the `PLMarkerError` that stops the build."""
     with pytest.raises(DatasetGenerationError) as error:
         builder.download_and_prepare(output_dir=str(folder / "prepared"))
     assert isinstance(error.value.__cause__, PLMarkerError)
@@ -59,9 +59,14 @@ def keys(splits: DatasetDict) -> dict[str, list[str]]:
 
 
 def warnings_of(builder: CorpusBuilder) -> list[str]:
-    """The messages of a report that holds nothing fatal."""
+    """Return the messages of a report without fatal problems."""
     assert builder.report.fatal == []
     return [problem.message for problem in builder.report.problems]
+
+
+def assert_mentions(message: str, *values: str) -> None:
+    """Check that a message contains every value."""
+    assert all(value in message for value in values), message
 
 
 # ACE 2005
@@ -69,21 +74,21 @@ def warnings_of(builder: CorpusBuilder) -> list[str]:
 
 @pytest.fixture
 def ace05(tmp_path: Path) -> Path:
-    """The tree of the release, with two documents of train, one of validation, none of test, and a conversation."""
+    """Make the folders of the release with two train documents, a validation document and a conversation."""
     folder = tmp_path / "ace_2005_td_v7" / "data" / "English"
     names = document_names("ace05")
     first, second = names["train"][:2]
-    # The copy of the last stage comes neither first nor last by name.
+    # The name of the last stage is neither the first nor the last one in alphabetical order.
     for stage, said in (("adj", "Oslo"), ("fp1", "Oslo"), ("timex2norm", "Lund"), ("zz", "Oslo")):
         put_ace(folder / "nw" / stage, first, said)
-    # A document that was adjudicated alone.
+    # This document has no copy of the last stage.
     put_ace(folder / "nw" / "adj", second, "Rome", "LAND")
     put_ace(folder / "bc" / "timex2norm", names["validation"][0])
     put_ace(folder / "cts" / "timex2norm", "fsh_00001")
     return tmp_path / "ace_2005_td_v7"
 
 
-def test_ace05_takes_the_documents_of_the_split_from_the_last_stage(ace05, tmp_path):
+def test_ace05_reads_the_last_annotation_stage_of_each_document(ace05, tmp_path):
     builder = Ace05Builder(data_dir=ace05)
     splits = build(builder, tmp_path)
     names = document_names("ace05")
@@ -92,36 +97,38 @@ def test_ace05_takes_the_documents_of_the_split_from_the_last_stage(ace05, tmp_p
     assert entities(splits["train"][1]) == [("Rome", "LAND")]
     assert splits["train"][0]["relations"] == [[]]
     assert builder.report.counts["exact"] == 3
-    assert builder.found["train"] == Counter(documents=2, sentences=2, words=10, entities=2)
+    assert builder.split_counts["train"] == Counter(documents=2, sentences=2, words=10, entities=2)
 
 
-def test_what_is_missing_or_unknown_or_of_another_number_is_a_warning(ace05, tmp_path, caplog):
+def test_missing_documents_and_unknown_labels_are_warnings(ace05, tmp_path, caplog):
     names = document_names("ace05")
     builder = Ace05Builder(data_dir=ace05)
     with caplog.at_level(logging.WARNING):
         build(builder, tmp_path)
     expected = [
-        f"train: 349 of 351 documents are not there, such as {names['train'][2]}",
-        f"validation: 79 of 80 documents are not there, such as {names['validation'][1]}",
-        f"test: 80 of 80 documents are not there, such as {names['test'][0]}",
-        "train: 1 entities labelled 'LAND', which the published corpus does not have",
+        ("train: 349 of 351 documents", names["train"][2]),
+        ("validation: 79 of 80 documents", names["validation"][1]),
+        ("test: 80 of 80 documents", names["test"][0]),
+        ("train: 1 entities", "'LAND'"),
     ]
-    assert warnings_of(builder) == expected
-    told = [record.getMessage() for record in caplog.records if record.name.startswith("plmarker")]
-    assert told == [f"ACE 2005, {message}" for message in expected]
+    warnings = warnings_of(builder)
+    for warning, (start, value) in zip(warnings, expected, strict=True):
+        assert warning.startswith(start)
+        assert value in warning
+    logged = [record.getMessage() for record in caplog.records if record.name.startswith("plmarker")]
+    assert logged == [f"ACE 2005, {warning}" for warning in warnings]
 
 
-def test_ace05_reads_full_extents_where_they_are_asked_for(ace05, tmp_path):
-    # Another reading of the same files is another dataset, in the cache too.
+def test_the_extent_of_ace05_mentions_is_part_of_the_cache_key(ace05, tmp_path):
     builder = cached(Ace05Builder, tmp_path, data_dir=ace05)
     builder.download_and_prepare()
     full = cached(Ace05Builder, tmp_path, data_dir=ace05, reading=ReadingOptions(words="spacy", extent="full"))
     full.download_and_prepare()
-    assert full.found["train"]["documents"] == 2
+    assert full.split_counts["train"]["documents"] == 2
     assert full.cache_dir != builder.cache_dir
 
 
-def test_ace05_has_511_documents_each_in_one_split():
+def test_each_of_the_511_documents_of_ace05_is_in_one_split():
     names = document_names("ace05")
     assert {split: len(documents) for split, documents in names.items()} == {"train": 351, "validation": 80, "test": 80}
     assert len({name for documents in names.values() for name in documents}) == 511
@@ -138,7 +145,7 @@ def test_the_folds_of_ace04_are_disjoint_and_have_348_documents():
     assert sum(len(documents) for documents in names.values()) == 348
 
 
-def test_each_fold_of_ace04_holds_every_document_once(tmp_path):
+def test_each_fold_of_ace04_has_every_document_once(tmp_path):
     folds = document_names("ace04")
     every = {name for names in folds.values() for name in names}
     for name in every:
@@ -156,7 +163,7 @@ def test_each_fold_of_ace04_holds_every_document_once(tmp_path):
         assert warnings_of(builder) == []
 
 
-def test_a_document_of_ace04_is_in_test_of_one_fold_alone(tmp_path):
+def test_a_document_of_ace04_is_in_test_of_only_one_fold(tmp_path):
     names = document_names("ace04")
     put_ace(tmp_path / "tree" / "nwire", names["fold0"][0])
     put_ace(tmp_path / "tree" / "bnews", names["fold1"][0])
@@ -165,9 +172,9 @@ def test_a_document_of_ace04_is_in_test_of_one_fold_alone(tmp_path):
         splits = keys(build(builder, tmp_path / fold))
         assert splits.pop("test") == [names[test][0]]
         assert list(splits.values()) == [[names[other][0]]]
-        missing = f"test: {len(names[fold]) - 1} of {len(names[fold])} documents are not there"
+        missing = f"test: {len(names[fold]) - 1} of {len(names[fold])} documents"
         assert any(warning.startswith(missing) for warning in warnings_of(builder))
-    with pytest.raises(PLMarkerError, match="ACE 2004 has no part 'fold5', only fold0, fold1, fold2, fold3, fold4"):
+    with pytest.raises(PLMarkerError, match=r"ACE 2004 .*'fold5', only fold0, fold1, fold2, fold3, fold4"):
         Ace04Builder(data_dir=tmp_path, config_name="fold5")
 
 
@@ -180,7 +187,7 @@ def ontonotes_lines(name: str, *words: str) -> list[str]:
 
 
 @pytest.mark.parametrize("development", ["development", "dev"])
-def test_ontonotes_takes_english_without_the_testaments(tmp_path, development):
+def test_ontonotes_reads_english_without_the_testaments(tmp_path, development):
     data = tmp_path / "conll-2012" / "v12" / "data"
     for split in ("train", development, "test"):
         english = data / split / "data" / "english" / "annotations"
@@ -201,16 +208,15 @@ def test_ontonotes_takes_english_without_the_testaments(tmp_path, development):
     assert entities(splits["test"][1]) == [("Lund", "GPE")]
     assert splits["test"][1]["relations"] is None
     assert builder.report.counts["files of pt/, left out"] == 3
-    assert warnings_of(builder)[:2] == [
-        "train: 2 sentences, published are 59924",
-        "train: 1 entities, published are 81828",
-    ]
+    first, second = warnings_of(builder)[:2]
+    assert_mentions(first, "train: ", "2 sentences", "59924")
+    assert_mentions(second, "train: ", "1 entities", "81828")
 
 
 # CoNLL-2003
 
 DOCSTART = "-DOCSTART- -X- -X- O"
-# Two documents; the last two names touch.
+# Two documents. The last two entities are adjacent.
 IOB2 = [DOCSTART, "", "Ada NNP I-NP B-PER", "Bell NNP I-NP I-PER", "won VBD I-VP O", "", "Yes UH O O", "", DOCSTART, ""]
 IOB2 += ["Rome NNP I-NP B-LOC", "Lund NNP I-NP B-LOC", "city NN I-NP I-LOC", ""]
 IOB1 = [line.replace("Ada NNP I-NP B", "Ada NNP I-NP I").replace("Rome NNP I-NP B", "Rome NNP I-NP I") for line in IOB2]
@@ -218,10 +224,10 @@ IOB1 = [line.replace("Ada NNP I-NP B", "Ada NNP I-NP I").replace("Rome NNP I-NP 
 
 @pytest.mark.parametrize("names", [("eng.train", "eng.testa", "eng.testb"), ("train.txt", "valid.txt", "test.txt")])
 @pytest.mark.parametrize("lines", [IOB1, IOB2], ids=["iob1", "iob2"])
-def test_conll2003_keeps_documents_in_both_schemes_and_under_both_names(tmp_path, names, lines):
+def test_conll2003_reads_both_schemes_and_both_file_names(tmp_path, names, lines):
     for name in names:
         put(tmp_path / "conll2003" / name, *lines)
-        # A copy that lies deeper is none of the corpus.
+        # A file in a deeper folder is not used.
         put(tmp_path / "conll2003" / "old" / "eng.train", "Ada B-PER")
     builder = Conll2003Builder(data_dir=tmp_path / "conll2003")
     splits = build(builder, tmp_path)
@@ -232,14 +238,16 @@ def test_conll2003_keeps_documents_in_both_schemes_and_under_both_names(tmp_path
             [("Ada Bell", "PER")],
             [("Rome", "LOC"), ("Lund city", "LOC")],
         ]
-    assert warnings_of(builder) == [
-        "train: 3 sentences, published are 14041",
-        "train: 3 entities, published are 23499",
-        "validation: 3 sentences, published are 3250",
-        "validation: 3 entities, published are 5942",
-        "test: 3 sentences, published are 3453",
-        "test: 3 entities, published are 5648",
+    expected = [
+        ("train: ", "3 sentences", "14041"),
+        ("train: ", "3 entities", "23499"),
+        ("validation: ", "3 sentences", "3250"),
+        ("validation: ", "3 entities", "5942"),
+        ("test: ", "3 sentences", "3453"),
+        ("test: ", "3 entities", "5648"),
     ]
+    for warning, values in zip(warnings_of(builder), expected, strict=True):
+        assert_mentions(warning, *values)
 
 
 # Few-NERD
@@ -247,20 +255,20 @@ def test_conll2003_keeps_documents_in_both_schemes_and_under_both_names(tmp_path
 
 @pytest.fixture
 def fewnerd(tmp_path: Path) -> Path:
-    for part, word in (("supervised", "Lund"), ("inter", "Rome"), ("intra", "Oslo")):
+    for config_name, word in (("supervised", "Lund"), ("inter", "Rome"), ("intra", "Oslo")):
         for name in ("train.txt", "dev.txt", "test.txt"):
             put(
-                tmp_path / "data" / part / name,
+                tmp_path / "data" / config_name / name,
                 *("The\tO", f"{word}\tlocation-GPE", "Town\tlocation-GPE", "", "Ada\tperson-actor"),
             )
     return tmp_path / "data"
 
 
-@pytest.mark.parametrize(("part", "word"), [("supervised", "Lund"), ("inter", "Rome"), ("intra", "Oslo")])
-def test_fewnerd_has_three_parts_and_a_document_for_each_sentence(fewnerd, tmp_path, part, word):
-    # The folder of all parts, or that of one.
-    for number, folder in enumerate((fewnerd, fewnerd / part)):
-        builder = FewNerdBuilder(data_dir=folder, config_name=part)
+@pytest.mark.parametrize(("config_name", "word"), [("supervised", "Lund"), ("inter", "Rome"), ("intra", "Oslo")])
+def test_fewnerd_has_three_configurations_and_a_document_per_sentence(fewnerd, tmp_path, config_name, word):
+    # `data_dir` is the folder of all configurations or of one.
+    for number, folder in enumerate((fewnerd, fewnerd / config_name)):
+        builder = FewNerdBuilder(data_dir=folder, config_name=config_name)
         splits = build(builder, tmp_path / str(number))
         assert list(splits) == ["train", "validation", "test"]
         for dataset in splits.values():
@@ -268,16 +276,16 @@ def test_fewnerd_has_three_parts_and_a_document_for_each_sentence(fewnerd, tmp_p
                 [(f"{word} Town", "location-GPE")],
                 [("Ada", "person-actor")],
             ]
-        published = [message for message in warnings_of(builder) if "published are" in message]
-        assert len(published) == (6 if part == "supervised" else 0)
+        published = [message for message in warnings_of(builder) if "published" in message]
+        assert len(published) == (6 if config_name == "supervised" else 0)
 
 
-def test_fewnerd_refuses_the_folder_of_another_part(fewnerd, tmp_path):
-    with pytest.raises(PLMarkerError, match="no files of Few-NERD in it"):
+def test_the_folder_of_another_configuration_of_fewnerd_is_an_error(fewnerd, tmp_path):
+    with pytest.raises(PLMarkerError, match=r"intra: .*Few-NERD"):
         build(FewNerdBuilder(data_dir=fewnerd / "intra"), tmp_path)
 
 
-def test_the_slice_of_fewnerd_has_its_sentences_and_entities(shared):
+def test_real_fewnerd_data_gives_its_sentences_and_entities(shared):
     path = shared / "data" / "fewnerd" / "slice.txt"
     sentences: list[list[list[str]]] = [[]]
     for line in path.read_text(encoding="utf-8").split("\n"):
@@ -293,25 +301,25 @@ def test_the_slice_of_fewnerd_has_its_sentences_and_entities(shared):
     assert [document["sentences"] for document in documents] == [[[word for word, _ in rows]] for rows in sentences]
     assert Counter(label for document in documents for _, label in entities(document)) == labels
     assert labels.total() > len(documents) > 10
-    # The scheme tells itself.
+    # The reader guesses the same scheme.
     assert list(read_corpus(path, ReadingReport())) == documents
 
 
 # SciERC
 
 
-def test_scierc_has_its_published_counts_and_gives_no_warning(shared, tmp_path):
+def test_scierc_has_the_published_counts(shared, tmp_path):
     builder = SciERCBuilder(data_dir=shared / "data" / "scierc")
     splits = build(builder, tmp_path)
-    counted = {split: (c["sentences"], c["entities"], c["relations"]) for split, c in builder.found.items()}
+    counted = {split: (c["sentences"], c["entities"], c["relations"]) for split, c in builder.split_counts.items()}
     assert counted == {"train": (1861, 5598, 3219), "validation": (275, 811, 455), "test": (551, 1685, 974)}
     assert {split: len(dataset) for split, dataset in splits.items()} == {"train": 350, "validation": 50, "test": 100}
     assert not [message for message in warnings_of(builder) if "published" in message]
-    # What deviates is said of the whole folder.
+    # A difference from the published counts would name the whole folder.
     assert str(builder.source) not in {problem.path for problem in builder.report.problems}
 
 
-# Anybody's own
+# Files of a user
 
 
 COLUMNS = ["Ada\tB-PER", "won\tO"]
@@ -323,22 +331,22 @@ COLUMNS = ["Ada\tB-PER", "won\tO"]
         (("wnut17train.conll", "emerging.dev.conll", "emerging.test.conll"), {"train": 0, "validation": 1, "test": 2}),
         (("my-training_2.conll", "VALID.conll"), {"train": 0, "validation": 1}),
         (("development.conll", "test-a.conll"), {"validation": 0, "test": 1}),
-        # No words of their own: nothing here is a split, not even `latest`.
+        # A word for a split inside other letters does not count.
         (("latest.conll",), {}),
         (("constrained.conll", "devices.conll", "contest.conll", "invalid.conll"), {}),
         (("train.conll", "latest.conll", ".test.conll"), {"train": 0}),
     ],
 )
-def test_files_are_of_the_split_whose_name_they_hold_as_a_word(tmp_path, names, splits):
+def test_a_file_belongs_to_the_split_that_its_name_contains_as_a_word(tmp_path, names, splits):
     for name in names:
         put(tmp_path / name, *COLUMNS)
     expected = {split: [tmp_path / names[number]] for split, number in splits.items()}
     builder = FilesBuilder(data_dir=tmp_path, format="conll")
-    # A folder without any is all train.
+    # Without such a name the whole folder is train.
     assert builder.split_files() == (expected or {"train": [tmp_path]})
 
 
-def test_files_of_ones_own_are_built_with_the_labels_that_they_have(tmp_path):
+def test_files_of_a_user_are_read_by_split(tmp_path):
     put(tmp_path / "wnut" / "wnut17train.conll", *COLUMNS, "", "Lund\tB-GPE")
     put(tmp_path / "wnut" / "emerging.dev.conll", *COLUMNS)
     builder = FilesBuilder(data_dir=tmp_path / "wnut")
@@ -348,14 +356,14 @@ def test_files_of_ones_own_are_built_with_the_labels_that_they_have(tmp_path):
     assert (builder.corpus.title, builder.format) == ("wnut", "conll")
 
 
-def test_one_file_is_all_train_and_may_have_a_title(tmp_path):
+def test_a_single_file_is_train_and_can_have_a_title(tmp_path):
     path = put(tmp_path / "names.test.conll", *COLUMNS)
     builder = FilesBuilder(data_dir=path, title="Names")
     assert keys(build(builder, tmp_path)) == {"train": ["names.test-1"]}
     assert builder.info.description.startswith("Names, ")
 
 
-def test_folders_are_splits_and_documents_of_brat_that_are_called_so_are_not(tmp_path):
+def test_brat_folders_are_splits_but_a_brat_document_with_such_a_name_is_not(tmp_path):
     for folder in ("train", "dev"):
         put(tmp_path / "split" / folder / "a.txt", "Ada won.")
         put(tmp_path / "split" / folder / "a.ann", "T1\tPER 0 3\tAda")
@@ -367,32 +375,32 @@ def test_folders_are_splits_and_documents_of_brat_that_are_called_so_are_not(tmp
     assert entities(splits["validation"][0]) == [("Ada", "PER")]
 
 
-def test_two_files_of_one_split_are_an_error_that_names_both(tmp_path):
+def test_two_files_of_one_split_are_an_error(tmp_path):
     for name in ("train.conll", "wnut17train.conll", "dev.conll"):
         put(tmp_path / name, *COLUMNS)
-    with pytest.raises(PLMarkerError, match=r"train\.conll and wnut17train\.conll are both train"):
+    with pytest.raises(PLMarkerError, match=r"train\.conll and wnut17train\.conll .*'train'"):
         FilesBuilder(data_dir=tmp_path)
 
 
-def test_what_is_no_corpus_is_one_sentence(tmp_path):
+def test_a_missing_path_or_unknown_format_is_an_error(tmp_path):
     with pytest.raises(PLMarkerError, match="nowhere: no such file or folder"):
         FilesBuilder(data_dir=tmp_path / "nowhere")
-    with pytest.raises(PLMarkerError, match="there is no format 'xml', only jsonl, "):
+    with pytest.raises(PLMarkerError, match=r"'xml', .*jsonl, conll"):
         FilesBuilder(data_dir=tmp_path, format="xml")
-    with pytest.raises(PLMarkerError, match="which format it has cannot be told"):
+    with pytest.raises(PLMarkerError, match=f"{tmp_path.name}: .*format"):
         FilesBuilder(data_dir=tmp_path)
 
 
-# All of them
+# All builders
 
 
 @pytest.mark.parametrize("name", BUILDERS)
-def test_a_folder_that_is_missing_or_holds_something_else_is_one_sentence(name, tmp_path):
+def test_a_missing_folder_and_a_folder_without_files_of_the_corpus_are_errors(name, tmp_path):
     builder_class = BUILDERS[name]
     with pytest.raises(PLMarkerError, match="nowhere: no such file or folder"):
         builder_class(data_dir=tmp_path / "nowhere")
     put(tmp_path / "corpus" / "README", "nothing")
-    with pytest.raises(PLMarkerError, match=f"no files of {builder_class.corpus.title} in it"):
+    with pytest.raises(PLMarkerError, match=f"corpus: no files of {builder_class.corpus.title}"):
         build(builder_class(data_dir=tmp_path / "corpus"), tmp_path)
 
 
@@ -404,56 +412,59 @@ def bad_files(tmp_path: Path) -> Path:
     return tmp_path / "bad"
 
 
-def test_bad_files_are_refused_with_the_problems_of_all_splits(bad_files, tmp_path):
+def test_the_problems_of_all_splits_are_listed_in_one_error(bad_files, tmp_path):
     lines = cause_of(FilesBuilder(data_dir=bad_files), tmp_path).split("\n")
     expected = [f"{bad_files / 'train.conll'}:{number}: " for number in range(3, 10)]
     expected += [f"{bad_files / 'test.conll'}:{number}: " for number in range(1, 4)]
-    assert [line.split("a line is")[0] for line in lines[:10]] == expected
+    assert all(line.startswith(place) for line, place in zip(lines[:10], expected, strict=True))
     assert lines[10:] == ["... and 3 more problems"]
     assert not (tmp_path / "prepared").exists()
 
 
-def test_a_split_behind_right_ones_is_refused_too(bad_files, tmp_path):
+def test_a_problem_in_a_later_split_stops_the_build(bad_files, tmp_path):
     put(bad_files / "train.conll", *COLUMNS)
     assert cause_of(FilesBuilder(data_dir=bad_files), tmp_path).startswith(f"{bad_files / 'test.conll'}:1: ")
 
 
-def test_warnings_are_not_among_the_problems_of_a_refusal(ace05, tmp_path):
+def test_an_error_does_not_list_warnings(ace05, tmp_path):
     name = document_names("ace05")["validation"][0]
     apf = next(ace05.rglob(f"{name}.apf.xml"))
     put(apf, apf.read_text(encoding="utf-8").replace(">Lund<", ">Rome<"))
     message = cause_of(Ace05Builder(data_dir=ace05), tmp_path)
-    assert message == f"{apf}:3: entity mention E1-1: 10 to 13 covers 'Lund', not 'Rome'"
+    assert message.startswith(f"{apf}:3: ")
+    assert "\n" not in message
+    assert_mentions(message, "E1-1", "'Lund'", "'Rome'")
 
 
-def test_a_document_that_is_twice_in_a_split_is_refused(tmp_path):
+def test_two_documents_of_a_split_with_the_same_name_are_an_error(tmp_path):
     folder = tmp_path / "data" / "train" / "english"
     first, second = (put(folder / f"{name}.gold_conll", *ontonotes_lines("nw/x", "Lund")) for name in "ab")
     message = cause_of(OntoNotesBuilder(data_dir=tmp_path / "data"), tmp_path)
-    assert message == f"{second}: a second document 'nw/x_0' in train"
+    assert message.startswith(f"{second}: ")
+    assert_mentions(message, "train", "'nw/x_0'")
     assert first.is_file()
 
 
 @pytest.fixture
 def prepared(tmp_path: Path) -> Iterator[tuple[Path, CorpusBuilder]]:
-    """A file, and a builder that has put it into a cache."""
+    """Make a file, and a builder that has put it into the cache."""
     path = put(tmp_path / "own" / "train.conll", *COLUMNS)
     builder = cached(FilesBuilder, tmp_path, data_dir=path.parent)
     builder.download_and_prepare()
     return path, builder
 
 
-def test_the_same_files_come_from_the_cache(prepared, tmp_path):
+def test_unchanged_files_come_from_the_cache(prepared, tmp_path):
     path, builder = prepared
     again = cached(FilesBuilder, tmp_path, data_dir=path.parent)
     assert (again.hash, again.cache_dir) == (builder.hash, builder.cache_dir)
     again.download_and_prepare()
-    assert again.found == {}
+    assert again.split_counts == {}
     assert again.as_dataset()["train"]["sentences"][:] == [[["Ada", "won"]]]
 
 
 @pytest.mark.parametrize("change", ["content", "time", "new file"])
-def test_a_changed_file_is_read_anew(prepared, tmp_path, change):
+def test_changed_files_are_read_again(prepared, tmp_path, change):
     path, builder = prepared
     if change == "content":
         put(path, "Eva\tB-PER", "won\tO", "")
@@ -464,18 +475,18 @@ def test_a_changed_file_is_read_anew(prepared, tmp_path, change):
     changed = cached(FilesBuilder, tmp_path, data_dir=path.parent)
     assert changed.hash != builder.hash
     changed.download_and_prepare()
-    assert changed.found["train"]["documents"] == 1
+    assert changed.split_counts["train"]["documents"] == 1
     first = changed.as_dataset()["train"][0]["sentences"][0][0]
     assert first == ("Eva" if change == "content" else "Ada")
 
 
-def test_another_format_or_reading_of_the_same_files_is_read_anew(tmp_path):
+def test_files_are_read_again_with_another_format_or_other_options(tmp_path):
     path = put(tmp_path / "own.txt", "Ada\tPER", "Bell\tPER")
     plain = cached(FilesBuilder, tmp_path, data_dir=path)
     plain.download_and_prepare()
     assert entities(plain.as_dataset()["train"][0]) == [("Ada Bell", "PER")]
     scheme = cached(FilesBuilder, tmp_path, data_dir=path, reading=ReadingOptions(scheme="iob2"))
-    assert "none of the scheme iob2" in cause_of(scheme, tmp_path / "scheme")
+    assert "iob2" in cause_of(scheme, tmp_path / "scheme")
     assert scheme.cache_dir != plain.cache_dir
     other = cached(FilesBuilder, tmp_path, data_dir=path, format="jsonl")
     assert other.cache_dir != plain.cache_dir
@@ -483,29 +494,30 @@ def test_another_format_or_reading_of_the_same_files_is_read_anew(tmp_path):
         other.download_and_prepare()
 
 
-def test_a_split_that_is_not_there_is_a_warning(tmp_path):
+def test_a_missing_split_is_a_warning(tmp_path):
     (tmp_path / "source").mkdir()
     document = {"doc_key": "d", "sentences": [["Parsing"]], "ner": [[[0, 0, "Task"]]]}
     write_documents(tmp_path / "source" / "train.json", [typed_document(document)])
     builder = SciERCBuilder(data_dir=tmp_path / "source")
     assert set(build(builder, tmp_path)) == {"train"}
-    missing = [warning for warning in warnings_of(builder) if "no file of it" in warning]
+    missing = [warning for warning in warnings_of(builder) if "no file" in warning]
     assert [warning.split(":")[0] for warning in missing] == ["validation", "test"]
-    assert missing[1].endswith("published are 551 sentences, 1685 entities, 974 relations")
+    assert "551 sentences, 1685 entities, 974 relations" in missing[1]
 
 
-def test_own_files_of_no_split_are_told(tmp_path):
+def test_a_file_whose_name_has_no_split_is_a_warning(tmp_path):
     source = tmp_path / "corpus"
     (source / "inner").mkdir(parents=True)
     for name in ("mytrain.conll", "dev.conll", "test.conll", "README.md"):
         (source / "inner" / name).write_text("Ann\tB-PER\n")
     builder = FilesBuilder(data_dir=source, format="conll")
-    # A folder that holds but one folder is passed through.
+    # The only folder in a folder is searched instead.
     assert set(build(builder, tmp_path)) == {"validation", "test"}
-    assert warnings_of(builder) == ["named after no split, left out"]
+    assert warnings_of(builder)
+    assert [Path(problem.path).name for problem in builder.report.problems] == ["mytrain.conll"]
 
 
-def test_documents_of_brat_that_are_all_named_after_splits_are_in_them(tmp_path):
+def test_brat_documents_are_assigned_to_splits_if_all_their_names_contain_one(tmp_path):
     source = tmp_path / "flat"
     source.mkdir()
     for name in ("train-1", "train-2", "my_dev", "test"):

@@ -1,4 +1,4 @@
-"""The ACE reader, on documents made here in the layout of both years."""
+"""Tests of the ACE reader, on generated documents in the layouts of ACE 2004 and ACE 2005."""
 
 import re
 import time
@@ -17,7 +17,7 @@ NAME = "TINY_20030401.0001"
 DOCTYPE_05 = '<!DOCTYPE source_file SYSTEM "apf.v5.1.1.dtd">'
 DOCTYPE_04 = '<!DOCTYPE source_file SYSTEM "/home/annot/dtd/apf.v4.0.1.dtd">'
 
-# Headers and speakers stand in tags, with no full stop behind them.
+# Headers and speakers are in tags of their own, without a full stop at the end.
 SOURCE = """<DOC>
 <DOCID> TINY_20030401.0001 </DOCID>
 <DOCTYPE SOURCE="broadcast news"> NEWS STORY </DOCTYPE>
@@ -41,7 +41,7 @@ Thanks, Ida
 </DOC>
 """
 OWNER = "The young owner of the paper mill in Lund"
-# Each mention: type, full extent, head.
+# ID of each mention -> type, full extent, head.
 MENTIONS = {
     "E1-1": ("PER", OWNER, "owner"),
     "E2-1": ("ORG", "the paper mill in Lund", "mill"),
@@ -57,11 +57,11 @@ Relations = dict[str, tuple[str, list[tuple[str, str]]]]
 
 
 def charseq(source: str, text: str, within: str = "") -> str:
-    """The element that covers `text` in a source, where `within` stands in it."""
+    """Return the element for the first occurrence of `text` in a source, at or after the first `within`."""
     characters = re.sub(r"<[^>]*>", "", source)
     start = characters.index(text, characters.index(within))
     assert characters[start : start + len(text)] == text
-    # The annotators' text has `&` where the source has `&amp;`; in XML that is written as in the source.
+    # The annotation has `&` for the `&amp;` of the source. XML writes that `&` as `&amp;` again.
     return f'<charseq START="{start}" END="{start + len(text) - 1}">{text}</charseq>'
 
 
@@ -100,7 +100,7 @@ def apf_2005(source: str, mentions: Mentions, relations: Relations | None = None
         for number, (one, two) in enumerate(pairs, start=1):
             lines += [
                 f'<relation_mention ID="{name}-{number}" LEXICALCONDITION="Other">',
-                # Neither the order of arguments nor those of other roles matter.
+                # The reader ignores the order of the arguments, and arguments with other roles.
                 f'<relation_mention_argument REFID="{two}" ROLE="Arg-2"/>',
                 f'<relation_mention_argument REFID="{one}" ROLE="Arg-1"/>',
                 '<relation_mention_argument REFID="T1-1" ROLE="Time-Within"/>',
@@ -135,7 +135,7 @@ def read(path: Path, **options: Any) -> tuple[list[dict[str, Any]], ReadingRepor
 
 
 def read_one(path: Path, **options: Any) -> tuple[dict[str, Any], ReadingReport]:
-    """The document of a file without a problem."""
+    """Read a file with one document and without problems."""
     documents, report = read(path, **options)
     assert report.problems == []
     assert len(documents) == 1
@@ -143,18 +143,17 @@ def read_one(path: Path, **options: Any) -> tuple[dict[str, Any], ReadingReport]
 
 
 def problems_of(path: Path) -> list[tuple[str, int, str]]:
-    """File name, line and message of each problem; all are fatal."""
+    """Return file name, line and message of each problem. All problems must be fatal."""
     _, report = read(path)
     assert all(problem.fatal for problem in report.problems)
     return [(Path(problem.path).name, problem.line, problem.message) for problem in report.problems]
 
 
 def line_of(path: Path, text: str) -> int:
-    """Number of the one line that holds a text."""
+    """Return the number of the only line that contains a text."""
     lines = path.read_text(encoding="utf-8").split("\n")
-    found = [number for number, line in enumerate(lines, start=1) if text in line]
-    assert len(found) == 1
-    return found[0]
+    [number] = [number for number, line in enumerate(lines, start=1) if text in line]
+    return number
 
 
 def relations(document: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -180,7 +179,7 @@ HEADS = [
 ]
 
 
-def test_a_document_of_2005_has_its_heads_its_relations_and_sentences_that_end_at_tags(tmp_path):
+def test_ace_2005_gives_heads_and_relations_and_sentences_end_at_tags(tmp_path):
     document, report = read_one(write(tmp_path, SOURCE, apf_2005(SOURCE, MENTIONS, RELATIONS)))
     assert document["doc_key"] == NAME
     assert [" ".join(words) for words in document["sentences"]] == [
@@ -205,7 +204,7 @@ def test_a_document_of_2005_has_its_heads_its_relations_and_sentences_that_end_a
     assert report.counts["widened"] == report.counts["joined sentences"] == 0
 
 
-def test_full_extents_nest_where_heads_do_not(tmp_path):
+def test_full_extents_are_read_and_may_be_nested(tmp_path):
     document, report = read_one(write(tmp_path, SOURCE, apf_2005(SOURCE, MENTIONS, RELATIONS)), extent="full")
     assert entities(document) == [
         ("The young owner of the paper mill in Lund", "PER"),
@@ -219,7 +218,7 @@ def test_full_extents_nest_where_heads_do_not(tmp_path):
     assert report.counts["exact"] == 6
 
 
-def test_a_document_of_2004_has_its_relations_without_those_of_discourse(tmp_path):
+def test_ace_2004_gives_heads_and_relations_without_discourse_relations(tmp_path):
     discourse: Relations = {**RELATIONS, "R3": ("DISC", [("E1-1", "E3-1"), ("E4-1", "E5-1")])}
     document, report = read_one(write(tmp_path, SOURCE, apf_2004(SOURCE, MENTIONS, discourse)))
     assert entities(document) == HEADS
@@ -231,7 +230,7 @@ def test_a_document_of_2004_has_its_relations_without_those_of_discourse(tmp_pat
     assert report.counts["ignored DISC relations"] == 2
 
 
-def test_arguments_go_by_their_number_not_by_their_order(tmp_path):
+def test_arguments_are_ordered_by_their_number(tmp_path):
     annotations = apf_2004(SOURCE, MENTIONS, {"R1": ("PHYS", [("E2-1", "E3-1")])})
     turned = annotations.replace('"E2-1" ARGNUM="1"', '"E2-1" ARGNUM="2"').replace(
         '"E3-1" ARGNUM="2"', '"E3-1" ARGNUM="1"'
@@ -241,7 +240,7 @@ def test_arguments_go_by_their_number_not_by_their_order(tmp_path):
     assert relations(document) == [("Lund", "PHYS", "mill")]
 
 
-def test_values_times_and_events_are_counted_and_not_read(tmp_path):
+def test_values_times_and_events_are_counted_but_not_read(tmp_path):
     others = [
         '<value ID="V1" TYPE="Numeric" SUBTYPE="Percent">',
         f'<value_mention ID="V1-1"><extent>{charseq(SOURCE, "20 percent")}</extent></value_mention>',
@@ -269,38 +268,38 @@ def test_values_times_and_events_are_counted_and_not_read(tmp_path):
     assert "2 timex2 mentions, not read" in report.summary()
 
 
-def test_a_relation_without_mentions_is_none(tmp_path):
+def test_a_relation_without_mentions_is_left_out(tmp_path):
     annotations = apf_2005(SOURCE, MENTIONS, {"R1": ("METONYMY", [])})
     document, _ = read_one(write(tmp_path, SOURCE, annotations))
     assert relations(document) == []
 
 
-def test_a_line_end_is_one_character_however_it_is_written(tmp_path):
+def test_every_line_end_counts_as_one_character(tmp_path):
     annotations = apf_2005(SOURCE, MENTIONS, RELATIONS)
     unix, _ = read_one(write(tmp_path, SOURCE, annotations))
     for ending in ("\r\n", "\r"):
         changed = SOURCE.replace("\n", ending)
-        # The annotations' own line ends may be either, too.
+        # The annotation file may have other line ends than the source.
         for written in (annotations, annotations.replace("\n", ending)):
             assert read_one(write(tmp_path, changed, written))[0] == unix
 
 
-@pytest.mark.parametrize("said", ["&amp;", "&amp;amp;", "&amp;AMP;"])
-def test_an_escape_is_five_characters_of_the_source_and_one_of_the_text(tmp_path, said):
+@pytest.mark.parametrize("annotated", ["&amp;", "&amp;amp;", "&amp;AMP;"])
+def test_an_escape_is_one_character_of_the_text(tmp_path, annotated):
     source = "<DOC>\n<TEXT>\nBrun &amp; Sons sold it to R&AMP;D &lt;one&gt; in Lund.\n</TEXT>\n</DOC>\n"
-    # Behind three escapes every offset is right only if all their characters count.
+    # "Lund" follows several escapes, so its offsets are right only if every character of an escape counts.
     mentions: Mentions = {
         "E1-1": ("ORG", "Brun &amp; Sons", "Brun &amp; Sons"),
         "E2-1": ("GPE", "Lund", "Lund"),
     }
-    annotations = apf_2005(source, mentions).replace("Brun &amp; Sons</charseq>", f"Brun {said} Sons</charseq>")
+    annotations = apf_2005(source, mentions).replace("Brun &amp; Sons</charseq>", f"Brun {annotated} Sons</charseq>")
     document, report = read_one(write(tmp_path, source, annotations))
     assert [" ".join(words) for words in document["sentences"]] == ["Brun & Sons sold it to R&D < one > in Lund ."]
     assert entities(document) == [("Brun & Sons", "ORG"), ("Lund", "GPE")]
     assert report.counts["exact"] == 2
 
 
-def test_tags_over_lines_and_with_attributes_count_for_nothing(tmp_path):
+def test_characters_of_tags_are_not_counted(tmp_path):
     quote = '<QUOTE PREVIOUSPOST="Karl &amp;\nBerg"/>'
     source = f'<DOC>\n<POST\nAUTHOR="Ida"\n>\nLund<BR/>wins\n{quote}\nso Lund wins\n</POST></DOC>'
     annotations = apf_2005(source, {"E1-1": ("GPE", "Lund wins", "Lund")})
@@ -309,7 +308,7 @@ def test_tags_over_lines_and_with_attributes_count_for_nothing(tmp_path):
     assert document["ner"][2] == [{"start": 3, "end": 3, "label": "GPE"}]
 
 
-def test_a_mention_inside_a_word_is_widened_to_it(tmp_path):
+def test_a_mention_inside_a_word_is_widened_to_the_word(tmp_path):
     source = "<DOC><TEXT>\nThe ex-mayor of Lundtown met pro-Lund voters.\n</TEXT></DOC>\n"
     mentions: Mentions = {
         "E1-1": ("PER", "ex-mayor of Lundtown", "mayor"),
@@ -318,7 +317,7 @@ def test_a_mention_inside_a_word_is_widened_to_it(tmp_path):
     }
     path = write(tmp_path, source, apf_2005(source, mentions))
     document, report = read_one(path)
-    # spaCy cuts at hyphens.
+    # spaCy splits words at hyphens.
     assert entities(document) == [("mayor", "PER"), ("Lundtown", "GPE"), ("Lund", "GPE")]
     assert (report.counts["exact"], report.counts["widened"]) == (2, 1)
     document, report = read_one(path, words="plmarker")
@@ -326,7 +325,7 @@ def test_a_mention_inside_a_word_is_widened_to_it(tmp_path):
     assert (report.counts["exact"], report.counts["widened"]) == (0, 3)
 
 
-def test_sentences_and_pieces_that_a_mention_goes_over_are_joined(tmp_path):
+def test_sentences_are_joined_if_a_mention_crosses_their_border_or_a_tag(tmp_path):
     source = "<DOC><TEXT>\nIt was Mill <BR/>\n and Sons. Inc of Lund\n</TEXT></DOC>\n"
     mentions: Mentions = {"E1-1": ("ORG", "Mill \n and Sons. Inc", "Mill \n and Sons. Inc")}
     document, report = read_one(write(tmp_path, source, apf_2005(source, mentions)))
@@ -335,7 +334,7 @@ def test_sentences_and_pieces_that_a_mention_goes_over_are_joined(tmp_path):
     assert report.counts["joined sentences"] == 2
 
 
-def test_a_relation_across_sentences_is_kept_with_its_head_and_counted(tmp_path):
+def test_a_relation_across_sentences_is_kept_in_the_sentence_of_its_head_and_counted(tmp_path):
     annotations = apf_2005(SOURCE, MENTIONS, {"R1": ("PER-SOC", [("E4-2", "E1-1")])})
     [document], report = read(write(tmp_path, SOURCE, annotations))
     assert relations(document) == [("He", "PER-SOC", "owner")]
@@ -346,24 +345,24 @@ def test_a_relation_across_sentences_is_kept_with_its_head_and_counted(tmp_path)
 
 
 @pytest.mark.parametrize("shift", [(-1, 0), (1, 0), (0, -1), (0, 1), (1, 1)])
-def test_an_offset_that_is_off_by_one_is_told_with_the_line_of_its_mention(tmp_path, shift):
+def test_an_offset_that_is_off_by_one_is_reported_with_the_line_of_its_mention(tmp_path, shift):
     annotations = apf_2005(SOURCE, MENTIONS)
     right = f"<head>{charseq(SOURCE, 'owner')}</head>"
     start, end = (int(number) for number in re.findall(r'"(\d+)"', right))
-    # Where white space alone is between them, nothing is wrong: take a mention with letters on both sides.
+    # White space at the ends of a mention is ignored, so this mention gets letters on both sides.
     source = SOURCE.replace("young owner of", "youngownerof")
     start, end = start - 1 + shift[0], end - 1 + shift[1]
     wrong = f'<head><charseq START="{start}" END="{end}">owner</charseq></head>'
     assert annotations.count(right) == 1
     path = write(tmp_path, source, annotations.replace(right, wrong))
-    found = problems_of(path)
+    file, line, message = problems_of(path)[0]
     apf_file = path.with_name(f"{NAME}.apf.xml")
-    assert found[0][:2] == (apf_file.name, line_of(apf_file, '<entity_mention ID="E1-1"'))
+    assert (file, line) == (apf_file.name, line_of(apf_file, '<entity_mention ID="E1-1"'))
     covered = "youngownerof"[5 + shift[0] : 10 + shift[1]]
-    assert found[0][2] == f"entity mention E1-1: {start} to {end} covers {covered!r}, not 'owner'"
+    assert all(part in message for part in ("E1-1", f"{start} to {end}", repr(covered), "'owner'"))
 
 
-def test_offsets_that_include_white_space_or_leave_it_out_are_right(tmp_path):
+def test_white_space_at_the_ends_of_a_mention_is_ignored(tmp_path):
     wide = charseq(SOURCE, " owner ").replace("> owner <", ">owner<")
     annotations = apf_2005(SOURCE, MENTIONS).replace(charseq(SOURCE, "owner"), wide)
     assert wide in annotations
@@ -376,69 +375,71 @@ SPAN = r'<head><charseq START="\d+" END="\d+"'
 
 
 @pytest.mark.parametrize(
-    ("right", "wrong", "message"),
+    ("correct", "wrong", "parts"),
     [
-        (rf"{SPAN}>owner", '<head><charseq START="5" END="900">owner', r"5 to 900 is no span of the source's \d+ char"),
-        (rf"{SPAN}>owner", '<head><charseq START="9" END="5">owner', "9 to 5 is no span"),
-        (rf"{SPAN}>owner", "<head><charseq>owner", "START '' and END '' are not two numbers"),
-        (rf"{SPAN}>owner", '<head><charseq START="-5" END="1e1">owner', "START '-5' and END '1e1' are not two numbers"),
-        (rf"{SPAN}>owner</charseq></head>", "", "it has no head"),
-        (rf"{SPAN}>owner</charseq></head>", "<head/>", "it has no head"),
-        ("owner</charseq></head>", "miller</charseq></head>", "covers 'owner', not 'miller'"),
-        (">owner</charseq></head>", "/></head>", "covers 'owner', not ''"),
+        (rf"{SPAN}>owner", '<head><charseq START="5" END="900">owner', ["5 to 900"]),
+        (rf"{SPAN}>owner", '<head><charseq START="9" END="5">owner', ["9 to 5"]),
+        (rf"{SPAN}>owner", "<head><charseq>owner", ["START ''", "END ''"]),
+        (rf"{SPAN}>owner", '<head><charseq START="-5" END="1e1">owner', ["START '-5'", "END '1e1'"]),
+        (rf"{SPAN}>owner</charseq></head>", "", ["'head'"]),
+        (rf"{SPAN}>owner</charseq></head>", "<head/>", ["'head'"]),
+        ("owner</charseq></head>", "miller</charseq></head>", ["'owner'", "'miller'"]),
+        (">owner</charseq></head>", "/></head>", ["'owner'", "''"]),
     ],
 )
-def test_a_mention_that_cannot_be_is_told_with_its_line_in_the_annotations(tmp_path, right, wrong, message):
-    annotations = re.sub(right, wrong, apf_2005(SOURCE, MENTIONS), count=1)
+def test_an_invalid_mention_is_reported_with_its_line_in_the_annotations(tmp_path, correct, wrong, parts):
+    annotations = re.sub(correct, wrong, apf_2005(SOURCE, MENTIONS), count=1)
     path = write(tmp_path, SOURCE, annotations)
     apf_file = path.with_name(f"{NAME}.apf.xml")
-    [(file, line, found)] = problems_of(path)
+    [(file, line, message)] = problems_of(path)
     assert (file, line) == (apf_file.name, line_of(apf_file, '<entity_mention ID="E1-1"'))
-    assert re.match(f"entity mention E1-1: .*{message}", found)
+    assert all(part in message for part in ["E1-1", *parts])
 
 
-def test_the_extent_that_is_not_asked_for_may_be_wrong(tmp_path):
+def test_the_extent_that_is_not_read_is_not_checked(tmp_path):
     annotations = apf_2005(SOURCE, MENTIONS).replace(">owner</charseq></head>", ">miller</charseq></head>")
     path = write(tmp_path, SOURCE, annotations)
     read_one(path, extent="full")
     assert len(problems_of(path)) == 1
 
 
-def test_two_mentions_of_one_name_are_told(tmp_path):
+def test_two_mentions_with_one_id_are_reported(tmp_path):
     annotations = apf_2005(SOURCE, MENTIONS).replace('<entity_mention ID="E4-2"', '<entity_mention ID="E4-1"')
     [(_, _, message)] = problems_of(write(tmp_path, SOURCE, annotations))
-    assert message == "entity mention E4-1: a second one of this name"
+    assert "E4-1" in message
 
 
 @pytest.mark.parametrize("make", [apf_2004, apf_2005])
-def test_a_relation_with_an_unknown_mention_is_told_with_its_line(tmp_path, make):
-    # In 2004 mentions of relations and of entities may have the same names.
+def test_a_relation_with_an_unknown_mention_is_reported_with_its_line(tmp_path, make):
+    # In ACE 2004 a relation mention and an entity mention may have the same ID.
     annotations = make(SOURCE, MENTIONS, {"E1": ("PHYS", [("E2-1", "E9-1")])})
     path = write(tmp_path, SOURCE, annotations)
     apf_file = path.with_name(f"{NAME}.apf.xml")
-    line = line_of(apf_file, '<relation_mention ID="E1-1"')
-    message = "relation mention E1-1: its argument 'E9-1' is no mention that could be read"
-    assert problems_of(path) == [(apf_file.name, line, message)]
+    [(file, line, message)] = problems_of(path)
+    assert (file, line) == (apf_file.name, line_of(apf_file, '<relation_mention ID="E1-1"'))
+    assert "relation mention E1-1" in message
+    assert "'E9-1'" in message
 
 
-def test_a_relation_with_one_argument_is_told(tmp_path):
+def test_a_relation_with_one_argument_is_reported(tmp_path):
     annotations = apf_2005(SOURCE, MENTIONS, {"R1": ("PHYS", [("E2-1", "E3-1")])})
     path = write(tmp_path, SOURCE, annotations.replace('REFID="E3-1" ROLE="Arg-2"', 'REFID="E3-1" ROLE="Place"'))
     [(_, _, message)] = problems_of(path)
-    assert message == "relation mention R1-1: its argument '' is no mention that could be read"
+    assert "R1-1" in message
+    assert "''" in message
 
 
-def test_broken_xml_is_told_with_its_line(tmp_path):
+def test_invalid_xml_is_reported_with_its_line(tmp_path):
     annotations = apf_2005(SOURCE, MENTIONS).replace("</entity>", "</entitee>", 1)
     path = write(tmp_path, SOURCE, annotations)
     apf_file = path.with_name(f"{NAME}.apf.xml")
     [(file, line, message)] = problems_of(path)
     assert (file, line) == (apf_file.name, line_of(apf_file, "</entitee>"))
-    assert message.startswith("broken XML, mismatched tag")
+    assert "mismatched tag" in message
 
 
 @pytest.mark.parametrize("encoding", ["UTF-8", "utf-16", "big5", "of-our-own"])
-def test_the_encoding_that_the_xml_names_does_not_matter_where_it_is_unicode(tmp_path, encoding):
+def test_the_encoding_in_the_xml_declaration_is_ignored(tmp_path, encoding):
     source = "<DOC>\nZoë is in Malmö.\n</DOC>\n"
     annotations = apf_2005(source, {"E1-1": ("GPE", "Malmö", "Malmö")})
     named = annotations.replace('version="1.0"', f'version="1.0" encoding="{encoding}"')
@@ -446,13 +447,14 @@ def test_the_encoding_that_the_xml_names_does_not_matter_where_it_is_unicode(tmp
     assert entities(document) == [("Malmö", "GPE")]
 
 
-def test_another_encoding_is_one_sentence(tmp_path):
+def test_a_source_in_another_encoding_is_an_error(tmp_path):
     path = write(tmp_path, SOURCE, apf_2005(SOURCE, MENTIONS))
     path.write_bytes(SOURCE.replace("Lund", "Malmö").encode("latin-1"))
-    with pytest.raises(PLMarkerError, match=r"\.sgm: not UTF-8 text"):
+    with pytest.raises(PLMarkerError, match=r"\.sgm.* UTF-8"):
         read(path)
 
 
+# Each entity expands to ten of the one before it.
 LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 12))
 
 
@@ -465,14 +467,14 @@ LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 12))
         '<!DOCTYPE source_file SYSTEM "apf.v5.1.1.dtd" [<!ENTITY l11 "">]>',
     ],
 )
-def test_declared_entities_are_refused_at_once(tmp_path, doctype):
+def test_declared_entities_are_refused_without_delay(tmp_path, doctype):
     annotations = apf_2005(SOURCE, MENTIONS).replace(DOCTYPE_05, doctype).replace("owner</", "&l11;</")
     path = write(tmp_path, SOURCE, annotations)
     start = time.perf_counter()
     [(file, _, message)] = problems_of(path)
     assert time.perf_counter() - start < 5
     assert file == f"{NAME}.apf.xml"
-    assert message == "refused: it declares entities, as attacks do (EntitiesForbidden)"
+    assert "EntitiesForbidden" in message
 
 
 def test_the_dtd_is_never_opened(tmp_path):
@@ -482,20 +484,24 @@ def test_the_dtd_is_never_opened(tmp_path):
     read_one(write(tmp_path, SOURCE, annotations))
     [(_, line, message)] = problems_of(write(tmp_path, SOURCE, annotations.replace(">Lund</", ">&lund;</", 1)))
     assert line == line_of(tmp_path / f"{NAME}.apf.xml", "&lund;")
-    assert message.startswith("broken XML, undefined entity &lund;")
+    assert "undefined entity &lund;" in message
 
 
-def test_a_source_without_annotations_is_told_and_the_others_are_read(tmp_path):
+def test_a_source_without_annotations_is_reported_and_the_others_are_read(tmp_path):
     write(tmp_path, SOURCE, apf_2005(SOURCE, MENTIONS), "b")
     write(tmp_path, SOURCE, "", "a").with_name("a.apf.xml").unlink()
     (tmp_path / "more").mkdir()
     write(tmp_path / "more", SOURCE, apf_2004(SOURCE, MENTIONS, RELATIONS), "c")
     documents, report = read(tmp_path)
     assert [document["doc_key"] for document in documents] == ["b", "c"]
-    assert [str(problem) for problem in report.problems] == [f"{tmp_path / 'a.sgm'}: no a.apf.xml beside it"]
+    [problem] = report.problems
+    assert problem.path == str(tmp_path / "a.sgm")
+    assert "a.apf.xml" in problem.message
 
 
-def test_a_folder_without_sources_is_told(tmp_path):
+def test_a_folder_without_sources_is_reported(tmp_path):
     documents, report = read(tmp_path)
     assert documents == []
-    assert [str(problem) for problem in report.problems] == [f"{tmp_path}: no .sgm file"]
+    [problem] = report.problems
+    assert problem.path == str(tmp_path)
+    assert ".sgm" in problem.message

@@ -1,4 +1,4 @@
-"""brat's standoff files."""
+"""Tests of the reader and the writer of brat files."""
 
 import tempfile
 from pathlib import Path
@@ -38,18 +38,18 @@ def read(path: Path, words: str = "plmarker", **options: Any) -> tuple[list[dict
 
 
 REALISTIC = (
-    # A relation may stand before its entities.
+    # A relation may precede its entities.
     "R1\tRUNS Arg1:T1 Arg2:T2\t",
     annotation("T1", "PER", "Ada Bell"),
     annotation("T2", "ORG", "the Acme\nLabs of Zürich"),
     annotation("T3", "LOC", "Zürich"),
-    # In pieces because of the line break alone.
+    # This entity has two pieces only because of the line break between them.
     f"T4\tORG {TEXT.index('Acme')} {TEXT.index('Acme') + 4};{TEXT.index('Labs')} {TEXT.index('Labs') + 4}\tAcme Labs",
     f"T5\tPER {TEXT.index('Bob')} {TEXT.index('Bob') + 3};{TEXT.index('Stone')} {TEXT.index('Stone') + 5}\tBob Stone",
     annotation("T6", "PER", "Eve Stone"),
     "R2\tHIRED Arg1:T1 Arg2:T6",
     "R3\tHIRED Arg1:T1 Arg2:T5",
-    # The text may be left out.
+    # The text of an entity is optional.
     f"T7\tHIRE {TEXT.index('hired')} {TEXT.index('hired') + 5}",
     "E1\tHIRE:T7 Agent:T1",
     "A1\tNegated E1",
@@ -63,7 +63,7 @@ REALISTIC = (
 
 @pytest.mark.parametrize("ends", ["\n", "\r\n"])
 @pytest.mark.parametrize("folder", [True, False])
-def test_what_annotators_make_is_read(tmp_path, ends, folder):
+def test_a_realistic_file_is_read(tmp_path, ends, folder):
     path = written(tmp_path, *REALISTIC, ends=ends)
     (document,), report = read(tmp_path if folder else path)
     assert document["doc_key"] == "a"
@@ -79,8 +79,10 @@ def test_what_annotators_make_is_read(tmp_path, ends, folder):
         {"head_start": 0, "head_end": 1, "tail_start": 3, "tail_end": 7, "label": "RUNS"},
         {"head_start": 0, "head_end": 1, "tail_start": 13, "tail_end": 14, "label": "HIRED"},
     ]
-    assert [(line, fatal) for line, fatal, _ in found(report)][:1] == [(6, False)]
-    assert "T5: a discontinuous entity, 'Bob Stone', left out" in found(report)[0][2]
+    line, fatal, message = found(report)[0]
+    assert (line, fatal) == (6, False)
+    assert "T5" in message
+    assert "'Bob Stone'" in message
     assert counts(report) == {
         "discontinuous": 1,
         "other annotations": 6,
@@ -91,7 +93,7 @@ def test_what_annotators_make_is_read(tmp_path, ends, folder):
     }
 
 
-def test_offsets_count_every_character_of_the_text(tmp_path):
+def test_offsets_count_every_character(tmp_path):
     text = "\ufeffA 👩🏽\u200d🚀 flew.\r\n\r\nZoe\u0301 stayed\r\nin Lodz.\r\n"
     parts = ["👩🏽\u200d🚀", "Zoe\u0301", "stayed\r\nin Lodz"]
     lines = [annotation(f"T{number}", "X", part, text) for number, part in enumerate(parts)]
@@ -103,52 +105,52 @@ def test_offsets_count_every_character_of_the_text(tmp_path):
         assert ("Zoe\u0301", "X") in entities(document)
 
 
-def test_the_byte_order_mark_of_a_windows_editor_is_no_annotation(tmp_path):
+def test_a_byte_order_mark_in_the_annotations_is_ignored(tmp_path):
     (document,), report = read(written(tmp_path, "\ufeff" + annotation("T1", "PER", "Ada Bell")))
     assert found(report) == []
     assert entities(document) == [("Ada Bell", "PER")]
 
 
-def test_the_pieces_of_an_entity_may_stand_in_any_order(tmp_path):
+def test_the_pieces_of_an_entity_may_be_in_any_order(tmp_path):
     start = TEXT.index("Labs")
     (document,), report = read(written(tmp_path, f"T1\tORG {start} {start + 4};18 22\tLabs Acme"))
     assert found(report) == []
     assert entities(document) == [("Acme Labs", "ORG")]
 
 
-def test_every_mistake_is_told_with_its_line(tmp_path):
+def test_every_problem_is_reported_with_its_line(tmp_path):
     length = len(TEXT)
     cases = [
         (annotation("T1", "PER", "Ada Bell"), None),
-        ("T2 PER 0 3 Ada", "an entity is 'T1<tab>LABEL START END<tab>TEXT', got 'T2 PER 0 3 Ada'"),
-        ("T3\tPER 0\tAda", "an entity is 'T1<tab>LABEL START END<tab>TEXT', got"),
-        ("T4\tPER 0 -3\tAda", "an entity is 'T1<tab>LABEL START END<tab>TEXT', got"),
-        ("T5\tPER 0 3\tBob", "T5: 0 3 covers 'Ada', not 'Bob'"),
-        (f"T6\tPER 66 {length + 1}\tx", f"T6: 66 {length + 1} is no span of the text's {length} characters"),
-        (f"T7\tPER 0 {length + 1};4 8\tx", f"T7: 0 {length + 1};4 8 is no span of the text's {length} characters"),
-        ("T8\tPER 3 3\t", f"T8: 3 3 is no span of the text's {length} characters"),
-        ("T9\tPER 8 4\tx", f"T9: 8 4 is no span of the text's {length} characters"),
-        ("T1\tPER 4 8\tBell", "T1 is given twice"),
-        ("R1 RUNS Arg1:T1 Arg2:T1", "a relation is 'R1<tab>LABEL Arg1:T1 Arg2:T2', got"),
-        ("R2\tRUNS Arg1:T1", "a relation is 'R1<tab>LABEL Arg1:T1 Arg2:T2', got"),
-        ("R3\tRUNS Arg1:T1 Arg2:T77", "relation R3: there is no entity T77"),
-        # Its entity is wrong, so that it is none.
-        ("R4\tRUNS Arg1:T5 Arg2:T1", "relation R4: there is no entity T5"),
-        ("?", "a line begins with T, R or one of *EAMN#, got '?'"),
-        (" T10\tPER 0 3\tAda", "a line begins with T, R or one of *EAMN#, got"),
+        ("T2 PER 0 3 Ada", ["'T2 PER 0 3 Ada'"]),
+        ("T3\tPER 0\tAda", ["'T3\\tPER 0\\tAda'"]),
+        ("T4\tPER 0 -3\tAda", ["'T4\\tPER 0 -3\\tAda'"]),
+        ("T5\tPER 0 3\tBob", ["T5", "0 3", "'Ada'", "'Bob'"]),
+        (f"T6\tPER 66 {length + 1}\tx", ["T6", f"66 {length + 1}", str(length)]),
+        (f"T7\tPER 0 {length + 1};4 8\tx", ["T7", f"0 {length + 1};4 8", str(length)]),
+        ("T8\tPER 3 3\t", ["T8", "3 3", str(length)]),
+        ("T9\tPER 8 4\tx", ["T9", "8 4", str(length)]),
+        ("T1\tPER 4 8\tBell", ["T1"]),
+        ("R1 RUNS Arg1:T1 Arg2:T1", ["'R1 RUNS Arg1:T1 Arg2:T1'"]),
+        ("R2\tRUNS Arg1:T1", ["'R2\\tRUNS Arg1:T1'"]),
+        ("R3\tRUNS Arg1:T1 Arg2:T77", ["R3", "T77"]),
+        # The entity T5 is invalid, so the relation has no such entity.
+        ("R4\tRUNS Arg1:T5 Arg2:T1", ["R4", "T5"]),
+        ("?", ["'?'"]),
+        (" T10\tPER 0 3\tAda", ["' T10\\tPER 0 3\\tAda'"]),
     ]
     path = written(tmp_path, *(line for line, _ in cases))
     (document,), report = read(path)
-    wanted = {number: message for number, (_, message) in enumerate(cases, start=1) if message}
-    assert sorted(problem.line for problem in report.problems) == list(wanted)
+    expected = {number: parts for number, (_, parts) in enumerate(cases, start=1) if parts}
+    assert sorted(problem.line for problem in report.problems) == list(expected)
     for problem in report.problems:
-        assert problem.message.startswith(wanted[problem.line])
+        assert all(part in problem.message for part in expected[problem.line])
         assert problem.path == str(path)
         assert problem.fatal
     assert entities(document) == [("Ada Bell", "PER")]
 
 
-def test_what_is_annotated_twice_is_kept_once_and_counted(tmp_path):
+def test_duplicate_annotations_are_kept_once_and_counted(tmp_path):
     lines = [annotation("T1", "PER", "Ada Bell"), annotation("T2", "PER", "Ada Bell"), annotation("T3", "ORG", "Acme")]
     path = written(tmp_path, *lines, "R1\tRUNS Arg1:T1 Arg2:T3", "R2\tRUNS Arg1:T2 Arg2:T3")
     (document,), report = read(path)
@@ -157,7 +159,7 @@ def test_what_is_annotated_twice_is_kept_once_and_counted(tmp_path):
     assert counts(report) == {"exact": 3, "duplicates": 2}
 
 
-def test_a_folder_is_read_with_the_folders_in_it_and_what_lacks_its_other_half_is_told(tmp_path):
+def test_a_folder_is_read_with_its_subfolders_and_missing_files_are_reported(tmp_path):
     line = annotation("T1", "PER", "Ada Bell")
     written(tmp_path, line, name="b/x.y")
     written(tmp_path, line, name="a%2Fb c")
@@ -165,14 +167,18 @@ def test_a_folder_is_read_with_the_folders_in_it_and_what_lacks_its_other_half_i
     (tmp_path / "b" / "plain.txt").write_text("No annotations.")
     documents, report = read(tmp_path)
     assert [document["doc_key"] for document in documents] == ["a/b c", "b/x.y"]
-    assert [(problem.path, problem.line, problem.fatal, problem.message) for problem in report.problems] == [
-        (str(tmp_path / "b" / "plain.txt"), 0, False, "no .ann file beside it, left out"),
-        (str(lonely), 0, True, "no .txt file beside it"),
+    assert [(problem.path, problem.line, problem.fatal) for problem in report.problems] == [
+        (str(tmp_path / "b" / "plain.txt"), 0, False),
+        (str(lonely), 0, True),
     ]
+    assert "plain.ann" in report.problems[0].message
+    assert "lonely.txt" in report.problems[1].message
 
 
-def test_a_folder_without_annotations_is_a_fault(tmp_path):
-    assert found(read(tmp_path)[1]) == [(0, True, "no .ann file")]
+def test_a_folder_without_annotations_is_reported(tmp_path):
+    [(line, fatal, message)] = found(read(tmp_path)[1])
+    assert (line, fatal) == (0, True)
+    assert ".ann" in message
 
 
 def test_an_empty_ann_file_is_a_document_without_entities(tmp_path):
@@ -181,21 +187,21 @@ def test_an_empty_ann_file_is_a_document_without_entities(tmp_path):
     assert document["ner"] == [[], []]
 
 
-def test_a_text_in_another_encoding_is_one_sentence(tmp_path):
+def test_a_text_in_another_encoding_is_an_error(tmp_path):
     path = written(tmp_path, "T1\tPER 0 3\tZoé")
     path.with_suffix(".txt").write_bytes("Zoé".encode("latin-1"))
-    with pytest.raises(PLMarkerError, match=r"a\.txt: not UTF-8 text"):
+    with pytest.raises(PLMarkerError, match=r"a\.txt.* UTF-8"):
         read(tmp_path)
 
 
 def document(**changes: Any) -> dict[str, Any]:
     relation = {"head_start": 0, "head_end": 1, "tail_start": 3, "tail_end": 3, "label": "OWNS"}
     sentences = [["Ada", "Bell"], [], ["owns", "Acme", "."]]
-    right = document_of_words("a", sentences, [[(0, 1, "PER"), (1, 1, "NAME")], [], [(1, 1, "ORG")]])
-    return {**right, "relations": [[relation], [], []], **changes}
+    valid = document_of_words("a", sentences, [[(0, 1, "PER"), (1, 1, "NAME")], [], [(1, 1, "ORG")]])
+    return {**valid, "relations": [[relation], [], []], **changes}
 
 
-def test_what_is_written_is_a_line_for_each_sentence(tmp_path):
+def test_every_sentence_is_written_as_a_line(tmp_path):
     write_brat(tmp_path / "new", [document(), document(doc_key="b/c", ner=None, relations=None)])
     files = {path.name: path.read_bytes().decode() for path in (tmp_path / "new").iterdir()}
     assert files == {
@@ -207,52 +213,52 @@ def test_what_is_written_is_a_line_for_each_sentence(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("changes", "value"),
     [
-        ({"sentences": [["Ada", "B ell"], [], ["owns", "Acme", "."]]}, "white space in the word 'B ell'"),
-        ({"sentences": [["Ada", "Bell\u2028"], [], ["owns", "Acme", "."]]}, "white space in the word"),
-        ({"sentences": [["Ada", "B\x1fell"], [], ["owns", "Acme", "."]]}, "white space in the word"),
-        ({"ner": [[{"start": 0, "end": 1, "label": "A B"}], [], []]}, "white space in the label 'A B'"),
-        ({"ner": [[{"start": 0, "end": 1, "label": "PER"}], [], []]}, "a relation 'OWNS' has an end that is no entity"),
-        ({"ner": None}, "a relation 'OWNS' has an end that is no entity"),
+        ({"sentences": [["Ada", "B ell"], [], ["owns", "Acme", "."]]}, "B ell"),
+        ({"sentences": [["Ada", "Bell\u2028"], [], ["owns", "Acme", "."]]}, "Bell\u2028"),
+        ({"sentences": [["Ada", "B\x1fell"], [], ["owns", "Acme", "."]]}, "B\x1fell"),
+        ({"ner": [[{"start": 0, "end": 1, "label": "A B"}], [], []]}, "A B"),
+        ({"ner": [[{"start": 0, "end": 1, "label": "PER"}], [], []]}, "OWNS"),
+        ({"ner": None}, "OWNS"),
     ],
 )
-def test_what_brat_cannot_hold_is_refused_and_no_file_is_left(tmp_path, changes, message):
-    with pytest.raises(PLMarkerError, match="document 'b': ") as error:
+def test_a_document_that_brat_cannot_hold_is_an_error_and_no_file_is_left(tmp_path, changes, value):
+    with pytest.raises(PLMarkerError, match="document 'b'") as error:
         write_brat(tmp_path / "new", [document(), document(doc_key="b", **changes)])
-    assert message in str(error.value)
+    assert repr(value) in str(error.value)
     assert list(tmp_path.rglob("*.*")) == []
 
 
 @pytest.mark.parametrize(
     "key", [".", "..", "a.txt", "a.ann", ".ann", "a/../b", "C:\\x", " ", "100%", "%41", "中文", "~"]
 )
-def test_names_of_every_kind_survive(tmp_path, key):
+def test_document_names_are_preserved(tmp_path, key):
     write_brat(tmp_path, [document(doc_key=key)])
     (back,), report = read(tmp_path, "spaces")
     assert report.fatal == []
     assert back["doc_key"] == key
-    # A file whose name begins with a dot is hidden.
+    # Files with a dot in front would be hidden.
     assert not list(tmp_path.glob(".*"))
 
 
 @given(data=st.data())
-def test_documents_survive_brat(data, typed_documents, without_empty_sentences):
+def test_documents_are_preserved(data, typed_documents, without_empty_sentences):
     documents = data.draw(typed_documents())
     with tempfile.TemporaryDirectory() as folder:
         write_brat(folder, documents)
         back, report = read(Path(folder), "spaces", annotated=False)
     assert report.fatal == []
     assert set(counts(report)) <= {"exact", "relations across sentences"}
-    wanted = {document["doc_key"]: without_empty_sentences(document) for document in documents}
-    assert {document["doc_key"]: without_empty_sentences(document) for document in back} == wanted
+    expected = {document["doc_key"]: without_empty_sentences(document) for document in documents}
+    assert {document["doc_key"]: without_empty_sentences(document) for document in back} == expected
 
 
 @pytest.mark.parametrize("words", ["plmarker", "spaces", "spacy"])
-def test_litbank_s_entities_all_lie_on_word_borders(shared, words):
+def test_all_entities_of_litbank_are_on_word_borders(shared, words):
     folder = shared / "data" / "litbank"
     if not folder.is_dir():
-        pytest.skip("needs LitBank in the folder 'shared'")
+        pytest.skip("LitBank is not in the folder 'shared'")
     documents, report = read(folder, words)
     assert len(documents) == 3
     assert report.fatal == []

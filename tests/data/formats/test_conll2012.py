@@ -1,4 +1,4 @@
-"""The reader of OntoNotes' gold_conll files."""
+"""Tests of the reader of gold_conll files."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from plmarker.data.report import ReadingReport
 
 
 def row(word: str, entity: str = "*") -> str:
-    """The line of a word, with its twelve columns."""
+    """Return the line of a word with twelve columns."""
     return f"bc/tiny/00/tiny_0000   0    0    {word}   NN   (TOP*)   -   -   -   Ida   {entity}   -"
 
 
@@ -32,7 +32,7 @@ def read(path: Path) -> tuple[list[dict[str, Any]], ReadingReport]:
     return list(read_corpus(path, report, annotated=False)), report
 
 
-def test_bracketed_entities_are_read_and_relations_are_none(tmp_path):
+def test_entities_are_read_from_brackets_and_relations_are_none(tmp_path):
     lines = [
         *(begin(), row("Ada", "(PERSON*"), row("Bell", "*)"), row("left", "*"), row("Lund", "(GPE)"), row("."), ""),
         *(row("Two", "(CARDINAL)"), row("May", "(DATE*"), row("or"), row("June", "*)"), "", END),
@@ -60,7 +60,7 @@ def test_each_part_of_each_document_is_a_document(tmp_path):
     lines = [
         *(begin("a"), row("One"), "", END),
         *(begin("a", "001"), row("Two", "(CARDINAL)"), "", END),
-        # No empty line before the end, and several between documents; a part of 010 is the tenth.
+        # There is no empty line before the end, and there are several between documents. Part 010 is number 10.
         *("", "", begin("b (c)", "010"), row("Three"), END),
     ]
     documents, report = read(write(tmp_path, *lines))
@@ -73,7 +73,7 @@ def test_each_part_of_each_document_is_a_document(tmp_path):
     assert [document["ner"] for document in documents] == [[[]], [[{"start": 0, "end": 0, "label": "CARDINAL"}]], [[]]]
 
 
-def test_line_ends_of_windows_are_line_ends(tmp_path):
+def test_windows_line_ends_are_read(tmp_path):
     path = write(tmp_path, begin(), row("Ada", "(PERSON)"), "", row("left"), "", END)
     unix = read(path)[0]
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
@@ -81,7 +81,7 @@ def test_line_ends_of_windows_are_line_ends(tmp_path):
     assert unix[0]["sentences"] == [["Ada"], ["left"]]
 
 
-def test_a_document_without_words_is_none(tmp_path):
+def test_a_document_without_words_is_left_out(tmp_path):
     documents, report = read(write(tmp_path, begin("a"), END, begin("b"), row("Ada"), "", END))
     assert [document["doc_key"] for document in documents] == ["b_0"]
     assert report.problems == []
@@ -91,35 +91,35 @@ ADA = row("Ada")
 
 
 @pytest.mark.parametrize(
-    ("lines", "line", "message"),
+    ("lines", "line", "part"),
     [
-        ((begin(), ADA, begin(part="001"), ADA, END), 3, "a document begins inside another"),
-        (("#begin document tiny", ADA, END), 1, "expected '#begin document (NAME); part N'"),
-        ((ADA, begin(), ADA, END), 1, "a word outside any document"),
-        ((begin(), ADA, END, ADA), 4, "a word outside any document"),
-        ((begin(), ADA, "bc/tiny 0 0 Bell NN * - - - - *", END), 3, "11 columns, expected 12 or more"),
-        ((begin(), ADA, row("[WORD]"), END), 3, "[WORD] in place of a word; first fill the skeleton with OntoNotes"),
-        ((begin(), ADA, row("Bell", "*)"), END), 3, "named entity '*)' does not fit what is open before it"),
-        ((begin(), ADA, row("Bell", "GPE)"), END), 3, "named entity 'GPE)' does not fit what is open before it"),
-        ((begin(), row("Ada", "(GPE*"), row("Bell", "(ORG*)"), END), 3, "named entity '(ORG*)' does not fit"),
-        ((begin(), row("Ada", "(GPE(ORG*))"), END), 2, "named entity '(GPE(ORG*))' does not fit"),
-        ((begin(), row("Ada", "(GPE*"), "", ADA, END), 3, "entity of type 'GPE' is not closed in its sentence"),
-        ((begin(), row("Ada", "(GPE*"), END), 3, "entity of type 'GPE' is not closed in its sentence"),
-        ((begin("a"), ADA, END, begin("b"), ADA), 0, "document 'b_0' has no '#end document'"),
-        ((), 0, "zero words"),
-        ((begin(), "", END), 0, "zero words"),
-        # Parts are told apart by their numbers.
-        ((begin(), ADA, END, begin(), ADA, END), 0, "document 'bc/tiny/00/tiny_0000_0': a second document"),
+        ((begin("a"), ADA, begin("b"), ADA, END), 3, "'a_0'"),
+        (("#begin document tiny", ADA, END), 1, "'#begin document tiny'"),
+        ((ADA, begin(), ADA, END), 1, "#begin document"),
+        ((begin(), ADA, END, ADA), 4, "#begin document"),
+        ((begin(), ADA, "bc/tiny 0 0 Bell NN * - - - - *", END), 3, "got 11"),
+        ((begin(), ADA, row("[WORD]"), END), 3, "[WORD]"),
+        ((begin(), ADA, row("Bell", "*)"), END), 3, "'*)'"),
+        ((begin(), ADA, row("Bell", "GPE)"), END), 3, "'GPE)'"),
+        ((begin(), row("Ada", "(GPE*"), row("Bell", "(ORG*)"), END), 3, "'(ORG*)'"),
+        ((begin(), row("Ada", "(GPE(ORG*))"), END), 2, "'(GPE(ORG*))'"),
+        ((begin(), row("Ada", "(GPE*"), "", ADA, END), 3, "'GPE'"),
+        ((begin(), row("Ada", "(GPE*"), END), 3, "'GPE'"),
+        ((begin("a"), ADA, END, begin("b"), ADA), 0, "'b_0'"),
+        ((), 0, "no words"),
+        ((begin(), "", END), 0, "no words"),
+        # Two parts of a document need different numbers.
+        ((begin(), ADA, END, begin(), ADA, END), 0, "'bc/tiny/00/tiny_0000_0'"),
     ],
 )
-def test_every_mistake_is_told_with_its_line(tmp_path, lines, line, message):
+def test_every_problem_is_reported_with_its_line(tmp_path, lines, line, part):
     path = write(tmp_path, *lines)
     _, report = read(path)
     assert [(problem.path, problem.line, problem.fatal) for problem in report.problems] == [(str(path), line, True)]
-    assert report.problems[0].message.startswith(message)
+    assert part in report.problems[0].message
 
 
-def test_several_mistakes_are_all_told(tmp_path):
+def test_several_problems_are_all_reported(tmp_path):
     lines = [begin(), row("Ada", "*)"), row("Bell", "(GPE*"), "", "Lund", END, ADA]
     _, report = read(write(tmp_path, *lines))
     assert [problem.line for problem in report.problems] == [2, 4, 5, 7]

@@ -1,4 +1,4 @@
-"""spaCy's DocBin."""
+"""Tests of the DocBin reader."""
 
 from pathlib import Path
 from typing import Any
@@ -43,12 +43,12 @@ def annotated(english: Any) -> Doc:
     return document
 
 
-def test_entities_and_nested_spans_are_read_on_the_words_of_the_file(tmp_path, english):
+def test_entities_and_nested_spans_are_read_with_the_words_of_the_file(tmp_path, english):
     (document,), report = read(written(tmp_path, annotated(english)))
     assert report.problems == []
     assert document["doc_key"] == "corpus-1"
     assert document["sentences"][0] == ["Ada", "Bell", "runs", "Acme", "Labs", "."]
-    # New lines, which spaCy takes for words, are none.
+    # spaCy has a token for the line breaks. It is not a word here.
     assert document["sentences"][1][:5] == ["She", "is", "n't", "in", "New"]
     assert entities(document) == [
         ("Ada Bell", "PER"),
@@ -61,72 +61,75 @@ def test_entities_and_nested_spans_are_read_on_the_words_of_the_file(tmp_path, e
     assert document["relations"] == [[] for _ in document["sentences"]]
 
 
-def test_the_sentences_of_the_file_are_taken_where_it_has_them(tmp_path, english):
+def test_the_sentences_of_the_file_are_used(tmp_path, english):
     document = english("Ada met\n Bob here. He left.")
     for token in document:
-        # The second one begins with the token of the new line.
+        # The second sentence begins with the token of the line break.
         token.is_sent_start = token.text.isspace() or token.i == 0
-    (found,), _ = read(written(tmp_path, document), annotated=False)
-    assert found["sentences"] == [["Ada", "met"], ["Bob", "here", ".", "He", "left", "."]]
+    (result,), _ = read(written(tmp_path, document), annotated=False)
+    assert result["sentences"] == [["Ada", "met"], ["Bob", "here", ".", "He", "left", "."]]
 
 
-def test_without_sentences_in_the_file_they_are_those_of_the_text(tmp_path, english):
-    (found,), _ = read(written(tmp_path, english("\nAda met Bob. He left.\n")), annotated=False)
-    assert found["sentences"] == [["Ada", "met", "Bob", "."], ["He", "left", "."]]
+def test_without_sentences_in_the_file_the_text_is_split(tmp_path, english):
+    (result,), _ = read(written(tmp_path, english("\nAda met Bob. He left.\n")), annotated=False)
+    assert result["sentences"] == [["Ada", "met", "Bob", "."], ["He", "left", "."]]
 
 
-def test_sentences_between_which_a_span_lies_are_joined(tmp_path, english):
+def test_sentences_with_a_span_across_their_border_are_joined(tmp_path, english):
     document = english("Ada left. Bob stayed. Eve too.")
     document.spans["sc"] = [Span(document, 0, 5, "X")]
-    (found,), report = read(written(tmp_path, document))
-    assert [len(words) for words in found["sentences"]] == [6, 3]
+    (result,), report = read(written(tmp_path, document))
+    assert [len(words) for words in result["sentences"]] == [6, 3]
     assert report.counts["joined sentences"] == 1
 
 
-def test_the_words_of_any_language_are_read(tmp_path, english):
+def test_the_words_are_independent_of_the_language(tmp_path, english):
     for language in ("ja", "qq"):
         (document,), report = read(written(tmp_path, annotated(english)), language)
         assert report.problems == []
         assert ("New York", "LOC") in entities(document)
 
 
-def test_every_mistake_is_told_with_its_document(tmp_path, english):
+def test_every_problem_is_reported_with_its_document(tmp_path, english):
     document = english("Ada met Bob.")
     document.spans["sc"] = [Span(document, 0, 1), Span(document, 2, 3, "PER")]
-    space = english("Ada \n\n left")
-    space.spans["sc"] = [Span(space, 1, 2, "X")]
-    documents, report = read(written(tmp_path, annotated(english), document, english(""), space))
+    with_line_breaks = english("Ada \n\n left")
+    with_line_breaks.spans["sc"] = [Span(with_line_breaks, 1, 2, "X")]
+    documents, report = read(written(tmp_path, annotated(english), document, english(""), with_line_breaks))
     assert [document["doc_key"] for document in documents] == ["corpus-1", "corpus-2", "corpus-3", "corpus-4"]
-    assert [(problem.line, problem.fatal, problem.message) for problem in report.problems] == [
-        (0, True, "document 2: the span 'Ada' has no label")
-    ]
+    [problem] = report.problems
+    assert problem.fatal
+    assert "document 2" in problem.message
+    assert "'Ada'" in problem.message
     assert entities(documents[1]) == [("Bob", "PER")]
     assert documents[2]["sentences"] == entities(documents[3]) == []
     assert report.counts["dropped"] == 1
 
 
-def test_a_file_without_documents_is_a_fault(tmp_path):
+def test_a_file_without_documents_is_reported(tmp_path):
     documents, report = read(written(tmp_path))
     assert documents == []
-    assert [(problem.line, problem.message) for problem in report.problems] == [(0, "zero documents")]
+    [problem] = report.problems
+    assert (problem.line, problem.fatal) == (0, True)
+    assert "no documents" in problem.message
 
 
 @pytest.mark.parametrize("content", [b"", b"no DocBin", b"\x80\x04K\x01."])
-def test_a_broken_file_is_one_sentence(tmp_path, english, content):
+def test_an_invalid_file_is_an_error_of_one_line(tmp_path, english, content):
     path = tmp_path / "corpus.spacy"
     path.write_bytes(content)
-    with pytest.raises(PLMarkerError, match=r"corpus\.spacy: no DocBin that spaCy can read, ") as error:
+    with pytest.raises(PLMarkerError, match=r"corpus\.spacy.*DocBin") as error:
         read(path)
     assert "\n" not in str(error.value)
 
 
-def test_half_a_file_is_one_sentence(tmp_path, english):
+def test_a_truncated_file_is_an_error(tmp_path, english):
     path = written(tmp_path, annotated(english))
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(PLMarkerError, match="no DocBin that spaCy can read"):
+    with pytest.raises(PLMarkerError, match=r"corpus\.spacy.*DocBin"):
         read(path)
 
 
-def test_a_folder_is_one_sentence(tmp_path):
-    with pytest.raises(PLMarkerError, match=r"no file that ends in \.spacy"):
+def test_a_folder_without_files_is_an_error(tmp_path):
+    with pytest.raises(PLMarkerError, match=r"\.spacy"):
         read(tmp_path)

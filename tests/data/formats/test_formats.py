@@ -1,4 +1,4 @@
-"""What all formats have in common: telling them apart, and the checks of what they give."""
+"""Tests of guessing a format, and of the checks that all readers share."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ LINE = {"doc_key": "a", "sentences": [["Ada", "left"]], "ner": [[[0, 0, "PER"]]]
         ("a.jsonl", "\n" + json.dumps({"text": "x", "spans": []}), "offsets"),
         ("a.json", " [\n" + json.dumps({"text": "x"}) + "]", "offsets"),
         ("a.json", "\ufeff[]", "offsets"),
-        # What is wrong with them is told with their lines when they are read.
+        # Invalid JSON is reported by the reader, with its lines.
         ("a.jsonl", "{", "jsonl"),
         ("a.jsonl", "", "jsonl"),
         ("a.conll", "", "conll"),
@@ -40,7 +40,7 @@ LINE = {"doc_key": "a", "sentences": [["Ada", "left"]], "ner": [[[0, 0, "PER"]]]
         ("b/c/a.sgm", "", "ace"),
     ],
 )
-def test_the_format_is_told_from_the_name_and_from_the_first_object(tmp_path, name, content, format):
+def test_the_format_is_guessed_from_the_name_and_from_the_first_object(tmp_path, name, content, format):
     path = tmp_path / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content, encoding="utf-8")
@@ -48,14 +48,15 @@ def test_the_format_is_told_from_the_name_and_from_the_first_object(tmp_path, na
 
 
 @pytest.mark.parametrize("name", ["a.pdf", "noending", "a.jsonl.gz", "folder/a.pdf"])
-def test_a_format_that_cannot_be_told_is_one_sentence(tmp_path, name):
+def test_an_unknown_ending_is_an_error(tmp_path, name):
     path = tmp_path / name
     path.parent.mkdir(exist_ok=True)
     path.write_text("x")
     top = tmp_path / Path(name).parts[0]
     for call in (lambda: guess_format(top), lambda: read(top)):
-        with pytest.raises(PLMarkerError, match="which format it has cannot be told; it is one of jsonl, conll, brat"):
+        with pytest.raises(PLMarkerError) as error:
             call()
+        assert all(part in str(error.value) for part in (str(top), *FORMATS))
 
 
 def read(path: Path, format: str | None = None, **options: Any) -> tuple[list[dict[str, Any]], ReadingReport]:
@@ -64,30 +65,32 @@ def read(path: Path, format: str | None = None, **options: Any) -> tuple[list[di
 
 
 @pytest.mark.parametrize("format", [None, *FORMATS])
-def test_a_missing_path_is_one_sentence(tmp_path, format):
-    with pytest.raises(PLMarkerError, match=r"nowhere\.jsonl: no such file or folder"):
+def test_a_missing_path_is_an_error(tmp_path, format):
+    with pytest.raises(PLMarkerError, match=r"nowhere\.jsonl: no such file"):
         read(tmp_path / "nowhere.jsonl", format)
 
 
-def test_an_unknown_format_is_one_sentence(tmp_path):
-    with pytest.raises(PLMarkerError, match="there is no format 'xml', only jsonl, conll, brat"):
+def test_an_unknown_format_is_an_error(tmp_path):
+    with pytest.raises(PLMarkerError) as error:
         read(tmp_path, "xml")
+    assert all(part in str(error.value) for part in ("'xml'", *FORMATS))
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("name", "value", "allowed"),
     [
-        ({"scheme": "bio"}, "scheme is one of auto, iob1, iob2, bioes, bilou, none, got 'bio'"),
-        ({"words": "nltk"}, "words is one of plmarker, spacy, spaces, got 'nltk'"),
-        ({"extent": "tail"}, "extent is one of head, full, got 'tail'"),
+        ("scheme", "bio", ["auto", "iob1", "iob2", "bioes", "bilou", "none"]),
+        ("words", "nltk", ["plmarker", "spacy", "spaces"]),
+        ("extent", "tail", ["head", "full"]),
     ],
 )
-def test_an_unknown_option_is_one_sentence(options, message):
-    with pytest.raises(PLMarkerError, match=message):
-        ReadingOptions(**options)
+def test_an_unknown_option_is_an_error(name, value, allowed):
+    with pytest.raises(PLMarkerError) as error:
+        ReadingOptions(**{name: value})
+    assert all(part in str(error.value) for part in (name, f"got {value!r}", *allowed))
 
 
-def test_the_format_is_given_where_the_name_does_not_tell_it(tmp_path):
+def test_the_format_can_be_given_for_a_name_without_a_known_ending(tmp_path):
     path = tmp_path / "test.annotated"
     path.write_text("Ada\tB-PER\n")
     (document,), report = read(path, "conll")
@@ -95,29 +98,35 @@ def test_the_format_is_given_where_the_name_does_not_tell_it(tmp_path):
     assert document["ner"] == [[{"start": 0, "end": 0, "label": "PER"}]]
 
 
-def test_documents_of_one_name_are_a_fault_and_the_first_is_kept(tmp_path):
+def test_a_second_document_with_the_same_name_is_reported_and_left_out(tmp_path):
     path = tmp_path / "a.conll"
     path.write_text("# newdoc id = x\nAda B-PER\n\n# newdoc id = y\nBob B-PER\n\n# newdoc id = x\nEve B-PER\n")
     documents, report = read(path)
     assert [document["doc_key"] for document in documents] == ["x", "y"]
     assert documents[0]["sentences"] == [["Ada"]]
-    assert found(report) == [(0, True, "document 'x': a second document of this name; every one needs its own")]
+    [(line, fatal, message)] = found(report)
+    assert (line, fatal) == (0, True)
+    assert "document 'x'" in message
 
 
-def test_what_a_format_allows_and_documents_do_not_is_a_fault(tmp_path):
+def test_a_document_that_breaks_the_exchange_format_is_reported_and_left_out(tmp_path):
     path = tmp_path / "a.conll"
     path.write_text("Ada B-NIL\n\nBob B-PER\n")
     documents, report = read(path)
     assert [document["sentences"] for document in documents] == [[["Bob"]]]
-    assert found(report) == [(0, True, "document 'a-1': sentence 0: entity [0, 0, 'NIL']: 'NIL' cannot be a label")]
+    [(line, fatal, message)] = found(report)
+    assert (line, fatal) == (0, True)
+    assert all(part in message for part in ("document 'a-1'", "sentence 0", "'NIL'"))
 
 
-def test_what_no_model_can_give_is_a_warning(tmp_path):
+def test_two_labels_of_one_span_are_a_warning(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text(json.dumps({"text": "Ada left", "label": [[0, 3, "PER"], [0, 3, "ORG"]]}))
     documents, report = read(path)
     assert len(documents) == 1
-    assert found(report) == [(0, False, "document 'a-1': sentence 0: span 0..0 has 2 labels, a model gives one")]
+    [(line, fatal, message)] = found(report)
+    assert (line, fatal) == (0, False)
+    assert all(part in message for part in ("document 'a-1'", "sentence 0", "2 labels"))
 
 
 @pytest.mark.parametrize(
@@ -128,16 +137,18 @@ def test_what_no_model_can_give_is_a_warning(tmp_path):
         ("a.json", json.dumps([{"text": "Ada", "label": []}, {"text": "left", "label": []}])),
     ],
 )
-def test_a_corpus_without_entities_is_a_fault_only_where_they_are_needed(tmp_path, name, content):
+def test_a_corpus_without_entities_is_reported_only_if_they_are_needed(tmp_path, name, content):
     path = tmp_path / name
     path.write_text(content)
     documents, report = read(path)
     assert len(documents) == 2
-    assert found(report) == [(0, True, "zero gold entities in 2 documents")]
+    [(line, fatal, message)] = found(report)
+    assert (line, fatal) == (0, True)
+    assert "gold entities" in message
     assert read(path, annotated=False)[1].problems == []
 
 
-def test_the_lines_of_jsonl_are_told(tmp_path):
+def test_problems_of_jsonl_are_reported_with_their_lines(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text(json.dumps(LINE) + "\n" + json.dumps(LINE) + "\n{\n")
     documents, report = read(path)
@@ -146,7 +157,7 @@ def test_the_lines_of_jsonl_are_told(tmp_path):
 
 
 @pytest.mark.parametrize("name", [format.name for format in FORMATS.values() if format.write])
-def test_what_a_format_writes_it_reads_and_is_known_by(tmp_path, name):
+def test_a_format_is_guessed_and_read_from_the_files_that_it_writes(tmp_path, name):
     format = FORMATS[name]
     path = tmp_path / ("corpus" if format.folders else f"corpus{format.endings[0]}")
     document = typed_document(LINE)
@@ -158,7 +169,7 @@ def test_what_a_format_writes_it_reads_and_is_known_by(tmp_path, name):
     assert {**back, "relations": None} == document
 
 
-def test_jsonl_that_cannot_be_written_leaves_no_file(tmp_path):
+def test_a_failed_write_of_jsonl_leaves_no_file(tmp_path):
     with pytest.raises(TypeError, match="not JSON serializable"):
         write_documents(tmp_path / "a.jsonl", [typed_document(LINE), typed_document({**LINE, "doc_key": object()})])
     assert list(tmp_path.iterdir()) == []

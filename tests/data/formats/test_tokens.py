@@ -1,4 +1,4 @@
-"""Token-classification datasets."""
+"""Tests of the conversion of token-classification datasets."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ ENTITIES = [[["PER", 0, 1], ["LOC", 4, 4]], [["PER", 0, 0]]]
 
 
 def dataset(tags: Any = None, rows: list[dict[str, Any]] = ROWS, **names: str) -> Dataset:
-    """The rows with columns renamed; `tags` is the type of a tag."""
+    """Build a dataset of rows. `tags` is the type of a tag, `names` renames columns."""
     features = Features(
         tokens=List(Value("string")), ner_tags=List(tags or ClassLabel(names=NAMES)), document_id=Value("string")
     )
@@ -32,7 +32,7 @@ def entities(documents: Dataset) -> list[list[list[Any]]]:
     ]
 
 
-def test_class_labels_are_read_and_rows_of_a_document_stand_together():
+def test_class_labels_are_read_and_rows_of_a_document_are_joined():
     documents = documents_of_tokens(dataset())
     assert documents.features == DOCUMENT_FEATURES
     assert documents["doc_key"][:] == ["a", "b"]
@@ -48,14 +48,14 @@ def test_strings_are_read():
 
 def test_numbers_need_names():
     numbers = dataset(Value("int64"))
-    with pytest.raises(PLMarkerError, match="hub: the tags of column 'ner_tags' are numbers; give their names"):
+    with pytest.raises(PLMarkerError, match=r"hub: .*'ner_tags'.*names"):
         documents_of_tokens(numbers, source="hub")
     assert entities(documents_of_tokens(numbers, names=NAMES)) == ENTITIES
-    with pytest.raises(PLMarkerError, match="there are names for the tags 0 to 2, none for 3"):
+    with pytest.raises(PLMarkerError, match=r"tag 3 .* 0 to 2"):
         documents_of_tokens(numbers, names=NAMES[:3])
 
 
-def test_names_that_are_given_go_before_those_of_the_dataset():
+def test_given_names_override_the_names_of_the_class_labels():
     documents = documents_of_tokens(dataset(), names=["O", "B-X", "I-X", "B-Y"])
     assert entities(documents)[1] == [["X", 0, 0]]
 
@@ -63,53 +63,54 @@ def test_names_that_are_given_go_before_those_of_the_dataset():
 @pytest.mark.parametrize("tag", [-1, -100])
 def test_a_tag_below_zero_is_not_counted_from_the_end(tag):
     rows = [{**ROWS[0], "ner_tags": [1, tag, 0]}]
-    with pytest.raises(PLMarkerError, match=f"none for {tag}"):
+    with pytest.raises(PLMarkerError, match=f"tag {tag} "):
         documents_of_tokens(dataset(Value("int64"), rows), names=NAMES)
 
 
 @pytest.mark.parametrize("words", ["tokens", "words"])
 @pytest.mark.parametrize("tags", ["ner_tags", "tags", "labels", "ner"])
 @pytest.mark.parametrize("document", ["document_id", "doc_id", "doc_key", "document"])
-def test_usual_columns_need_no_mention(words, tags, document):
-    found = documents_of_tokens(dataset(tokens=words, ner_tags=tags, document_id=document))
-    assert entities(found) == ENTITIES
+def test_columns_with_usual_names_are_found(words, tags, document):
+    documents = documents_of_tokens(dataset(tokens=words, ner_tags=tags, document_id=document))
+    assert entities(documents) == ENTITIES
 
 
-def test_other_columns_are_named():
+def test_columns_with_other_names_must_be_given():
     unusual = dataset(tokens="text", ner_tags="fine", document_id="book")
     assert entities(documents_of_tokens(unusual, "text", "fine", "book")) == ENTITIES
-    for given, missing in (
-        ({}, "no column '' of words"),
-        ({"words": "text"}, "no column '' of tags"),
-        ({"words": "text", "tags": "ner"}, "no column 'ner' of tags"),
-        ({"words": "text", "tags": "fine", "document": "doc"}, "no column 'doc' of documents"),
+    for given, parts in (
+        ({}, ["words"]),
+        ({"words": "text"}, ["tags"]),
+        ({"words": "text", "tags": "ner"}, ["'ner'", "tags"]),
+        ({"words": "text", "tags": "fine", "document": "doc"}, ["'doc'", "documents"]),
     ):
-        with pytest.raises(PLMarkerError, match=f"dataset: {missing}, only text, fine, book; name it"):
+        with pytest.raises(PLMarkerError, match="dataset: ") as error:
             documents_of_tokens(unusual, **given)
+        assert all(part in str(error.value) for part in [*parts, "text, fine, book"])
 
 
-def test_a_column_that_is_given_goes_before_the_usual_one():
+def test_a_given_column_overrides_the_usual_one():
     coarse = dataset().add_column("coarse", [["X", "X", "O"], ["O", "Y"], [], ["O"]])
     documents = documents_of_tokens(coarse, tags="coarse")
     assert entities(documents) == [[["X", 0, 1], ["Y", 4, 4]], []]
 
 
-def test_without_a_column_of_documents_every_row_is_one():
+def test_without_a_document_column_every_row_is_a_document():
     documents = documents_of_tokens(dataset().remove_columns("document_id"), source="hub")
     assert documents["doc_key"][:] == ["hub-1", "hub-2", "hub-3", "hub-4"]
     assert entities(documents) == [[["PER", 0, 1]], [["LOC", 1, 1]], [], [["PER", 0, 0]]]
 
 
-def test_the_scheme_is_told_or_given():
+def test_the_scheme_is_guessed_or_given():
     rows = [{"tokens": ["Ada", "Bob"], "ner_tags": ["I-PER", "B-PER"], "document_id": "a"}]
     strings = dataset(Value("string"), rows)
     assert entities(documents_of_tokens(strings)) == [[["PER", 0, 0], ["PER", 1, 1]]]
     assert entities(documents_of_tokens(strings, scheme="none")) == [[["I-PER", 0, 0], ["B-PER", 1, 1]]]
-    with pytest.raises(PLMarkerError, match="scheme is one of auto, iob1, iob2, bioes, bilou, none, got 'bio'"):
+    with pytest.raises(PLMarkerError, match=r"scheme .*'bio'"):
         documents_of_tokens(strings, scheme="bio")
 
 
-def test_every_mistake_is_told_with_its_row():
+def test_every_problem_is_reported_with_its_row():
     rows = [
         {"tokens": ["Ada"], "ner_tags": ["B-PER"], "document_id": "a"},
         {"tokens": ["Ada", "Bell"], "ner_tags": ["B-PER"], "document_id": "b"},
@@ -118,18 +119,21 @@ def test_every_mistake_is_told_with_its_row():
         {"tokens": ["Oslo"], "ner_tags": ["O"], "document_id": "a"},
         {"tokens": None, "ner_tags": ["O"], "document_id": "d"},
         {"tokens": ["Bob"], "ner_tags": None, "document_id": "d"},
-        # Only a warning.
+        # This problem is only a warning, so the error does not list it.
         {"tokens": ["Eve"], "ner_tags": ["I-PER"], "document_id": "d"},
     ]
     with pytest.raises(PLMarkerError) as error:
         documents_of_tokens(dataset(Value("string"), rows), scheme="iob2", source="hub")
-    assert str(error.value).split("\n") == [
-        "hub:2: 2 words, 1 tags",
-        "hub:3: word 1: tag 'PER' is none of the scheme iob2",
-        "hub:4: document 'a' began in an earlier row; its rows stand together",
-        "hub:6: 0 words, 1 tags",
-        "hub:7: 1 words, 0 tags",
+    expected = [
+        ("hub:2: ", ["2 words", "1 tags"]),
+        ("hub:3: ", ["word 1", "'PER'", "iob2"]),
+        ("hub:4: ", ["document 'a'"]),
+        ("hub:6: ", ["0 words", "1 tags"]),
+        ("hub:7: ", ["1 words", "0 tags"]),
     ]
+    for line, (place, parts) in zip(str(error.value).split("\n"), expected, strict=True):
+        assert line.startswith(place)
+        assert all(part in line for part in parts)
 
 
 def test_a_folder_of_parquet_is_loaded_by_name(tmp_path, monkeypatch):
@@ -143,5 +147,5 @@ def test_a_folder_of_parquet_is_loaded_by_name(tmp_path, monkeypatch):
     bare = tmp_path / "bare"
     bare.mkdir()
     dataset(Value("int64")).to_parquet(bare / "test.parquet")
-    with pytest.raises(PLMarkerError, match="bare-test: the tags of column 'ner_tags' are numbers"):
+    with pytest.raises(PLMarkerError, match=r"bare-test: .*'ner_tags'"):
         load_documents(bare)
