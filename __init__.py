@@ -4,6 +4,7 @@ from transformers import AutoConfig, AutoModel
 from transformers.pipelines import PIPELINE_REGISTRY
 
 from .data import EntityFeatures, LabelSchema, PLMarkerError, RelationFeatures, load_documents
+from .hub import saving
 from .modeling.configuration_plmarker import PLMarkerConfig, PLMarkerEntityConfig, PLMarkerRelationConfig
 from .modeling.encoders_plmarker import load_tokenizer
 from .modeling.extraction_plmarker import Entity, Extraction, Relation
@@ -12,7 +13,8 @@ from .modeling.modeling_plmarker import (
     PLMarkerForRelationExtraction,
     PLMarkerModel,
 )
-from .modeling.pipeline_plmarker import TASK, EntityRelationExtractionPipeline
+from .original import quirks
+from .pipeline import TASK, EntityRelationExtractionPipeline
 from .trainers import PLMarkerTrainer
 
 __version__ = "0.1.0"
@@ -43,6 +45,9 @@ for _config, _model in (
 ):
     AutoConfig.register(_config.model_type, _config)
     AutoModel.register(_config, _model)
+
+saving.install()
+quirks.install()
 
 if TASK not in PIPELINE_REGISTRY.supported_tasks:
     PIPELINE_REGISTRY.register_pipeline(

@@ -8,8 +8,8 @@ from typing import Any, cast
 import numpy as np
 
 from .data.alignment import sentences_of_tokens
+from .hub.loading import load_model
 from .modeling.extraction_plmarker import Entity, Extraction, build_extraction
-from .modeling.loading_plmarker import load_model
 from .modeling.modeling_plmarker import PLMarkerForEntityRecognition, PLMarkerModel
 from .modeling.prediction_plmarker import BATCH_TOKENS
 from .modeling.schema_plmarker import PLMarkerError, Threshold

@@ -27,7 +27,7 @@ from transformers import AutoTokenizer, set_seed
 
 from plmarker import LabelSchema, PLMarkerForEntityRecognition, PLMarkerForRelationExtraction, load_documents
 from plmarker.modeling.encoders_plmarker import resolve_encoder
-from plmarker.trainers.adapters import add_lora
+from plmarker.hub.adapters import add_lora
 from plmarker.trainers.evaluation import evaluate_documents
 
 TASKS: dict[str, tuple[Any, int, dict[str, Any]]] = {
@@ -67,7 +67,7 @@ def run(
     if lora:
         model = trained.merge_and_unload()
     for split in ("validation", "test"):
-        metrics = evaluate_documents(list(data[split]), tokenizer, **{task: model})
+        metrics = evaluate_documents(list(data[split]), tokenizer, **{task: model}).metrics
         result[split] = {name: metrics[name] for name in FIGURES if name in metrics}
     return result
 

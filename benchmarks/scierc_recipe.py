@@ -73,7 +73,7 @@ def run_seed(data: Any, schema: LabelSchema, encoder: str, seed: int) -> dict[st
     result: dict[str, Any] = {"seed": seed, "seconds": seconds}
     for split in ("validation", "test"):
         documents = list(data[split])
-        metrics = evaluate_documents(documents, tokenizer, entity, relation)
+        metrics = evaluate_documents(documents, tokenizer, entity, relation).metrics
         result[split] = {name: value for name, value in metrics.items() if "/" not in name}
     return result
 

@@ -2,21 +2,22 @@
 
     python benchmarks/throughput.py --data FOLDER --json benchmarks/throughput.json
 
-FOLDER holds train.json, dev.json and test.json; documents are those of the validation split. Implementations:
+FOLDER holds train.json, dev.json and test.json; the documents are those of the validation split. Implementations:
 
-- `levitated`: the library as it is used: packed rows, shared windows, default row size;
+- `levitated`: the library as it is used: one text pass for each window, markers in chunks, default sizes;
+- `recomputed`: the same with `gradient_checkpointing_enable()`, in training alone;
 - `eager`, `sdpa`: items padded to a fixed shape (entities 512 subwords + 256 marker pairs, relations 256 + 16) under a
   dense mask over text and markers, 16 items a batch (8 in training), by transformers' attention of that name.
 
-Inference is timed from documents to decoded spans or relations, tokenisation and mask building included, over the
-first `--documents` documents; relations stand between gold entities. Training is timed over a few optimizer steps
-(forward, backward, AdamW; dropout on) of 8 items each, drawn from the whole split with a fixed seed.
+Inference is timed from documents to decoded spans or relations, tokenization and masks included, over the first
+`--documents` documents; relations join gold entities. Training is timed over a few optimizer steps (forward, backward,
+AdamW, with dropout) of 8 items each, drawn from the whole split with a fixed seed.
 
-Each implementation has a process of its own; they take turns, levitated in between the others, and the median turn
-counts. First all must agree on the logits of the first batch. `peak_memory_mb` is the resident memory (MiB) above what
-the process holds when that and a tiny warm-up have run: model, documents, in training AdamW's state, not gradients.
-`absolute_peak_memory_mb` is all of it. `cpu_seconds` far below `seconds` times threads tells a busy machine.
-Linux only, for the memory.
+Each implementation has a process of its own. They take turns, and the median turn counts. First all must agree on the
+logits of the first batch. `peak_memory_mb` is the resident memory (MiB) above the level of the process after a tiny
+warm-up: model, documents and AdamW's state are below that level, gradients are above it. `absolute_peak_memory_mb` is
+the whole resident memory. `cpu_seconds` far below `seconds` times threads is a sign of a busy machine. Memory is
+measured on Linux alone.
 """
 
 from __future__ import annotations
@@ -42,21 +43,13 @@ import torch
 import transformers
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import AutoTokenizer, set_seed
+from transformers import set_seed
 
 import plmarker
 from plmarker import LabelSchema, PLMarkerForEntityRecognition, PLMarkerForRelationExtraction, load_documents
 from plmarker.data.loading import load_split
-from plmarker.modeling.decoding_plmarker import label_spans
-from plmarker.modeling.encoders_plmarker import check_marker_tokens, resolve_encoder
-from plmarker.modeling.prediction_plmarker import (
-    BATCH_TOKENS,
-    decode_sentence,
-    predict_relations,
-    predict_spans,
-    score_features,
-)
-from plmarker.modeling.processing_plmarker import Feature, entity_features, relation_features
+from plmarker.modeling.prediction_plmarker import Scorer, predict_relations, predict_spans
+from plmarker.modeling.task_plmarker import Example, Scored
 from plmarker.modeling.windows_plmarker import WordTokenizer
 
 Document = Mapping[str, Any]
@@ -74,17 +67,22 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "relation_training": ("relation", "training", {}),
     "entity_recipe": ("entity", "training", {"max_seq_length": 192, "max_pair_length": 96}),
 }
-IMPLEMENTATIONS = ("levitated", "eager", "sdpa")
 TURNS = ("levitated", "eager", "levitated", "sdpa", "levitated")
+# Recomputation exists in training alone.
+TRAINING_TURNS = ("levitated", "eager", "recomputed", "levitated", "sdpa", "recomputed", "levitated")
+LIBRARY = ("levitated", "recomputed")
 TOLERANCE = 1e-3
 # Least speedups, largest share of memory.
 TARGETS = {
-    "entity_inference.levitated.speedup": 10,
-    "entity_inference.levitated.speedup_sdpa": 4.5,
-    "entity_training.levitated.speedup": 8,
-    "relation_inference.levitated.speedup": 2,
-    "relation_training.levitated.speedup": 2,
-    **{f"{case}.levitated.memory_ratio": 0.2 for case in CASES if case != "entity_recipe"},
+    "entity_inference.levitated.speedup": 15,
+    "entity_inference.levitated.speedup_sdpa": 5.2,
+    "entity_training.levitated.speedup": 14,
+    "relation_inference.levitated.speedup": 4,
+    "relation_training.levitated.speedup": 2.5,
+    "entity_inference.levitated.memory_ratio": 0.2,
+    "relation_inference.levitated.memory_ratio": 0.2,
+    "entity_training.recomputed.memory_ratio": 0.2,
+    "relation_training.recomputed.memory_ratio": 0.2,
 }
 MEBIBYTE = 2**20
 HEADINGS = ("sent/s", "items/s", "seconds", "x eager", "x sdpa", "memory", "tokens", "peak MiB", "absolute")
@@ -126,12 +124,12 @@ class Workload:
         model_class = PLMarkerForEntityRecognition if self.task == "entity" else PLMarkerForRelationExtraction
         set_seed(SEED)
         self.model: Any = model_class.from_encoder(encoder, schema, **limits).eval()
-        if implementation != "levitated":
+        if implementation not in LIBRARY:
             self.model.set_attn_implementation(implementation)
-        self.config = self.model.config
-        tokenizer = AutoTokenizer.from_pretrained(resolve_encoder(encoder))
-        check_marker_tokens(tokenizer, self.config.marker_tokens, self.config.marker_token_ids)
-        self.tokenize = WordTokenizer(tokenizer)
+        if implementation == "recomputed":
+            self.model.activation_checkpointing_enable()
+        self.config, self.task_object = self.model.config, self.model.task
+        self.tokenize = WordTokenizer(self.model.tokenizer)
         self.n_tokens = 0
         self.model.encoder.register_forward_pre_hook(self._count_tokens, with_kwargs=True)
         items = self._items()
@@ -139,11 +137,12 @@ class Workload:
         if self.training:
             random.Random(SEED).shuffle(items)
             del items[STEPS[self.task] * TRAINING_BATCH :]
-            self.n_items, self.n_sentences = len(items), len({(item["doc_key"], item["sentence"]) for item in items})
+            sentences = {(item.row.doc_key, item.row.sentences[item.first]) for item in items}
+            self.n_items, self.n_sentences = len(items), len(sentences)
         size = TRAINING_BATCH if self.training else INFERENCE_BATCH
         self.batches = [items[first : first + size] for first in range(0, len(items), size)]
         self.first_logits = self._logits(self.batches[0])
-        shortest = [min(items, key=lambda item: item["length"])]
+        shortest = [min(items, key=lambda item: item.text_length + len(item))]
         if self.training:
             self.model.train()
             self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=2e-5, eps=1e-8, weight_decay=0.0, fused=True)
@@ -160,7 +159,7 @@ class Workload:
         if self.training:
             for batch in self.batches:
                 self._step(batch)
-        elif self.implementation != "levitated":
+        elif self.implementation not in LIBRARY:
             n_predictions = self._predict_dense()
         else:
             predict: Callable[..., Any] = predict_spans if self.task == "entity" else predict_relations
@@ -171,31 +170,32 @@ class Workload:
         resident_memory()
         return run
 
-    def _items(self) -> list[Feature]:
+    def _items(self) -> list[Example[Any]]:
         """Items as the original has them: at most 256 spans, or a subject with at most 16 objects."""
-        config, schema = self.config, self.config.schema
-        text, group = config.max_seq_length, config.max_pair_length
-        items: list[Feature] = []
+        items: list[Example[Any]] = []
         for document in self.documents:
-            if self.task == "entity":
-                items += entity_features(document, self.tokenize, schema, text, config.max_span_length, group)
-            else:
-                items += relation_features(document, self.tokenize, schema, text, group, empty_subject=self.training)
-        return [item for item in items if item["input_ids"]]
+            # Only rows for training are divided into groups of spans.
+            training = self.training or self.task == "entity"
+            for row in self.task_object.rows(document, self.tokenize, training=training):
+                items += self.task_object.training_examples(row)
+        return items
 
     @torch.inference_mode()
-    def _logits(self, features: list[Feature]) -> list[Tensor]:
-        if self.implementation == "levitated":
-            scored = score_features(self.model, features, BATCH_TOKENS)
-            return [torch.cat(heads) for heads in zip(*(logits for _, logits in scored), strict=True)]
-        return self._forward_dense(features)[0]
+    def _logits(self, items: list[Example[Any]]) -> list[Tensor]:
+        if self.implementation in LIBRARY:
+            scored = Scorer.of_model(self.model).score(items)
+            return [
+                torch.cat([torch.from_numpy(head) for head in heads])
+                for heads in zip(*(item.logits for item in scored), strict=True)
+            ]
+        return self._forward_dense(items)[0]
 
-    def _step(self, features: list[Feature]) -> None:
+    def _step(self, items: list[Example[Any]]) -> None:
         """One optimizer step."""
-        if self.implementation == "levitated":
-            loss = self.model(**self.model.pack(features)).loss
+        if self.implementation in LIBRARY:
+            loss = self.model(**self.task_object.batch(items).inputs).loss
         else:
-            heads = zip(*self._forward_dense(features), strict=True)
+            heads = zip(*self._forward_dense(items), strict=True)
             loss = torch.stack([F.cross_entropy(logits, labels) for logits, labels in heads]).sum()
         loss.backward()
         self.optimizer.step()
@@ -204,40 +204,37 @@ class Workload:
     @torch.inference_mode()
     def _predict_dense(self) -> int:
         """Items in padded batches, decoded by the library's functions; the number of spans or relations."""
-        items, n_spans = self._items(), 0
-        sentences: dict[tuple[str, int], list[tuple[Feature, tuple[Tensor, ...]]]] = {}
+        items = self._items()
+        found: dict[str, list[Scored[Any]]] = {}
         for first in range(0, len(items), INFERENCE_BATCH):
             batch = items[first : first + INFERENCE_BATCH]
-            sizes = [len(item["labels"]) for item in batch]
-            heads = [logits.split(sizes) for logits in self._forward_dense(batch)[0]]
+            heads = [logits.split([len(item) for item in batch]) for logits in self._forward_dense(batch)[0]]
             for item, logits in zip(batch, zip(*heads, strict=True), strict=True):
-                if self.task == "entity":
-                    words = list(zip(item["word_starts"], item["word_ends"], strict=True))
-                    n_spans += len(label_spans(words, logits[0].numpy()))
-                else:
-                    sentences.setdefault((item["doc_key"], item["sentence"]), []).append((item, logits))
-        return n_spans + sum(len(decode_sentence(rows, self.config, "relation")) for rows in sentences.values())
+                scored = Scored(item, tuple(head.numpy() for head in logits))
+                found.setdefault(item.row.doc_key, []).append(scored)
+        lengths = {document["doc_key"]: len(document["sentences"]) for document in self.documents}
+        decoded = (self.task_object.decode(scored, lengths[key]) for key, scored in found.items())
+        return sum(len(sentence) for sentences in decoded for sentence in sentences)
 
-    def _forward_dense(self, features: list[Feature]) -> tuple[list[Tensor], list[Tensor]]:
+    def _forward_dense(self, items: list[Example[Any]]) -> tuple[list[Tensor], list[Tensor]]:
         """The baseline, with every item padded to the full shape: the logits of each head, and their labels."""
-        rows = [self.model.pack([feature]) for feature in features]
-        lengths = [row["window_lengths"][0].tolist() for row in rows]
+        batches = [self.task_object.batch([item]).inputs for item in items]
         text_width, marker_width = self.config.max_seq_length, 2 * self.config.max_pair_length
         width = text_width + marker_width
-        input_ids, position_ids = torch.zeros(2, len(rows), width, dtype=torch.long)
+        input_ids, position_ids = torch.zeros(2, len(items), width, dtype=torch.long)
         # A padding token sees itself.
-        mask = torch.eye(width, dtype=torch.bool).repeat(len(rows), 1, 1)
-        index: dict[str, list[Tensor]] = {}
-        for number, (row, (text, markers)) in enumerate(zip(rows, lengths, strict=True)):
-            places = torch.cat([torch.arange(text), torch.arange(text_width, text_width + markers)])
-            input_ids[number, places] = row["input_ids"][0]
-            position_ids[number, places] = row["position_ids"][0]
+        mask = torch.eye(width, dtype=torch.bool).repeat(len(items), 1, 1)
+        read, markers = [], []
+        for number, batch in enumerate(batches):
+            text, n_markers = len(batch["input_ids"]), batch["marker_ids"].numel()
+            places = torch.cat([torch.arange(text), torch.arange(text_width, text_width + n_markers)])
+            input_ids[number, places] = torch.cat([batch["input_ids"], batch["marker_ids"].flatten()])
+            position_ids[number, places] = torch.cat([torch.arange(text), batch["marker_positions"].flatten()])
             mask[number, places, :text] = True
-            starts = torch.arange(text_width, text_width + markers, 2)
+            starts = torch.arange(text_width, text_width + n_markers, 2)
             mask[number, starts, starts + 1] = mask[number, starts + 1, starts] = True
-            for name in row:
-                if name.endswith("_index"):
-                    index.setdefault(name, []).append(places[row[name]] + number * width)
+            read.append(batch["read_tokens"][batch["read_index"]] + number * width)
+            markers.append(torch.arange(n_markers).reshape(-1, 2) + text_width + number * width)
         visible = mask[:, None]
         if self.implementation == "eager":
             visible = torch.zeros(visible.shape).masked_fill_(~visible, torch.finfo(torch.float32).min)
@@ -245,15 +242,8 @@ class Workload:
             input_ids=input_ids, position_ids=position_ids + self.model.position_offset, attention_mask=visible
         ).last_hidden_state
         states = self.model.dropout(states).flatten(0, 1)
-        inputs = {name: states[torch.cat(parts)].flatten(1) for name, parts in index.items()}
-        if self.task == "entity":
-            heads, names = [self.model.classifier(inputs["span_index"])], ["labels"]
-        else:
-            subjects, objects = inputs["subject_index"], inputs["object_index"]
-            relations = self.model.subject_classifier(subjects) + self.model.object_classifier(objects)
-            heads = [relations, self.model.entity_classifier(objects)]
-            names = ["labels", "object_labels"]
-        return heads, [torch.cat([row[name] for row in rows]) for name in names]
+        heads = list(self.model.heads(states[torch.cat(read)], states[torch.cat(markers)]))
+        return heads, [torch.cat([batch[name] for batch in batches]) for name in self.task_object.label_columns]
 
     def _count_tokens(self, module: Any, args: Any, kwargs: dict[str, Any]) -> None:
         self.n_tokens += kwargs["input_ids"].numel()
@@ -279,15 +269,17 @@ def run_case(case: str, *setup: Any) -> dict[str, Any]:
     """Measure one case by all implementations."""
     context = multiprocessing.get_context("spawn")
     with ExitStack() as stack:
-        pools = {name: stack.enter_context(ProcessPoolExecutor(1, mp_context=context)) for name in IMPLEMENTATIONS}
+        turns_of_case = TRAINING_TURNS if CASES[case][1] == "training" else TURNS
+        names = list(dict.fromkeys(turns_of_case))
+        pools = {name: stack.enter_context(ProcessPoolExecutor(1, mp_context=context)) for name in names}
         ready = {name: pool.submit(prepare, case, name, *setup).result() for name, pool in pools.items()}
         differences = {name: _difference(ready["levitated"]["logits"], ready[name]["logits"]) for name in pools}
         print(f"{case}: largest difference of logits from levitated: {differences}", flush=True)
         for name, difference in differences.items():
             if not difference < TOLERANCE:
                 raise SystemExit(f"{case}: the logits of levitated and {name} differ by {difference}")
-        turns: dict[str, list[dict[str, float]]] = {name: [] for name in IMPLEMENTATIONS}
-        for name in TURNS:
+        turns: dict[str, list[dict[str, float]]] = {name: [] for name in names}
+        for name in turns_of_case:
             turns[name].append(pools[name].submit(measure).result())
             print(f"{case}: {name} {turns[name][-1]['seconds']:.2f} s", flush=True)
     n_items, n_sentences = ready["levitated"]["n_items"], ready["levitated"]["n_sentences"]
@@ -307,7 +299,7 @@ def run_case(case: str, *setup: Any) -> dict[str, Any]:
         }
         if CASES[case][1] == "inference":
             result[name]["predictions"] = runs[0]["predictions"]
-    for name in IMPLEMENTATIONS:
+    for name in turns:
         row = result[name]
         row["speedup"] = result["eager"]["seconds"] / row["seconds"]
         row["speedup_sdpa"] = result["sdpa"]["seconds"] / row["seconds"]
@@ -335,7 +327,7 @@ def print_tables(report: dict[str, Any]) -> None:
     """Print the measurements and the targets."""
     print(f"\n{'':30}" + "".join(f"{heading:>10}" for heading in HEADINGS))
     for case in CASES:
-        for name in IMPLEMENTATIONS:
+        for name in (name for name in report[case] if name in TRAINING_TURNS):
             row = report[case][name]
             values = [f"{row[key]:10.2f}" for key in RATIOS] + [f"{row[key]:10.0f}" for key in COUNTS]
             print(f"{case + ' ' + name:30}" + "".join(values))

@@ -45,7 +45,7 @@ def run(data: Any, schema: LabelSchema, encoder: str, task: str, values: dict[st
     seconds, _ = train(model, tokenizer, data["train"], ENTITY_STEPS if task == "entity" else RELATION_STEPS, seed)
     result: dict[str, Any] = {"seconds": seconds}
     for split in ("validation", "test"):
-        metrics = evaluate_documents(list(data[split]), tokenizer, **{task: model})
+        metrics = evaluate_documents(list(data[split]), tokenizer, **{task: model}).metrics
         result[split] = {name: value for name, value in metrics.items() if "/" not in name}
     return result
 

@@ -1,14 +1,14 @@
-"""What features cannot reach: nothing is dropped without being counted."""
+"""Annotations that no candidate of a model can match: nothing is dropped without being counted."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
-from ..modeling.configuration_plmarker import PLMarkerEntityConfig, PLMarkerRelationConfig
-from ..modeling.processing_plmarker import pairs_of_feature
+from ..modeling.pair_tasks_plmarker import PairTask
+from ..modeling.rows_plmarker import Annotations, PairRow, SpanRow
+from ..modeling.span_tasks_plmarker import SpanTask, TagTask
 from ..modeling.tagging_plmarker import entities_of_tags, tags_of_entities
 
 
@@ -20,13 +20,13 @@ class Coverage:
         entities: annotated entities.
         too_wide: entities of more words than `max_span_length`.
         entities_outside: other entities that no window holds.
-        second_entity_label: entities whose span has another label too; a model gives one.
-        untaggable: other entities that overlap a wider one, or touch one, so that tags of words cannot say both.
+        second_entity_label: entities whose span has another label too. A model gives a span one label.
+        untaggable: other entities that overlap or touch an entity, so that tags of words cannot say both.
         relations: annotated relations.
-        without_entity: relations with an end that is not among the entities that the model is given.
+        without_entity: relations with an end that is not among the given entities.
         relations_outside: other relations whose ends no window holds together.
-        second_relation_label: relations of a pair that has another one too, and relations of a span with itself; a
-            model gives a pair one relation.
+        second_relation_label: relations of a pair that has another relation too, and relations of a span with itself.
+            A model gives a pair one relation.
     """
 
     entities: int = 0
@@ -39,9 +39,12 @@ class Coverage:
     relations_outside: int = 0
     second_relation_label: int = 0
 
+    def __add__(self, other: Coverage) -> Coverage:
+        return Coverage(*(getattr(self, item.name) + getattr(other, item.name) for item in fields(self)))
+
     @property
-    def lost(self) -> int:
-        """How many annotations cannot be found."""
+    def unreachable(self) -> int:
+        """How many annotations no candidate can match."""
         entities = self.too_wide + self.entities_outside + self.second_entity_label + self.untaggable
         return entities + self.without_entity + self.relations_outside + self.second_relation_label
 
@@ -69,34 +72,30 @@ class Coverage:
                 },
             ),
         ):
-            lost = sum(losses.values())
-            if lost:
+            unreachable = sum(losses.values())
+            if unreachable:
                 reasons = ", ".join(f"{count} {reason}" for reason, count in losses.items() if count)
-                parts.append(f"{lost} of {total} {kind} ({lost / total:.1%}) cannot be found: {reasons}")
+                parts.append(f"{unreachable} of {total} {kind} ({unreachable / total:.1%}) cannot be found: {reasons}")
         return "; ".join(parts) or "every annotation can be found"
 
 
-def entity_coverage(features: Iterable[Mapping[str, Any]], config: PLMarkerEntityConfig) -> Coverage:
-    """Count the entities that no candidate span of `features` matches, or no sequence of tags."""
-    gold: dict[Any, list[Sequence[int]]] = defaultdict(list)
-    candidates: dict[Any, set[tuple[int, ...]]] = defaultdict(set)
-    for feature in features:
-        key = feature["doc_key"], feature["sentence"]
-        gold[key] += feature["gold"]
-        candidates[key].update(zip(feature["word_starts"], feature["word_ends"], strict=True))
+def entity_coverage(task: SpanTask, rows: Sequence[SpanRow], annotations: Annotations) -> Coverage:
+    """Count the entities of a document that no candidate span of its rows matches, or no sequence of tags."""
+    candidates = {span for row in rows for span in row.spans}
+    by_words = isinstance(task, TagTask)
     coverage = Coverage()
-    by_words = config.method == "bio"
-    for key, rows in gold.items():
-        seen: set[tuple[int, ...]] = set()
-        taggable = _taggable(rows, config.tags) if by_words else rows
-        for start, end, label in rows:
+    for sentence in sorted({entity[0] for entity in annotations.gold_entities}):
+        entities = annotations.entities(sentence)
+        taggable = _taggable(entities, task.config.tags) if by_words else entities
+        seen: set[tuple[int, int]] = set()
+        for start, end, label in entities:
             coverage.entities += 1
             spans = {(word, word) for word in range(start, end + 1)} if by_words else {(start, end)}
             if (start, end) in seen:
                 coverage.second_entity_label += 1
-            elif not by_words and end - start + 1 > config.max_span_length:
+            elif not by_words and end - start + 1 > task.config.max_span_length:
                 coverage.too_wide += 1
-            elif not spans <= candidates[key]:
+            elif not spans <= candidates:
                 coverage.entities_outside += 1
             elif [start, end, label] not in taggable:
                 coverage.untaggable += 1
@@ -106,39 +105,31 @@ def entity_coverage(features: Iterable[Mapping[str, Any]], config: PLMarkerEntit
 
 def _taggable(entities: Sequence[Sequence[int]], tags: str) -> list[list[int]]:
     """The entities that come back from the tags of a sentence."""
-    if not entities:
-        return []
     first, last = min(start for start, _, _ in entities), max(end for _, end, _ in entities)
     return entities_of_tags(tags_of_entities(entities, first, last, tags), first, tags)
 
 
-def relation_coverage(features: Iterable[Mapping[str, Any]], config: PLMarkerRelationConfig) -> Coverage:
-    """Count the relations that no pair of subject and object in `features` matches.
+def relation_coverage(task: PairTask, rows: Sequence[PairRow], annotations: Annotations) -> Coverage:
+    """Count the relations of a document that no pair of its rows matches.
 
-    A model that decides on both directions of a pair together gives it one relation; one that decides on each
-    direction alone gives each one.
+    A model that decides on both directions of a pair together gives the pair one relation. A model that decides on each
+    direction alone gives each direction one.
     """
-    gold: dict[Any, list[Sequence[int]]] = defaultdict(list)
-    given: dict[Any, set[tuple[int, ...]]] = defaultdict(set)
-    pairs: dict[Any, set[tuple[int, ...]]] = defaultdict(set)
-    for feature in features:
-        key = feature["doc_key"], feature["sentence"]
-        gold[key] += feature["gold_relations"]
-        given[key].update((start, end) for start, end, _ in feature["given"])
-        pairs[key].update((*subject, *entity) for subject, entity in pairs_of_feature(feature))
+    pairs = {(*subject, *entity) for row in rows for subject, entity in zip(row.subjects, row.objects, strict=True)}
     coverage = Coverage()
-    for key, rows in gold.items():
+    for sentence in sorted({relation[0] for relation in annotations.gold_relations}):
+        given = {(start, end) for start, end, _ in annotations.given(sentence)}
         linked: set[Any] = set()
-        for *ends, _ in rows:
+        for *ends, _ in annotations.relations(sentence):
             coverage.relations += 1
             head, tail = tuple(ends[:2]), tuple(ends[2:])
-            pair = frozenset((head, tail)) if config.adds_directions else (head, tail)
-            if pair in linked or (head == tail and not config.has_quirk("last_group")):
+            pair = frozenset((head, tail)) if task.config.adds_directions else (head, tail)
+            if pair in linked or (head == tail and not task.keeps_self_pairs):
                 coverage.second_relation_label += 1
                 continue
             linked.add(pair)
-            if not {head, tail} <= given[key]:
+            if not {head, tail} <= given:
                 coverage.without_entity += 1
-            elif tuple(ends) not in pairs[key]:
+            elif tuple(ends) not in pairs:
                 coverage.relations_outside += 1
     return coverage

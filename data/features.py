@@ -1,167 +1,150 @@
-"""The functions for `Dataset.map` that turn documents into packed marker features."""
+"""The functions for `Dataset.map` that turn documents into rows: windows with all that is read in them."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, get_args, get_origin, get_type_hints
 
 from datasets import Features, List, Value
+from huggingface_hub.errors import StrictDataclassError
 from transformers import PreTrainedTokenizerBase
 
-from ..modeling.configuration_plmarker import PLMarkerEntityConfig, PLMarkerTaskConfig
-from ..modeling.processing_plmarker import Feature, entity_features, relation_features
+from ..modeling.configuration_plmarker import PLMarkerEntityConfig, PLMarkerRelationConfig, PLMarkerTaskConfig
+from ..modeling.rows_plmarker import Annotations
 from ..modeling.schema_plmarker import LabelSchema, PLMarkerError
+from ..modeling.task_plmarker import Task
+from ..modeling.tasks_plmarker import task_of
 from ..modeling.windows_plmarker import WordTokenizer
 
-FEATURE_VERSION = 2
-
-_INTEGER = Value("int32")
-_INTEGERS = List(_INTEGER)
-_ROWS = List(_INTEGERS)
-
-ENTITY_FEATURE_TYPES = Features(
-    doc_key=Value("string"),
-    sentence=_INTEGER,
-    input_ids=_INTEGERS,
-    span_starts=_INTEGERS,
-    span_ends=_INTEGERS,
-    word_starts=_INTEGERS,
-    word_ends=_INTEGERS,
-    labels=_INTEGERS,
-    gold=_ROWS,
-    length=_INTEGER,
-)
-
-RELATION_FEATURE_TYPES = Features(
-    doc_key=Value("string"),
-    sentence=_INTEGER,
-    input_ids=_INTEGERS,
-    subject_start=_INTEGER,
-    subject_end=_INTEGER,
-    subject_word_start=_INTEGER,
-    subject_word_end=_INTEGER,
-    subject_label=_INTEGER,
-    object_starts=_INTEGERS,
-    object_ends=_INTEGERS,
-    object_word_starts=_INTEGERS,
-    object_word_ends=_INTEGERS,
-    subject_type=_INTEGER,
-    labels=_INTEGERS,
-    object_labels=_INTEGERS,
-    object_types=_INTEGERS,
-    gold=_ROWS,
-    gold_relations=_ROWS,
-    given=_ROWS,
-    length=_INTEGER,
-)
+# datasets finds a cached result by a fingerprint, and this is part of it. Raise it when rows change.
+ROW_VERSION = 3
 
 
-PAIR_FEATURE_TYPES = Features(
-    doc_key=Value("string"),
-    sentence=_INTEGER,
-    input_ids=_INTEGERS,
-    **{
-        f"{kind}_{name}": _INTEGERS
-        for kind in ("subject", "object")
-        for name in ("starts", "ends", "word_starts", "word_ends", "labels")
-    },
-    labels=_INTEGERS,
-    gold=_ROWS,
-    gold_relations=_ROWS,
-    given=_ROWS,
-    length=_INTEGER,
-)
+def arrow_features(*classes: type[Any]) -> Features:
+    """The Arrow schema of dataclasses: integers, strings, and ragged lists of integers."""
+    types: dict[str, Any] = {}
+    for found in classes:
+        hints = get_type_hints(found)
+        types |= {item.name: _arrow_type(hints[item.name]) for item in fields(found)}
+    return Features(types)
 
 
-class _DocumentFeatures:
-    """Applies a function of one document to a batch of them, as `map(batched=True)` calls it."""
+def _arrow_type(hint: Any) -> Any:
+    if get_origin(hint) is list:
+        return List(_arrow_type(get_args(hint)[0]))
+    return {int: Value("int32"), str: Value("string")}[hint]
 
-    types: Features
-    make: Callable[..., list[Feature]]
+
+class DocumentRows:
+    """Turns documents into rows, as `map(batched=True)` calls it.
+
+    Args:
+        task: the model's task.
+        tokenizer: the encoder's tokenizer.
+        training: add what is read in training alone.
+        seed: seed of a random grouping of spans.
+    """
 
     def __init__(
-        self, tokenizer: PreTrainedTokenizerBase, schema: LabelSchema, *, map_brackets: bool = True, **options: Any
+        self, task: Task[Any, Any], tokenizer: PreTrainedTokenizerBase, training: bool = True, seed: int = 0
     ) -> None:
-        known = inspect.signature(self.make).parameters
-        unknown = [name for name in options if name not in known]
-        if unknown:
-            raise PLMarkerError(f"{type(self).__name__} has no option {unknown[0]!r}")
+        self.config = task.config
         self.tokenizer = tokenizer
-        self.schema = schema
-        self.map_brackets = map_brackets
-        self.options = options
-        # Part of the fingerprint by which datasets finds a cached result: raise it when features change.
-        self.version = FEATURE_VERSION
+        self.training = training
+        self.seed = seed
+        self.version = ROW_VERSION
         self._tokenize: WordTokenizer | None = None
-
-    def __call__(self, batch: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
-        """Turn documents, as columns, into features, as columns: none, one or many for each document."""
-        if self._tokenize is None:
-            self._tokenize = WordTokenizer(self.tokenizer, self.map_brackets)
-        columns: dict[str, list[Any]] = {name: [] for name in self.types}
-        for values in zip(*batch.values(), strict=True):
-            document = dict(zip(batch, values, strict=True))
-            for feature in self.make(document, self._tokenize, self.schema, **self.options):
-                for name, column in columns.items():
-                    column.append(feature[name])
-        return columns
-
-    def __getstate__(self) -> dict[str, Any]:
-        # The memory of known words would change the fingerprint by which datasets finds a cached result.
-        return {**self.__dict__, "_tokenize": None}
-
-
-class EntityFeatures(_DocumentFeatures):
-    """Features for the entity model; see [`entity_features`] for the columns.
-
-    Example:
-        `ds.map(EntityFeatures(tokenizer, schema), batched=True, remove_columns=ds["train"].column_names)`
-
-    Args:
-        tokenizer: the encoder's tokenizer.
-        schema: the labels; an annotation outside it is an error.
-        map_brackets: as [`WordTokenizer`] takes it.
-        options: `max_seq_length`, `max_span_length` and whatever else [`entity_features`] takes.
-
-    Raises:
-        PLMarkerError: for an unknown option.
-    """
-
-    types = ENTITY_FEATURE_TYPES
-    make = staticmethod(entity_features)
-
-
-class RelationFeatures(_DocumentFeatures):
-    """Features for the relation model; see [`relation_features`] for the columns.
-
-    Args:
-        tokenizer: the encoder's tokenizer.
-        schema: the labels; an annotation outside it is an error.
-        map_brackets: as [`WordTokenizer`] takes it.
-        options: `max_seq_length`, `max_pair_length` and whatever else [`relation_features`] takes.
-
-    Raises:
-        PLMarkerError: for an unknown option.
-    """
-
-    make = staticmethod(relation_features)
 
     @property
     def types(self) -> Features:
-        return PAIR_FEATURE_TYPES if self.options.get("levitated") else RELATION_FEATURE_TYPES
+        """The columns: those of the rows, and those of the annotations beside them."""
+        return arrow_features(task_of(self.config).row_class, Annotations)
+
+    def __call__(self, batch: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+        """Turn documents, as columns, into rows, as columns: one for each window of a document.
+
+        The annotations of a document are beside its first row. A document without a window has one empty row where it
+        has annotations, so that they still count.
+        """
+        if self._tokenize is None:
+            self._tokenize = WordTokenizer(self.tokenizer)
+        task = task_of(self.config)
+        columns: dict[str, list[Any]] = {name: [] for name in self.types}
+        for values in zip(*batch.values(), strict=True):
+            document = dict(zip(batch, values, strict=True))
+            annotations = Annotations.of_document(document, self.config.schema)
+            rows = task.rows(document, self._tokenize, training=self.training, seed=self.seed)
+            if not rows and any(vars(annotations).values()):
+                rows = [task.row_class(str(document.get("doc_key", "")))]
+            for number, row in enumerate(rows):
+                beside = annotations if number == 0 else Annotations()
+                for name, value in (*vars(row).items(), *vars(beside).items()):
+                    columns[name].append(value)
+        return columns
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The words that the tokenizer remembers must not change the fingerprint of a result.
+        return {**self.__dict__, "_tokenize": None}
 
 
-def features_for(
-    config: PLMarkerTaskConfig, tokenizer: PreTrainedTokenizerBase, training: bool = False, seed: int = 0
-) -> EntityFeatures | RelationFeatures:
-    """The function for `Dataset.map` that makes a model's features.
+class _ConfiguredRows(DocumentRows):
+    """Rows of a task that is named by fields of its config."""
+
+    config_class: type[PLMarkerTaskConfig]
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        schema: LabelSchema,
+        *,
+        training: bool = True,
+        seed: int = 0,
+        **options: Any,
+    ) -> None:
+        unknown = [name for name in options if name not in self.config_class.__dataclass_fields__]
+        if unknown:
+            raise PLMarkerError(f"{type(self).__name__} has no option {unknown[0]!r}")
+        values: dict[str, Any] = {**schema.to_dict(), **options}
+        try:
+            config = self.config_class(**values)
+        except StrictDataclassError as error:
+            raise PLMarkerError(f"{type(self).__name__}: {' '.join(str(error).split())}") from None
+        super().__init__(task_of(config), tokenizer, training, seed)
+
+
+class EntityFeatures(_ConfiguredRows):
+    """Rows for the entity model: windows with candidate spans; see [`SpanRow`] and [`Annotations`] for the columns.
 
     Args:
-        training: for training examples; else for evaluation.
-        seed: of a random grouping of spans.
+        tokenizer: the encoder's tokenizer.
+        schema: the labels. An annotation outside it is an error.
+        training: add what is read in training alone; evaluation leaves it out again.
+        seed: seed of a random grouping of spans.
+        options: fields of [`PLMarkerEntityConfig`], such as `max_seq_length` and `max_span_length`.
+
+    Raises:
+        PLMarkerError: for an unknown option, or a value that the config does not take.
+
+    Example:
+        >>> ds.map(EntityFeatures(tokenizer, schema), batched=True, remove_columns=ds.column_names)  # doctest: +SKIP
     """
-    options = config.feature_options(training)
-    if isinstance(config, PLMarkerEntityConfig):
-        return EntityFeatures(tokenizer, config.schema, seed=seed, **options)
-    return RelationFeatures(tokenizer, config.schema, **options)
+
+    config_class = PLMarkerEntityConfig
+
+
+class RelationFeatures(_ConfiguredRows):
+    """Rows for the relation model: windows with pairs; see [`PairRow`] and [`Annotations`] for the columns.
+
+    Args:
+        tokenizer: the encoder's tokenizer.
+        schema: the labels. An annotation outside it is an error.
+        training: add the instances without a subject, which are read in training alone; evaluation leaves them out.
+        seed: has no effect, pairs are not grouped at random.
+        options: fields of [`PLMarkerRelationConfig`], such as `max_seq_length` and `max_pair_length`.
+
+    Raises:
+        PLMarkerError: for an unknown option, or a value that the config does not take.
+    """
+
+    config_class = PLMarkerRelationConfig

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from ..modeling.schema_plmarker import PLMarkerError
 
@@ -64,3 +65,9 @@ def whole_folder(path: str | Path, replace: bool = False) -> Iterator[Path]:
             # A rename is fast, so the path is missing only for a moment.
             path.rename(Path(temporary) / "before")
         partial.rename(path)
+
+
+def write_json(path: str | Path, values: Any) -> None:
+    """Write JSON. The file appears whole or not at all."""
+    with whole_file(path) as file:
+        file.write(json.dumps(values, indent=1, ensure_ascii=False) + "\n")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset, DatasetDict, load_dataset
+from datasets import Dataset, DatasetDict, NamedSplit, load_dataset
 from huggingface_hub import HfApi
 
 from ..modeling.schema_plmarker import LabelSchema, PLMarkerError
@@ -73,12 +73,12 @@ def load_documents(
         expected = " or ".join(JSONL_ENDINGS)
         raise PLMarkerError(f"{path}: expected a {expected} file; `plmarker data convert` converts other formats")
     if path.is_file():
-        return DatasetDict(train=_load_file(path, schema, annotated))
+        return DatasetDict(train=_load_file(path, "train", schema, annotated))
     files = _split_files(path)
     if split in files:
         files = {split: files[split]}
     if files:
-        return DatasetDict({split: _load_file(file, schema, annotated) for split, file in files.items()})
+        return DatasetDict({split: _load_file(file, split, schema, annotated) for split, file in files.items()})
     if path.is_dir() and not any(path.glob("**/*.parquet")) and not (path / "README.md").exists():
         expected = ", ".join(f"{split}.jsonl" for split in SPLIT_FILE_STEMS)
         raise PLMarkerError(f"{path}: this folder has no data files, expected {expected} (.json and dev are allowed)")
@@ -106,7 +106,7 @@ def dataset_revision(name: str | Path) -> str | None:
         return None
 
 
-def _load_file(path: Path, schema: LabelSchema | None, annotated: bool) -> Dataset:
+def _load_file(path: Path, split: str, schema: LabelSchema | None, annotated: bool) -> Dataset:
     """Load a JSONL file into the cache of `datasets`. The results of `map` are then cached too."""
     state = path.stat()
     arguments = {"path": str(path), "schema": schema, "annotated": annotated}
@@ -114,6 +114,7 @@ def _load_file(path: Path, schema: LabelSchema | None, annotated: bool) -> Datas
         dataset: Any = Dataset.from_generator(
             _generate_documents,
             features=DOCUMENT_FEATURES,
+            split=NamedSplit(split),
             gen_kwargs={**arguments, "state": (state.st_size, state.st_mtime_ns), "version": READING_VERSION},
         )
     return dataset

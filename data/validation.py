@@ -8,8 +8,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from ..modeling.processing_plmarker import sentence_ranges
 from ..modeling.schema_plmarker import NIL, LabelSchema
+from ..modeling.windows_plmarker import sentence_ranges
 from .documents import (
     ANNOTATION_FIELDS,
     ENTITY_FIELDS,

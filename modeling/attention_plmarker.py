@@ -1,17 +1,16 @@
-"""Levitated attention over packed rows.
+"""Levitated attention: text attends to its window, a marker attends to its window's text and to its own block.
 
-A packed row is a batch without padding: for each window its text, then its marker pairs, interleaved
-(start, end, start, end, ...). Text attends to the text of its own window; a marker attends to the text of its
-window, to itself and to its partner. So the keys of a marker are the window's text and one 2 x 2 block on the
-diagonal, and nothing of size (text + markers) squared is ever made. Variants have blocks of four markers, or let the
-markers of one kind see each other in all blocks of a window.
+The softmax of a marker runs over the text keys and the block keys together. The two parts are computed apart and
+merged, so that nothing of size (text + markers) squared is ever made. Three forms compute the same numbers; only
+`choose_form` knows when each of them is used.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -21,104 +20,148 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from .internals_plmarker import attention_with_lse
+
 LEVITATED = "levitated"
-MARKERS_PER_SPAN = 2
 
 
-@dataclass(frozen=True)
-class PackedLayout:
-    """How the tokens of a packed row belong together.
+@dataclass(frozen=True, eq=False)
+class Padding:
+    """How a row without padding fills a batch of windows.
 
     Args:
-        text_lengths: text tokens of each window.
-        marker_lengths: marker tokens of each window, a multiple of 2.
-        position_ids: positions of all tokens, shape (tokens,); needed only by encoders with local attention layers.
-        block: how many consecutive markers belong together and see each other: a pair, or two pairs.
+        places: element of the row at each place of the batch, -1 for padding; shape (windows, longest window).
+        flat: place of each element in the flattened batch; shape (elements,). It spares a synchronisation per layer.
+    """
+
+    places: Tensor
+    flat: Tensor
+
+    @classmethod
+    def of_lengths(cls, lengths: Sequence[int], device: torch.device) -> Padding:
+        """The batch of windows of these lengths. It is made on the CPU, so that the device need not wait."""
+        places = torch.full((len(lengths), max(lengths, default=0)), -1, dtype=torch.long)
+        start = 0
+        for row, length in zip(places, lengths, strict=True):
+            row[:length] = torch.arange(start, start + length)
+            start += length
+        flat = (places.flatten() >= 0).nonzero()[:, 0]
+        return cls(places.to(device), flat.to(device))
+
+    def pad(self, states: Tensor) -> Tensor:
+        """(1, heads, elements, size) -> (windows, heads, longest window, size)."""
+        return states[0][:, self.places.clamp(min=0)].transpose(0, 1)
+
+    def unpad(self, states: Tensor) -> Tensor:
+        """(windows, heads, longest window, size) -> (1, heads, elements, size)."""
+        return states.transpose(1, 2).flatten(0, 1)[self.flat].transpose(0, 1)[None]
+
+
+class TextLayout:
+    """Windows of text, one behind the other in one row without padding.
+
+    Args:
+        lengths: tokens of each window.
+        device: where the tensors of the layout are made.
+    """
+
+    def __init__(self, lengths: Sequence[int], device: torch.device) -> None:
+        self.lengths = tuple(lengths)
+        self.device = device
+        starts = [0]
+        for length in self.lengths:
+            starts.append(starts[-1] + length)
+        self.starts = tuple(starts)
+
+    def part(self, first: int, stop: int) -> TextLayout:
+        """The layout of the windows from `first` to before `stop`."""
+        return TextLayout(self.lengths[first:stop], self.device)
+
+    @cached_property
+    def window_ids(self) -> Tensor:
+        """The window of each token; shape (tokens,)."""
+        return _numbers(self.lengths).to(self.device)
+
+    @cached_property
+    def positions(self) -> Tensor:
+        """Position of each token in its window, from 0; shape (tokens,)."""
+        if not self.lengths:
+            return torch.zeros(0, dtype=torch.long, device=self.device)
+        return torch.cat([torch.arange(length) for length in self.lengths]).to(self.device)
+
+    @cached_property
+    def padding(self) -> Padding:
+        """How the tokens fill a (windows, longest window) batch."""
+        return Padding.of_lengths(self.lengths, self.device)
+
+
+@dataclass(frozen=True, eq=False)
+class MarkerLayout:
+    """Markers behind the windows of a text, window by window.
+
+    Args:
+        text: the windows.
+        counts: markers of each window.
+        positions: the positions that the markers borrow, from 0 in each window; shape (markers,).
+        block: how many consecutive markers see each other. With 0 a marker sees the text alone, not even itself.
         joined: for each place in a block, whether the markers at that place see each other in all blocks of a window.
     """
 
-    text_lengths: tuple[int, ...]
-    marker_lengths: tuple[int, ...]
-    position_ids: Tensor
-    block: int = MARKERS_PER_SPAN
+    text: TextLayout
+    counts: tuple[int, ...]
+    positions: Tensor
+    block: int
     joined: tuple[bool, ...] = ()
 
-    @classmethod
-    @torch.compiler.disable
-    def from_lengths(
-        cls,
-        window_lengths: Tensor,
-        position_ids: Tensor,
-        block: int = MARKERS_PER_SPAN,
-        joined: tuple[bool, ...] = (),
-    ) -> PackedLayout:
-        """Read `window_lengths` of shape (windows, 2): text and marker tokens of each window.
-
-        Raises:
-            ValueError: when they do not add up to the row, or markers do not come in whole blocks.
-        """
-        text, markers = zip(*window_lengths.tolist(), strict=True)
-        if sum(text) + sum(markers) != position_ids.shape[-1]:
-            raise ValueError(
-                f"the windows hold {sum(text)} text and {sum(markers)} marker tokens, "
-                f"the row has {position_ids.shape[-1]} tokens"
-            )
-        if any(length % block for length in markers):
-            kind = "pairs" if block == MARKERS_PER_SPAN else f"blocks of {block}"
-            raise ValueError(f"marker tokens come in {kind}, got windows with {list(markers)} of them")
-        return cls(text, markers, position_ids.reshape(-1), block, joined)
-
-    def marker_mask(self, n_markers: int) -> Tensor:
-        """Which markers of a window see which, shape (markers, markers)."""
-        number = torch.arange(n_markers, device=self.position_ids.device)
-        blocks, places = number // self.block, number % self.block
-        mask = blocks[:, None] == blocks[None]
-        for place, is_joined in enumerate(self.joined):
-            if is_joined:
-                mask |= (places[:, None] == place) & (places[None] == place)
-        return mask
-
     @property
-    def is_text(self) -> Tensor:
-        """Which tokens of the row are text, shape (tokens,)."""
-        kinds = torch.tensor([True, False]).repeat(len(self.text_lengths))
-        lengths = torch.tensor(list(zip(self.text_lengths, self.marker_lengths, strict=True))).flatten()
-        return kinds.repeat_interleave(lengths).to(self.position_ids.device)
+    def is_joined(self) -> bool:
+        """Whether markers of different blocks see each other."""
+        return any(self.joined)
 
-    def windows(self) -> Iterator[tuple[int, int, int]]:
-        """Where each window begins, where its text ends and where its markers end."""
+    def windows(self) -> Iterator[tuple[slice, slice]]:
+        """The text tokens and the markers of each window that has markers."""
         start = 0
-        for text, markers in zip(self.text_lengths, self.marker_lengths, strict=True):
-            yield start, start + text, start + text + markers
-            start += text + markers
+        for number, count in enumerate(self.counts):
+            if count:
+                yield slice(self.text.starts[number], self.text.starts[number + 1]), slice(start, start + count)
+            start += count
 
     @cached_property
-    def padded_index(self) -> Tensor:
-        """Row index of every place of a (windows, longest window) batch, -1 where there is nothing."""
-        width = max(t + m for t, m in zip(self.text_lengths, self.marker_lengths, strict=True))
-        index = torch.full((len(self.text_lengths), width), -1, dtype=torch.long)
-        for row, (start, _, stop) in zip(index, self.windows(), strict=True):
-            row[: stop - start] = torch.arange(start, stop)
-        return index.to(self.position_ids.device)
+    def window_ids(self) -> Tensor:
+        """The window of each marker; shape (markers,)."""
+        return _numbers(self.counts).to(self.text.device)
 
-    def dense_mask(self, sliding_window: int | None = None) -> Tensor:
-        """Who sees whom, as a boolean mask of shape (windows, 1, width, width), width the longest window.
+    @cached_property
+    def padding(self) -> Padding:
+        """How the markers fill a (windows, most markers) batch."""
+        return Padding.of_lengths(self.counts, self.text.device)
 
-        Args:
-            sliding_window: keep only text whose position is at most this far from the query's.
-        """
-        index = self.padded_index
-        mask = torch.zeros(index.shape[0], index.shape[1], index.shape[1], dtype=torch.bool, device=index.device)
-        positions = self.position_ids[index.clamp(min=0)]
-        near = (positions[:, :, None] - positions[:, None, :]).abs() <= (sliding_window or positions.max())
-        for number, (text, markers) in enumerate(zip(self.text_lengths, self.marker_lengths, strict=True)):
-            stop = text + markers
-            mask[number, :stop, :text] = near[number, :stop, :text]
-            # A marker's partner is never too far away, however wide the span.
-            mask[number, text:stop, text:stop] = self.marker_mask(markers)
-        # A padding token sees itself: a row without any key would be all NaN.
-        mask |= torch.eye(index.shape[1], dtype=torch.bool, device=index.device) & (index == -1)[:, None, :]
-        return mask[:, None]
+    def visible(self, first: Tensor, second: Tensor) -> Tensor:
+        """Whether markers of one window see each other, by their numbers in the row."""
+        if not self.block:
+            return torch.zeros_like(first + second, dtype=torch.bool)
+        seen = first // self.block == second // self.block
+        for place, is_joined in enumerate(self.joined):
+            if is_joined:
+                seen = seen | ((first % self.block == place) & (second % self.block == place))
+        return seen
+
+    def block_mask(self, markers: slice) -> Tensor | None:
+        """Which markers of a window see which; None where blocks are enough to say it."""
+        if not self.is_joined:
+            return None
+        numbers = torch.arange(markers.start, markers.stop, device=self.text.device)
+        return self.visible(numbers[:, None], numbers[None])
+
+
+class Reading(Protocol):
+    """One pass over the encoder: it computes the attention of every layer."""
+
+    def attend(
+        self, query: Tensor, key: Tensor, value: Tensor, scaling: float, dropout: float, reach: int | None
+    ) -> Tensor:
+        """Attend in the next layer. All shapes are (1, heads, tokens, head size)."""
+        ...
 
 
 def levitated_attention_forward(
@@ -130,127 +173,172 @@ def levitated_attention_forward(
     scaling: float | None = None,
     dropout: float = 0.0,
     sliding_window: int | None = None,
-    layout: PackedLayout | None = None,
-    **kwargs,
+    reading: Reading | None = None,
+    **kwargs: Any,
 ) -> tuple[Tensor, None]:
     """Attention function for transformers' `AttentionInterface`, under the name `levitated`.
 
     Args:
         query, key, value: shape (1, heads, tokens, head size).
-        attention_mask: ignored for a packed row; `layout` says who sees whom.
-        layout: the packed row's layout. Without it this is plain scaled-dot-product attention, so that the
-            encoder still works as the encoder that it is.
-        sliding_window: as ModernBERT passes it, one more than the largest distance that its local layers see.
+        attention_mask: ignored in a reading, which knows who sees whom.
+        sliding_window: as ModernBERT passes it: one more than the largest distance that its local layers see.
+        reading: the pass that is under way. Without one this is plain scaled-dot-product attention, so that the
+            encoder still works by itself.
 
     Returns:
         The attended values, shape (1, tokens, heads, head size), and None for the weights, which are never made.
     """
-    if layout is None:
+    if reading is None:
         if sliding_window is not None:
             kwargs["sliding_window"] = sliding_window
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
         )
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
-    return _attend_windows(query, key, value, layout, scaling, dropout, sliding_window), None
+    output = reading.attend(query, key, value, scaling, dropout, sliding_window)
+    return output.transpose(1, 2).contiguous(), None
 
 
-# `torch.compile` would unroll the loop, and compile anew for every number of windows.
-@torch.compiler.disable
-def _attend_windows(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    layout: PackedLayout,
-    scaling: float,
-    dropout: float,
-    sliding_window: int | None,
-) -> Tensor:
-    """Attend window by window; shape (1, tokens, heads, head size)."""
-    needs_gradient = torch.is_grad_enabled() and (query.requires_grad or key.requires_grad or value.requires_grad)
-    fused = query.device.type == "cpu" and dropout == 0.0 and not needs_gradient
-    attend = _attend_fused if fused else _attend_plain
-    pieces = []
-    for start, text_stop, stop in layout.windows():
-        local = _local_mask(layout.position_ids[start:stop], text_stop - start, sliding_window)
-        q, k, v = (states[:, :, start:stop] for states in (query, key, value))
-        blocks = _Blocks.of_window(layout, stop - text_stop)
-        pieces.append(attend(q, k, v, text_stop - start, blocks, scaling, dropout, local))
-    return torch.cat(pieces, dim=2).transpose(1, 2).contiguous()
+class AttentionForm(Protocol):
+    """A way to compute levitated attention. All shapes are (1, heads, tokens, head size)."""
+
+    def text(
+        self, query: Tensor, key: Tensor, value: Tensor, layout: TextLayout, scaling: float, dropout: float, reach: Any
+    ) -> Tensor:
+        """Text attends to the text of its window, within `reach` where that is given."""
+        ...
+
+    def markers(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        text_key: Tensor,
+        text_value: Tensor,
+        layout: MarkerLayout,
+        scaling: float,
+        dropout: float,
+        reach: int | None,
+    ) -> Tensor:
+        """Markers attend to the text of their window and to their block."""
+        ...
 
 
-def _local_mask(positions: Tensor, text_length: int, sliding_window: int | None) -> Tensor | None:
-    """Which text keys a local layer sees, shape (tokens, text), or None where it sees all of them."""
-    if sliding_window is None or text_length <= sliding_window:
-        return None
-    return (positions[:, None] - positions[None, :text_length]).abs() < sliding_window
+def choose_form(device: torch.device, dropout: float) -> AttentionForm:
+    """The fastest form that is correct here.
 
-
-@dataclass(frozen=True)
-class _Blocks:
-    """How the markers of one window see each other: in blocks, or in one block with a mask.
-
-    Args:
-        size: markers of a block.
-        mask: which markers of the one block see which, shape (markers, markers); None where all of a block do.
+    FlexAttention has no dropout, and compiles for CUDA alone. On a CPU padding costs more than a loop over windows.
     """
-
-    size: int
-    mask: Tensor | None = None
-
-    @classmethod
-    def of_window(cls, layout: PackedLayout, n_markers: int) -> _Blocks:
-        if any(layout.joined) and n_markers:
-            return cls(n_markers, layout.marker_mask(n_markers))
-        return cls(layout.block)
-
-    def split(self, states: Tensor) -> Tensor:
-        """(1, heads, markers, size) -> (1, heads, blocks, markers of a block, size)."""
-        return states.unflatten(2, (-1, self.size))
-
-    def scores(self, query: Tensor, key: Tensor) -> Tensor:
-        """What markers think of those in their block, unscaled: shape (1, heads, markers, markers of a block)."""
-        scores = (self.split(query) @ self.split(key).transpose(-1, -2)).flatten(2, 3)
-        return scores if self.mask is None else scores.masked_fill(~self.mask, float("-inf"))
-
-    def attend(self, weights: Tensor, value: Tensor) -> Tensor:
-        """The values of a block's markers, weighted: shape (1, heads, markers, size)."""
-        return (self.split(weights) @ self.split(value)).flatten(2, 3)
+    if device.type == "cpu":
+        return WindowByWindow()
+    if device.type == "cuda" and dropout == 0.0:
+        return Flex()
+    return Padded()
 
 
-def _attend_plain(
+class WindowByWindow:
+    """The form for CPUs: a loop over windows, and the fused kernel where no gradient is needed."""
+
+    # `torch.compile` would unroll the loop, and compile anew for every number of windows.
+    @torch.compiler.disable
+    def text(
+        self, query: Tensor, key: Tensor, value: Tensor, layout: TextLayout, scaling: float, dropout: float, reach: Any
+    ) -> Tensor:
+        pieces = []
+        for start, stop in zip(layout.starts, layout.starts[1:], strict=False):
+            q, k, v = (states[:, :, start:stop] for states in (query, key, value))
+            positions = torch.arange(stop - start, device=layout.device)
+            local = _local_mask(positions, stop - start, reach)
+            if dropout == 0.0:
+                pieces.append(F.scaled_dot_product_attention(q, k, v, attn_mask=local, scale=scaling))
+            else:
+                weights = torch.softmax(_text_scores(q, k, scaling, local), dim=-1)
+                pieces.append(_dropout(weights, dropout) @ v)
+        return torch.cat(pieces, dim=2)
+
+    @torch.compiler.disable
+    def markers(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        text_key: Tensor,
+        text_value: Tensor,
+        layout: MarkerLayout,
+        scaling: float,
+        dropout: float,
+        reach: int | None,
+    ) -> Tensor:
+        needs_gradient = torch.is_grad_enabled() and (query.requires_grad or text_key.requires_grad)
+        attend = _merge_plain if needs_gradient or dropout else _merge_fused
+        pieces = []
+        for text, markers in layout.windows():
+            q, k, v = (states[:, :, markers] for states in (query, key, value))
+            local = _local_mask(layout.positions[markers], text.stop - text.start, reach)
+            mask = layout.block_mask(markers)
+            block = k.shape[2] if mask is not None else layout.block
+            pieces.append(
+                attend(q, k, v, text_key[:, :, text], text_value[:, :, text], block, mask, scaling, dropout, local)
+            )
+        return torch.cat(pieces, dim=2) if len(pieces) != 1 else pieces[0]
+
+
+def _merge_plain(
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    text_length: int,
-    blocks: _Blocks,
+    text_key: Tensor,
+    text_value: Tensor,
+    block: int,
+    mask: Tensor | None,
     scaling: float,
     dropout: float,
     local: Tensor | None,
 ) -> Tensor:
-    """One window in plain, differentiable operations."""
-    text_key, text_value = key[:, :, :text_length], value[:, :, :text_length]
-    if dropout == 0.0:
-        text = F.scaled_dot_product_attention(
-            query[:, :, :text_length],
-            text_key,
-            text_value,
-            attn_mask=None if local is None else local[:text_length],
-            scale=scaling,
-        )
-    else:
-        text_scores = _text_scores(query[:, :, :text_length], text_key, scaling, local)
-        text = _dropout(torch.softmax(text_scores, dim=-1), dropout) @ text_value
-    if query.shape[2] == text_length:
-        return text
-    query, key, value = (states[:, :, text_length:] for states in (query, key, value))
-    text_scores = _text_scores(query, text_key, scaling, None if local is None else local[text_length:])
-    marker_scores = blocks.scores(query, key) * scaling
-    weights = torch.softmax(torch.cat([text_scores, marker_scores], dim=-1), dim=-1)
-    weights = _dropout(weights, dropout)
-    text_weights, marker_weights = weights.split([text_length, blocks.size], dim=-1)
-    markers = text_weights @ text_value + blocks.attend(marker_weights, value)
-    return torch.cat([text, markers], dim=2)
+    """The markers of one window in plain, differentiable operations."""
+    scores = _text_scores(query, text_key, scaling, local)
+    if block:
+        scores = torch.cat([scores, _block_scores(query, key, block, mask) * scaling], dim=-1)
+    weights = _dropout(torch.softmax(scores, dim=-1), dropout)
+    text_weights, block_weights = weights.split([text_key.shape[2], block], dim=-1)
+    output = text_weights @ text_value
+    return output + _block_values(block_weights, value, block) if block else output
+
+
+def _merge_fused(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    text_key: Tensor,
+    text_value: Tensor,
+    block: int,
+    mask: Tensor | None,
+    scaling: float,
+    dropout: float,
+    local: Tensor | None,
+) -> Tensor:
+    """The markers of one window by the fused CPU kernel, for inference.
+
+    The kernel returns the log-sum-exp of the text scores. With it the block keys join the same softmax.
+    """
+    bias = None if local is None else torch.zeros(local.shape, dtype=query.dtype).masked_fill(~local, float("-inf"))
+    output, text_lse = attention_with_lse(query, text_key, text_value, bias, scaling)
+    if not block:
+        return output
+    text_lse = text_lse[..., None]
+    scores = _block_scores(query, key, block, mask).float() * scaling
+    total_lse = torch.logaddexp(text_lse, scores.logsumexp(dim=-1, keepdim=True))
+    weights = (scores - total_lse).exp().to(value.dtype)
+    output *= (text_lse - total_lse).exp().to(output.dtype)
+    output += _block_values(weights, value, block)
+    return output
+
+
+def _local_mask(positions: Tensor, text_length: int, reach: int | None) -> Tensor | None:
+    """Which text keys a local layer sees, shape (tokens, text), or None where it sees all of them."""
+    if reach is None or text_length <= reach:
+        return None
+    return (positions[:, None] - torch.arange(text_length, device=positions.device)[None]).abs() < reach
 
 
 def _text_scores(query: Tensor, text_key: Tensor, scaling: float, local: Tensor | None) -> Tensor:
@@ -258,11 +346,23 @@ def _text_scores(query: Tensor, text_key: Tensor, scaling: float, local: Tensor 
     return scores if local is None else scores.masked_fill(~local, float("-inf"))
 
 
-def _dropout(weights: Tensor, p: float) -> Tensor:
-    """Attention dropout, where on a CPU drawing the mask costs more than anything else that is done with the weights.
+def _block_scores(query: Tensor, key: Tensor, block: int, mask: Tensor | None) -> Tensor:
+    """Unscaled scores of markers for the markers of their block: shape (1, heads, markers, block)."""
+    scores = (query.unflatten(2, (-1, block)) @ key.unflatten(2, (-1, block)).transpose(-1, -2)).flatten(2, 3)
+    return scores if mask is None else scores.masked_fill(~mask, float("-inf"))
 
-    There 16 random bits are drawn for each weight, by NumPy from a seed of torch's, so that torch's generator still
-    decides. `p` is rounded to a multiple of 2 ** -16, by which the kept weights are scaled too.
+
+def _block_values(weights: Tensor, value: Tensor, block: int) -> Tensor:
+    """The weighted values of a block's markers: shape (1, heads, markers, head size)."""
+    return (weights.unflatten(2, (-1, block)) @ value.unflatten(2, (-1, block))).flatten(2, 3)
+
+
+def _dropout(weights: Tensor, p: float) -> Tensor:
+    """Attention dropout.
+
+    On a CPU, drawing the mask by torch costs more than all else that is done with the weights. There NumPy draws 16
+    random bits for each weight. The seed comes from torch, so that torch's generator still decides, and recomputation
+    draws the same mask. `p` is rounded to a multiple of 2 ** -16, and so is the scale.
     """
     if p == 0.0 or weights.device.type != "cpu":
         return F.dropout(weights, p=p)
@@ -271,45 +371,135 @@ def _dropout(weights: Tensor, p: float) -> Tensor:
     bits = np.random.SFC64(seed).random_raw(-(-weights.numel() // 4)).view(np.int16)
     dropped = torch.from_numpy(bits[: weights.numel()] < n_dropped - 2**15).view(weights.shape)
     zero = torch.zeros((), dtype=weights.dtype)
-    return torch.where(dropped, zero, weights * (2**16 / (2**16 - n_dropped)))
+    return torch.where(dropped, zero, weights * (2**16 / max(2**16 - n_dropped, 1)))
 
 
-def _attend_fused(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    text_length: int,
-    blocks: _Blocks,
-    scaling: float,
-    dropout: float,
-    local: Tensor | None,
-) -> Tensor:
-    """One window by the fused CPU kernel, for inference.
+class Padded:
+    """The form for accelerators with dropout: one batch of padded windows, no loop, no synchronisation."""
 
-    The kernel attends all tokens to the text and returns the log-sum-exp of the scores; the further keys of the
-    markers are merged into the same softmax with it.
+    def text(
+        self, query: Tensor, key: Tensor, value: Tensor, layout: TextLayout, scaling: float, dropout: float, reach: Any
+    ) -> Tensor:
+        padding = layout.padding
+        positions = torch.arange(padding.places.shape[1], device=layout.device)
+        mask = _padded_text_mask(padding, positions, padding, reach)
+        q, k, v = (padding.pad(states) for states in (query, key, value))
+        output = F.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None], dropout_p=dropout, scale=scaling)
+        return padding.unpad(output)
+
+    def markers(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        text_key: Tensor,
+        text_value: Tensor,
+        layout: MarkerLayout,
+        scaling: float,
+        dropout: float,
+        reach: int | None,
+    ) -> Tensor:
+        padding, text = layout.padding, layout.text.padding
+        places = padding.places
+        mask = _padded_text_mask(padding, layout.positions[places.clamp(min=0)], text, reach)
+        least = torch.finfo(query.dtype).min
+        scores = padding.pad(query) @ text.pad(text_key).transpose(-1, -2) * scaling
+        scores = scores.masked_fill(~mask[:, None], least)
+        if layout.is_joined:
+            seen = layout.visible(places[:, :, None], places[:, None]) & (places[:, None] >= 0)
+            own = padding.pad(query) @ padding.pad(key).transpose(-1, -2) * scaling
+            own = own.masked_fill(~seen[:, None], least)
+        elif layout.block:
+            own = padding.pad(_block_scores(query, key, layout.block, None)) * scaling
+        else:
+            own = scores[..., :0]
+        weights = F.dropout(torch.softmax(torch.cat([scores, own], dim=-1), dim=-1), p=dropout)
+        text_weights, own_weights = weights.split([scores.shape[-1], own.shape[-1]], dim=-1)
+        output = padding.unpad(text_weights @ text.pad(text_value))
+        if layout.is_joined:
+            return output + padding.unpad(own_weights @ padding.pad(value))
+        return output + _block_values(padding.unpad(own_weights), value, layout.block) if layout.block else output
+
+
+def _padded_text_mask(padding: Padding, positions: Tensor, text: Padding, reach: int | None) -> Tensor:
+    """Which text each element of a batch sees, shape (windows, elements, text).
+
+    Padding sees everything: a softmax over nothing would not be finite.
     """
-    mask = None if local is None else torch.zeros(local.shape, dtype=query.dtype).masked_fill(~local, float("-inf"))
-    output, text_lse = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-        query,
-        key[:, :, :text_length],
-        value[:, :, :text_length],
-        attn_mask=mask,
-        scale=scaling,
-    )
-    if query.shape[2] == text_length:
-        return output
-    query, key, value = (states[:, :, text_length:] for states in (query, key, value))
-    text_lse = text_lse[:, :, text_length:, None]
-    marker_scores = blocks.scores(query, key).float() * scaling
-    total_lse = torch.logaddexp(text_lse, marker_scores.logsumexp(dim=-1, keepdim=True))
-    marker_weights = (marker_scores - total_lse).exp().to(value.dtype)
-    markers = output[:, :, text_length:]
-    markers *= (text_lse - total_lse).exp().to(markers.dtype)
-    markers += blocks.attend(marker_weights, value)
-    return output
+    seen = (text.places >= 0)[:, None]
+    if reach is not None:
+        text_positions = torch.arange(text.places.shape[1], device=text.places.device)
+        seen = seen & ((positions[..., :, None] - text_positions).abs() < reach)
+    return seen.expand(-1, padding.places.shape[1], -1) | (padding.places < 0)[:, :, None]
+
+
+class Flex:
+    """The form for CUDA without dropout: FlexAttention over the keys of the text and of the markers."""
+
+    def text(
+        self, query: Tensor, key: Tensor, value: Tensor, layout: TextLayout, scaling: float, dropout: float, reach: Any
+    ) -> Tensor:
+        windows, positions = layout.window_ids, layout.positions
+
+        def seen(batch: Any, head: Any, q: Tensor, k: Tensor) -> Tensor:
+            near = windows[q] == windows[k]
+            return near if reach is None else near & ((positions[q] - positions[k]).abs() < reach)
+
+        return _flex(layout, reach, seen, query, key, value, scaling)
+
+    def markers(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        text_key: Tensor,
+        text_value: Tensor,
+        layout: MarkerLayout,
+        scaling: float,
+        dropout: float,
+        reach: int | None,
+    ) -> Tensor:
+        n_text = text_key.shape[2]
+        windows = torch.cat([layout.text.window_ids, layout.window_ids])
+        positions, text_positions = layout.positions, layout.text.positions
+
+        def seen(batch: Any, head: Any, q: Tensor, k: Tensor) -> Tensor:
+            same_window = windows[q + n_text] == windows[k]
+            text = same_window & (k < n_text)
+            if reach is not None:
+                text = text & ((positions[q] - text_positions[k.clamp(max=n_text - 1)]).abs() < reach)
+            return text | (same_window & (k >= n_text) & layout.visible(q, k - n_text))
+
+        keys, values = torch.cat([text_key, key], dim=2), torch.cat([text_value, value], dim=2)
+        return _flex(layout, reach, seen, query, keys, values, scaling)
+
+
+def _flex(
+    layout: Any, reach: int | None, seen: Callable[..., Tensor], query: Tensor, key: Tensor, value: Tensor, scale: float
+) -> Tensor:
+    """FlexAttention with a block mask that all layers of a pass share."""
+    from torch.nn.attention.flex_attention import create_block_mask
+
+    masks = layout.__dict__.setdefault("block_masks", {})
+    if reach not in masks:
+        masks[reach] = create_block_mask(seen, None, None, query.shape[2], key.shape[2], device=str(query.device))
+    return _compiled_flex(query.device.type)(query, key, value, block_mask=masks[reach], scale=scale)
+
+
+@lru_cache
+def _compiled_flex(device_type: str) -> Callable[..., Tensor]:
+    from torch.nn.attention.flex_attention import flex_attention
+
+    # Without compilation FlexAttention makes all scores, which is the reference on a CPU and too slow elsewhere.
+    flex: Callable[..., Tensor] = flex_attention
+    return flex if device_type == "cpu" else torch.compile(flex, dynamic=True)
+
+
+def _numbers(counts: Sequence[int]) -> Tensor:
+    """Number of the group of each element, for groups of these sizes."""
+    return torch.arange(len(counts)).repeat_interleave(torch.tensor(counts, dtype=torch.long))
 
 
 AttentionInterface.register(LEVITATED, levitated_attention_forward)
-# Without a mask function of its own name, transformers drops the padding mask of an ordinary batch silently.
+# Without a mask function of this name, transformers silently drops the padding mask of an ordinary batch.
 AttentionMaskInterface.register(LEVITATED, sdpa_mask)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from .schema_plmarker import LabelSchema, Threshold, least_scores
 from .tagging_plmarker import entities_of_tags
+from .windows_plmarker import Span
 
-Span = tuple[int, int]
 Array = NDArray[np.floating]
 
 
@@ -48,6 +48,15 @@ class ScoredRelation:
     score: float
     head_label: int
     tail_label: int
+
+
+# The score by which a relation is sorted: of the added scores of a pair, the winning class and its forward class.
+SortingScore = Callable[[Array, int, int], float]
+
+
+def winning_score(scores: Array, winner: int, label: int) -> float:
+    """The score of the winning class, which may be an inverse one."""
+    return float(scores[winner])
 
 
 def softmax(logits: Array) -> Array:
@@ -104,7 +113,7 @@ def label_words(first_word: int, logits: Array, tags: str) -> list[ScoredSpan]:
     ]
 
 
-def spans_of_tags(
+def span_probabilities(
     words: Sequence[Span], logits: Array, tags: str, max_span_length: int
 ) -> tuple[list[Span], NDArray[np.floating]]:
     """How probable spans are for a sequence tagger: the best label's tags over all words of the span.
@@ -166,7 +175,7 @@ def decode_relations(
     given_types: Mapping[Span, int] | None = None,
     threshold: Threshold = 0.0,
     pair_scores: str = "log_softmax",
-    inverse_score: bool = False,
+    sorting_score: SortingScore = winning_score,
 ) -> list[ScoredRelation]:
     """Relations of one sentence, from both directions of every pair (paper, section 3.3).
 
@@ -181,7 +190,8 @@ def decode_relations(
         given_types: take these entity classes in place of the model's own.
         threshold: least score of a relation that is kept, by label too.
         pair_scores: the form of the scores: `log_softmax`, `softmax` or `raw`.
-        inverse_score: sort a relation found in its inverse class by its forward class's score (docs/original.md, Q3).
+        sorting_score: the score by which relations are sorted, from the added scores of a pair, the winning class and
+            its forward class.
 
     Returns:
         The relations, best first.
@@ -206,12 +216,12 @@ def decode_relations(
         score = float(np.exp(log_score / 2))
         if label == 0:
             continue
-        rank = both[label]
+        winner = label
         if label >= schema.n_forward:
             label = schema.inverse(label)
             head, tail, head_label, tail_label = tail, head, tail_label, head_label
-            rank = both[label] if inverse_score else rank
         if score >= least[label]:
+            rank = sorting_score(both, winner, label)
             found.append((rank, ScoredRelation(head, tail, label, score, head_label, tail_label)))
     return _without_overlaps(found)
 

@@ -20,6 +20,7 @@ from transformers import (
 )
 from transformers.utils import logging
 
+from .internals_plmarker import model_class_of, uses_attention_interface
 from .schema_plmarker import PLMarkerError
 from .windows_plmarker import UNUSED_TOKENS, is_unused
 
@@ -56,28 +57,36 @@ def resolve_encoder(name_or_path: str) -> str:
     return str(Path(package.submodule_search_locations[0]) / "model")
 
 
-def load_tokenizer(name_or_path: str) -> PreTrainedTokenizerBase:
+def load_tokenizer(name_or_path: str, **hub: Any) -> PreTrainedTokenizerBase:
     """The tokenizer of an encoder.
 
+    Args:
+        name_or_path: a Hub id, a local folder, or `minilm`.
+        hub: `revision` and `token`.
+
     Raises:
         PLMarkerError: naming the encoder, when there is none.
     """
-    return _load(AutoTokenizer, name_or_path)
+    return _load(AutoTokenizer, name_or_path, hub)
 
 
-def load_encoder_config(name_or_path: str) -> PreTrainedConfig:
+def load_encoder_config(name_or_path: str, **hub: Any) -> PreTrainedConfig:
     """The configuration of an encoder.
 
+    Args:
+        name_or_path: a Hub id, a local folder, or `minilm`.
+        hub: `revision` and `token`.
+
     Raises:
         PLMarkerError: naming the encoder, when there is none.
     """
-    return _load(AutoConfig, name_or_path)
+    return _load(AutoConfig, name_or_path, hub)
 
 
-def _load(auto_class: Any, name_or_path: str) -> Any:
+def _load(auto_class: Any, name_or_path: str, hub: dict[str, Any]) -> Any:
     path = resolve_encoder(name_or_path)
     try:
-        return auto_class.from_pretrained(path, trust_remote_code=False)
+        return auto_class.from_pretrained(path, trust_remote_code=False, **hub)
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise PLMarkerError(f"encoder {name_or_path!r} cannot be loaded: {reason}") from None
@@ -106,7 +115,7 @@ def check_encoder(encoder: PreTrainedModel) -> None:
         PLMarkerError: naming the encoder and what it lacks.
     """
     family = encoder.config.model_type
-    if not encoder._supports_attention_backend:
+    if not uses_attention_interface(encoder):
         raise PLMarkerError(f"encoder {family!r} cannot be used: its attention ignores the attention interface")
     if "position_ids" not in inspect.signature(encoder.forward).parameters:
         raise PLMarkerError(f"encoder {family!r} cannot be used: it takes no position_ids")
@@ -116,14 +125,18 @@ def check_encoder(encoder: PreTrainedModel) -> None:
 
 def encoder_kwargs(config: PreTrainedConfig) -> dict[str, bool]:
     """Arguments that build the encoder without a pooler, which no head here reads."""
-    model_class: Any = AutoModel._model_mapping[type(config)]
-    if "add_pooling_layer" in inspect.signature(model_class).parameters:
+    if "add_pooling_layer" in inspect.signature(model_class_of(config)).parameters:
         return {"add_pooling_layer": False}
     return {}
 
 
-def load_encoder(path: str, config: PreTrainedConfig) -> PreTrainedModel:
+def load_encoder(name_or_path: str, config: PreTrainedConfig, **hub: Any) -> PreTrainedModel:
     """Load pretrained weights, without the heads and the pooler that a checkpoint may hold beside them.
+
+    Args:
+        name_or_path: a Hub id, a local folder, or `minilm`.
+        config: the configuration of the encoder.
+        hub: `revision` and `token`.
 
     Raises:
         PLMarkerError: when the checkpoint lacks weights of the encoder.
@@ -133,13 +146,13 @@ def load_encoder(path: str, config: PreTrainedConfig) -> PreTrainedModel:
     logging.set_verbosity_error()
     try:
         encoder, info = AutoModel.from_pretrained(
-            path, config=config, output_loading_info=True, **encoder_kwargs(config)
+            resolve_encoder(name_or_path), config=config, output_loading_info=True, **encoder_kwargs(config), **hub
         )
     finally:
         logging.set_verbosity(verbosity)
     missing = sorted(key for key in info["missing_keys"] if not key.startswith("pooler."))
     if missing:
-        raise PLMarkerError(f"encoder {path!r} lacks weights: {', '.join(missing[:3])}, {len(missing)} in all")
+        raise PLMarkerError(f"encoder {name_or_path!r} lacks weights: {', '.join(missing[:3])}, {len(missing)} in all")
     return encoder
 
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import reprlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from tqdm.auto import tqdm
+
 from .decoding_plmarker import ScoredRelation, ScoredSpan
-from .schema_plmarker import LabelSchema
-from .text_plmarker import Offsets
+from .prediction_plmarker import BATCH_TOKENS
+from .schema_plmarker import LabelSchema, PLMarkerError, Threshold
+from .task_plmarker import Document
+from .text_plmarker import Offsets, SentenceSplitter, join_words, locate_words, split_sentences
+
+# A document with the entities and the relations of each of its sentences, as words and classes.
+Prediction = tuple[Document, list[list[ScoredSpan]], list[list[ScoredRelation]]]
 
 
 @dataclass(frozen=True)
@@ -65,12 +73,12 @@ class Extraction:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: relations name their head and tail by index into `entities`."""
-        index = {id(entity): number for number, entity in enumerate(self.entities)}
+        index = {entity: number for number, entity in reversed(list(enumerate(self.entities)))}
         return {
             "text": self.text,
             "entities": [asdict(entity) for entity in self.entities],
             "relations": [
-                {"head": index[id(r.head)], "tail": index[id(r.tail)], "label": r.label, "score": r.score}
+                {"head": index[r.head], "tail": index[r.tail], "label": r.label, "score": r.score}
                 for r in self.relations
             ],
         }
@@ -110,3 +118,94 @@ def build_extraction(
             head, tail = entity_of[relation.head], entity_of[relation.tail]
             result.relations.append(Relation(head, tail, label, relation.score))
     return result
+
+
+class ExtractsFromText:
+    """A model that finds entities in raw text."""
+
+    config: Any
+
+    def predict(
+        self,
+        documents: Iterable[Document],
+        batch_tokens: int = BATCH_TOKENS,
+        entity_threshold: Threshold = 0.0,
+        relation_threshold: Threshold = 0.0,
+    ) -> Iterator[Prediction]:
+        """Find entities and relations in documents of words."""
+        raise NotImplementedError
+
+    def extract(
+        self,
+        text: str | Sequence[str] | None = None,
+        *,
+        words: Sequence[Sequence[str]] | None = None,
+        batch_tokens: int = BATCH_TOKENS,
+        show_progress: bool = False,
+        entity_threshold: Threshold = 0.0,
+        relation_threshold: Threshold = 0.0,
+        sentence_splitter: SentenceSplitter = split_sentences,
+    ) -> Extraction | list[Extraction]:
+        """Find entities and relations in raw text. The model is not changed: threads may share it.
+
+        Args:
+            text: one text, or several.
+            words: in place of text, the sentences of one document, already cut into words.
+            batch_tokens: most text tokens of a batch. More is faster on GPUs, up to their memory.
+            show_progress: show a progress bar over the texts.
+            entity_threshold, relation_threshold: least score of what is returned: a number, or a number for each
+                label, as `{"Person": 0.8}`. A label that is not named has no threshold.
+            sentence_splitter: returns the sentences of a text.
+
+        Returns:
+            One [`Extraction`], or a list in the order of the texts where several were given.
+
+        Raises:
+            PLMarkerError: for a threshold of an unknown label, or a model without its tokenizer.
+
+        Example:
+            >>> model.extract("Ines Tavarro sings.").entities  # doctest: +SKIP
+            [Entity(text='Ines Tavarro', label='Person', start=0, end=12, score=0.97, sentence=0)]
+        """
+        if (text is None) == (words is None):
+            raise PLMarkerError("extract takes either text or words=")
+        if words is not None:
+            located_texts = [join_words(_sentences(words))]
+        else:
+            located_texts = [(item, locate_words(item, sentence_splitter)) for item in _texts(text)]
+        documents = [
+            {"doc_key": str(number), "sentences": [[item[a:b] for a, b in sentence] for sentence in located]}
+            for number, (item, located) in enumerate(located_texts)
+        ]
+        predictions = self.predict(documents, batch_tokens, entity_threshold, relation_threshold)
+        progress = tqdm(predictions, total=len(located_texts), disable=not show_progress, unit="text")
+        results = [
+            build_extraction(item, located, spans, relations, self.config.schema)
+            for (item, located), (_, spans, relations) in zip(located_texts, progress, strict=True)
+        ]
+        return results[0] if words is not None or isinstance(text, str) else results
+
+
+def _sentences(words: Any) -> list[list[str]]:
+    """The sentences of a document that is already cut into words."""
+    wrong = f"words= is a list of sentences, each a list of words, got {reprlib.repr(words)}"
+    if isinstance(words, str | bytes | Mapping) or not isinstance(words, Iterable):
+        raise PLMarkerError(wrong)
+    sentences = []
+    for sentence in words:
+        if isinstance(sentence, str | bytes | Mapping) or not isinstance(sentence, Iterable):
+            raise PLMarkerError(wrong)
+        sentences.append(list(sentence))
+    if not all(isinstance(word, str) for sentence in sentences for word in sentence):
+        raise PLMarkerError(wrong)
+    return sentences
+
+
+def _texts(given: Any) -> list[str]:
+    """One text or several, as a list."""
+    if isinstance(given, str):
+        return [given]
+    texts = list(given) if isinstance(given, Iterable) and not isinstance(given, bytes | Mapping) else [given]
+    if not all(isinstance(text, str) for text in texts):
+        raise PLMarkerError(f"extract takes a text or a list of texts, got {reprlib.repr(given)}")
+    return texts

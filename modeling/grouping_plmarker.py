@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol, TypeVar
 
-Span = tuple[int, int]
+from .windows_plmarker import Span
+
 Item = TypeVar("Item")
 
 

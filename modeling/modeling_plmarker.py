@@ -1,28 +1,25 @@
-"""The entity model and the relation model: an encoder over packed rows and a linear head each."""
+"""The entity model, the relation model, and both in one."""
 
 from __future__ import annotations
 
-import reprlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 from transformers.utils import ModelOutput
 
-from .base_plmarker import HUB_ARGUMENTS, PLMarkerBaseModel, PLMarkerPreTrainedModel
+from .base_plmarker import PLMarkerBaseModel, PLMarkerPreTrainedModel
 from .configuration_plmarker import PLMarkerConfig, PLMarkerEntityConfig, PLMarkerRelationConfig
-from .decoding_plmarker import ScoredRelation, ScoredSpan, remove_overlaps
+from .decoding_plmarker import ScoredRelation, remove_overlaps
 from .encoders_plmarker import check_marker_tokens
-from .extraction_plmarker import Extraction, build_extraction
-from .prediction_plmarker import BATCH_TOKENS, Document, as_annotations, predict_relations, predict_spans
+from .extraction_plmarker import ExtractsFromText, Prediction
+from .prediction_plmarker import BATCH_TOKENS, as_annotations, predict_relations, predict_spans
 from .schema_plmarker import NIL, PLMarkerError, Threshold, least_scores
-from .text_plmarker import SentenceSplitter, join_words, locate_words, split_sentences
+from .task_plmarker import Document
 from .windows_plmarker import WordTokenizer
 
 
@@ -31,7 +28,7 @@ class EntityRecognitionOutput(ModelOutput):
     """Output of [`PLMarkerForEntityRecognition`].
 
     Args:
-        loss: scalar, where `labels` were given: weighted mean cross entropy over all spans of the row.
+        loss: scalar, where `labels` were given: the weighted mean cross entropy over all spans.
         logits: shape (spans, classes), NIL first.
     """
 
@@ -45,9 +42,9 @@ class RelationExtractionOutput(ModelOutput):
 
     Args:
         loss: scalar, where labels were given: `relation_loss` + `entity_loss`.
-        logits: shape (objects, relation classes), NIL first, inverse classes last.
-        entity_logits: shape (objects, entity classes), the object's type, NIL first; None without entity head.
-        subject_logits: shape (objects, entity classes), the subject's type, where it has levitated markers.
+        logits: shape (pairs, relation classes), NIL first, inverse classes last.
+        entity_logits: shape (pairs, entity classes), the object's type, NIL first. None without an entity head.
+        subject_logits: shape (pairs, entity classes), the subject's type. None unless the subject is levitated.
         relation_loss, entity_loss: the mean cross entropies.
     """
 
@@ -59,11 +56,15 @@ class RelationExtractionOutput(ModelOutput):
     entity_loss: Tensor | None = None
 
 
-class PLMarkerForEntityRecognition(PLMarkerPreTrainedModel):
+class PLMarkerForEntityRecognition(ExtractsFromText, PLMarkerPreTrainedModel):
     """Scores every candidate span of a sentence by a levitated marker pair (paper, section 3.2).
 
-    The head reads the two markers and the first and last subword: Linear(4 H, classes). The paper's baselines have no
-    markers: T-Concat reads the two subwords, Linear(2 H, classes); the tagger a word's first, Linear(H, classes).
+    The head is Linear(4 H, classes) on the two markers and the first and last subword. The paper's baselines have no
+    markers: T-Concat is Linear(2 H, classes) on the two subwords, the tagger Linear(H, classes) on a word's first.
+
+    Example:
+        >>> model = PLMarkerForEntityRecognition.from_encoder("minilm", schema=LabelSchema(("Person",)))
+        >>> model.extract("Ines Tavarro sings.").entities  # doctest: +SKIP
     """
 
     config: PLMarkerEntityConfig
@@ -71,36 +72,61 @@ class PLMarkerForEntityRecognition(PLMarkerPreTrainedModel):
 
     def __init__(self, config: PLMarkerEntityConfig) -> None:
         super().__init__(config)
-        self.n_states = {"marker": 4, "t-concat": 2, "bio": 1}[config.method]
-        self.classifier = nn.Linear(self.n_states * self.encoder.config.hidden_size, len(config.classes))
+        n_states = self.task.n_markers + self.task.n_text_states
+        self.classifier = nn.Linear(n_states * self.encoder.config.hidden_size, len(config.classes))
         self.post_init()
+
+    def heads(self, text: Tensor, markers: Tensor) -> tuple[Tensor, ...]:
+        return (self.classifier(torch.cat([markers, text], dim=1).flatten(1)),)
 
     def forward(
         self,
         input_ids: Tensor,
-        position_ids: Tensor,
-        window_lengths: Tensor,
-        span_index: Tensor,
+        window_sizes: Tensor,
+        read_tokens: Tensor,
+        read_index: Tensor,
+        marker_ids: Tensor,
+        marker_positions: Tensor,
         labels: Tensor | None = None,
+        num_items_in_batch: Tensor | int | None = None,
     ) -> EntityRecognitionOutput:
-        """Score the spans of a packed row.
+        """Score the spans of a batch of windows.
 
         Args:
-            input_ids, position_ids, window_lengths: the row, see `encode`.
-            span_index: shape (spans, 4), where the two markers, the first and the last subword stand in the row;
-                (spans, 2) without markers.
+            input_ids, window_sizes, read_tokens, read_index, marker_ids, marker_positions: as `Task.batch` makes them.
             labels: shape (spans,), class indices.
+            num_items_in_batch: what the loss is divided by, as Trainer counts it over accumulated batches; by default
+                the sum of the weights of the labels.
         """
-        states = self.encode(input_ids, position_ids, window_lengths)
-        logits = self.classifier(states[span_index[:, : self.n_states]].flatten(1))
-        loss = None if labels is None else self._cross_entropy(logits, labels, self.config.nil_weight)
+        (logits,) = self.score(input_ids, window_sizes, read_tokens, read_index, marker_ids, marker_positions)
+        loss = None
+        if labels is not None:
+            total, _ = loss_totals(num_items_in_batch)
+            loss = weighted_cross_entropy(logits, labels, self.config.nil_weight, total)
         return EntityRecognitionOutput(loss=loss, logits=logits)
+
+    def predict(
+        self,
+        documents: Iterable[Document],
+        batch_tokens: int = BATCH_TOKENS,
+        entity_threshold: Threshold = 0.0,
+        relation_threshold: Threshold = 0.0,
+    ) -> Iterator[Prediction]:
+        """Find entities in a stream of documents. See `PLMarkerModel.predict`; there are no relations."""
+        documents, tokenize = self.checked_documents(documents, batch_tokens)
+        least_scores(entity_threshold, self.config.schema.entity_classes)
+        least_scores(relation_threshold, [NIL])
+        found = predict_spans(self, tokenize, documents, batch_tokens, entity_threshold)
+        return (
+            (document, [remove_overlaps(spans, self.config.flat) for spans in sentences], [[] for _ in sentences])
+            for document, sentences in found
+        )
 
 
 class PLMarkerForRelationExtraction(PLMarkerPreTrainedModel):
     """Scores all objects of a subject at once: solid markers around it, levitated ones for them (paper, section 3.3).
 
-    The object's type is Linear(2 H)(object); the relation Linear(2 H)(subject) + Linear(2 H)(object). With levitated
+    The object's type is Linear(2 H)(object), the relation Linear(2 H)(subject) + Linear(2 H)(object). With levitated
     subjects the type head reads both, and the sum of the two is the relation's Linear(4 H)(subject, object).
     """
 
@@ -110,9 +136,6 @@ class PLMarkerForRelationExtraction(PLMarkerPreTrainedModel):
     def __init__(self, config: PLMarkerRelationConfig) -> None:
         super().__init__(config)
         width = 2 * self.encoder.config.hidden_size
-        self.levitated = config.subject_markers == "levitated"
-        self.marker_block = 4 if self.levitated else 2
-        self.joined_markers = config.joined
         self.entity_classifier = None
         if config.entity_head:
             self.entity_classifier = nn.Linear(width, len(config.schema.entity_classes))
@@ -120,37 +143,51 @@ class PLMarkerForRelationExtraction(PLMarkerPreTrainedModel):
         self.object_classifier = nn.Linear(width, len(config.classes))
         self.post_init()
 
+    def heads(self, text: Tensor, markers: Tensor) -> tuple[Tensor, ...]:
+        """Logits of the relation, of the object's type, and of the subject's type where the subject is levitated.
+
+        A subject is read from the text, where its solid markers are, or from the first two of four markers.
+        """
+        subjects, objects = torch.cat([text, markers], dim=1).flatten(2).split(2, dim=1)
+        subjects, objects = subjects.flatten(1), objects.flatten(1)
+        logits = [self.subject_classifier(subjects) + self.object_classifier(objects)]
+        if self.entity_classifier is not None:
+            typed = [objects] if text.shape[1] else [objects, subjects]
+            logits += [self.entity_classifier(states) for states in typed]
+        return tuple(logits)
+
     def forward(
         self,
         input_ids: Tensor,
-        position_ids: Tensor,
-        window_lengths: Tensor,
-        subject_index: Tensor,
-        object_index: Tensor,
+        window_sizes: Tensor,
+        read_tokens: Tensor,
+        read_index: Tensor,
+        marker_ids: Tensor,
+        marker_positions: Tensor,
         labels: Tensor | None = None,
         object_labels: Tensor | None = None,
         subject_labels: Tensor | None = None,
+        num_items_in_batch: Tensor | int | None = None,
     ) -> RelationExtractionOutput:
-        """Score the objects of a packed row.
+        """Score the pairs of a batch of windows.
 
         Args:
-            input_ids, position_ids, window_lengths: the row, see `encode`.
-            subject_index: shape (objects, 2), where the markers of each object's subject stand.
-            object_index: shape (objects, 2), where the object's own markers stand.
-            labels: shape (objects,), relation classes.
-            object_labels: shape (objects,), entity classes.
-            subject_labels: shape (objects,), entity classes; with levitated subjects alone.
+            input_ids, window_sizes, read_tokens, read_index, marker_ids, marker_positions: as `Task.batch` makes them.
+            labels: shape (pairs,), relation classes.
+            object_labels: shape (pairs,), entity classes.
+            subject_labels: shape (pairs,), entity classes; with levitated subjects alone.
+            num_items_in_batch: what the losses are divided by, as Trainer counts it over accumulated batches: one
+                number, or the sum of the weights of the labels and their number.
         """
-        states = self.encode(input_ids, position_ids, window_lengths)
-        subjects, objects = states[subject_index].flatten(1), states[object_index].flatten(1)
-        logits = self.subject_classifier(subjects) + self.object_classifier(objects)
-        entity_logits = self.entity_classifier(objects) if self.entity_classifier else None
-        subject_logits = self.entity_classifier(subjects) if self.entity_classifier and self.levitated else None
+        heads = self.score(input_ids, window_sizes, read_tokens, read_index, marker_ids, marker_positions)
+        logits = heads[0]
+        entity_logits, subject_logits = (*heads[1:], None, None)[:2]
         loss = relation_loss = entity_loss = None
         if labels is not None:
-            loss = relation_loss = self._cross_entropy(logits, labels, self.config.nil_weight)
+            total, count = loss_totals(num_items_in_batch)
+            loss = relation_loss = weighted_cross_entropy(logits, labels, self.config.nil_weight, total)
             losses = [
-                self._cross_entropy(typed, types)
+                weighted_cross_entropy(typed, types, 1.0, count)
                 for typed, types in ((entity_logits, object_labels), (subject_logits, subject_labels))
                 if typed is not None and types is not None
             ]
@@ -159,16 +196,42 @@ class PLMarkerForRelationExtraction(PLMarkerPreTrainedModel):
                 loss = relation_loss + entity_loss
         return RelationExtractionOutput(loss, logits, entity_logits, subject_logits, relation_loss, entity_loss)
 
+    def predict(
+        self,
+        documents: Iterable[Document],
+        batch_tokens: int = BATCH_TOKENS,
+        relation_threshold: Threshold = 0.0,
+    ) -> Iterator[tuple[Document, list[list[ScoredRelation]]]]:
+        """Find the relations between the entities that documents give: `predicted_ner`, or else `ner`.
 
-class PLMarkerModel(PLMarkerBaseModel):
+        Args:
+            documents: mappings with `sentences` of words and entities; relations are not read.
+            batch_tokens: most text tokens of a batch.
+            relation_threshold: least score of a relation, for all labels or by label.
+
+        Returns:
+            A generator of each document, in order, with the relations of each of its sentences, best first.
+
+        Raises:
+            PLMarkerError: for a bad document or argument, and for a model without its tokenizer.
+        """
+        documents, tokenize = self.checked_documents(documents, batch_tokens)
+        least_scores(relation_threshold, self.config.schema.relation_classes[: self.config.schema.n_forward])
+        return predict_relations(self, tokenize, documents, batch_tokens, threshold=relation_threshold)
+
+
+class PLMarkerModel(ExtractsFromText, PLMarkerBaseModel):
     """An entity model and a relation model in one checkpoint: text in, entities and relations out.
 
-    The tokenizer is saved and loaded with the model. The relation model may be missing; then there are only entities.
+    The relation model may be missing; then there are only entities.
+
+    Example:
+        >>> model = PLMarkerModel.from_models(entity, relation, tokenizer)  # doctest: +SKIP
+        >>> model.extract("Ines Tavarro founded the Brellin Observatory.").relations  # doctest: +SKIP
     """
 
     config: PLMarkerConfig
     config_class = PLMarkerConfig
-    tokenizer: PreTrainedTokenizerBase | None = None
 
     def __init__(self, config: PLMarkerConfig) -> None:
         super().__init__(config)
@@ -185,17 +248,17 @@ class PLMarkerModel(PLMarkerBaseModel):
         relation: PLMarkerForRelationExtraction | None,
         tokenizer: PreTrainedTokenizerBase,
     ) -> PLMarkerModel:
-        """Combine two trained models, which share the tokenizer; their weights are not copied.
+        """Combine two trained models, which share the tokenizer. Their weights are not copied.
 
         Raises:
-            PLMarkerError: when the models were trained for different entity labels, or with different marker ids
-                than the tokenizer gives, and for an adapted model.
+            PLMarkerError: where the models were trained for different entity labels, or with other marker ids than the
+                tokenizer has, and for a model with an adapter.
         """
         for model, expected in ((entity, PLMarkerForEntityRecognition), (relation, PLMarkerForRelationExtraction)):
             if not isinstance(model, expected) and not (model is None and expected is PLMarkerForRelationExtraction):
                 raise PLMarkerError(
-                    f"expected a {expected.__name__}, got a {type(model).__name__}; of an adapted model "
-                    "merge_and_unload() makes one"
+                    f"expected a {expected.__name__}, got a {type(model).__name__}; merge_and_unload() turns an "
+                    "adapted model into one"
                 )
         if relation is not None and entity.config.entity_labels != relation.config.entity_labels:
             raise PLMarkerError(
@@ -221,76 +284,10 @@ class PLMarkerModel(PLMarkerBaseModel):
         model = loaded[0] if isinstance(loaded, tuple) else loaded
         for part in (model.entity, model.relation):
             if part is not None:
-                # What an adapter of a part names as its base; where somebody keeps files is not for a config to tell.
+                # An adapter of a part names it as its base. A config must not name a folder on somebody's disk.
                 part.name_or_path = model.name_or_path
                 part.config._name_or_path = "" if Path(model.name_or_path).exists() else model.name_or_path
-        hub = {name: kwargs[name] for name in HUB_ARGUMENTS if name in kwargs}
-        with suppress(OSError, ValueError):
-            model.tokenizer = AutoTokenizer.from_pretrained(
-                pretrained_model_name_or_path, trust_remote_code=False, **hub
-            )
         return loaded
-
-    def save_pretrained(
-        self, save_directory: Any, is_main_process: bool = True, *args: Any, include_code: bool = False, **kwargs: Any
-    ) -> None:
-        """As of the other models, with the tokenizer beside the weights."""
-        # First, so that push_to_hub uploads it too.
-        if self.tokenizer is not None and is_main_process:
-            self.tokenizer.save_pretrained(save_directory)
-        super().save_pretrained(save_directory, is_main_process, *args, include_code=include_code, **kwargs)
-
-    def extract(
-        self,
-        text: str | Sequence[str] | None = None,
-        *,
-        words: Sequence[Sequence[str]] | None = None,
-        batch_tokens: int = BATCH_TOKENS,
-        show_progress: bool = False,
-        entity_threshold: Threshold = 0.0,
-        relation_threshold: Threshold = 0.0,
-        sentence_splitter: SentenceSplitter = split_sentences,
-    ) -> Extraction | list[Extraction]:
-        """Find entities and relations in raw text.
-
-        Args:
-            text: one text, or several.
-            words: in place of text, the sentences of one document, already cut into words.
-            batch_tokens: most tokens of a packed row; more is faster on GPUs, up to their memory.
-            show_progress: show a progress bar over the texts.
-            entity_threshold, relation_threshold: least score of what is returned: a number, or a number for each
-                label, as `{"Person": 0.8}`; of a label that is not named all is returned.
-            sentence_splitter: returns the sentences of a text.
-
-        Returns:
-            One [`Extraction`], or a list in the order of the texts where several were given.
-
-        Raises:
-            PLMarkerError: for a threshold of an unknown label, or a model without its tokenizer.
-        """
-        if (text is None) == (words is None):
-            raise PLMarkerError("extract takes either text or words=")
-        if words is not None:
-            sentences: list[Any] = [
-                [None] if isinstance(sentence, str | bytes) else list(sentence) for sentence in words
-            ]
-            if not all(isinstance(word, str) for sentence in sentences for word in sentence):
-                raise PLMarkerError("words= is a list of sentences, each a list of words")
-            located_texts = [join_words(sentences)]
-        else:
-            texts = _texts(text)
-            located_texts = [(item, locate_words(item, sentence_splitter)) for item in texts]
-        documents = (
-            {"doc_key": str(number), "sentences": [[item[a:b] for a, b in sentence] for sentence in located]}
-            for number, (item, located) in enumerate(located_texts)
-        )
-        predictions = self.predict(documents, batch_tokens, entity_threshold, relation_threshold)
-        progress = tqdm(predictions, total=len(located_texts), disable=not show_progress, unit="text")
-        results = [
-            build_extraction(item, located, spans, relations, self.config.schema)
-            for (item, located), (_, spans, relations) in zip(located_texts, progress, strict=True)
-        ]
-        return results[0] if words is not None or isinstance(text, str) else results
 
     def predict(
         self,
@@ -298,28 +295,41 @@ class PLMarkerModel(PLMarkerBaseModel):
         batch_tokens: int = BATCH_TOKENS,
         entity_threshold: Threshold = 0.0,
         relation_threshold: Threshold = 0.0,
-    ) -> Iterator[tuple[Document, list[list[ScoredSpan]], list[list[ScoredRelation]]]]:
+    ) -> Iterator[Prediction]:
         """Find entities, and the relations between them, in a stream of documents.
 
         Args:
-            documents: mappings with `doc_key` and `sentences` of words; annotations are not read.
+            documents: mappings with `sentences` of words. Annotations are not read.
+            batch_tokens: most text tokens of a batch.
+            entity_threshold, relation_threshold: least score of what is found, for all labels or by label.
 
-        Yields:
-            Each document, in order, with the entities and the relations of each of its sentences.
+        Returns:
+            A generator of each document, in order, with the entities and the relations of each of its sentences.
+
+        Raises:
+            PLMarkerError: for a bad document or argument, and for a model without its tokenizer.
         """
-        if isinstance(batch_tokens, bool) or not isinstance(batch_tokens, int) or batch_tokens < 1:
-            raise PLMarkerError(f"batch_tokens is a whole number from 1, got {batch_tokens!r}")
-        if self.tokenizer is None:
-            raise PLMarkerError("the model has no tokenizer: load it with from_pretrained, or set model.tokenizer")
-        tokenize = WordTokenizer(self.tokenizer)
+        documents, tokenize = self.checked_documents(documents, batch_tokens)
+        schema = self.config.schema
+        least_scores(entity_threshold, schema.entity_classes)
+        classes = schema.relation_classes[: schema.n_forward] if self.relation is not None else [NIL]
+        least_scores(relation_threshold, classes)
+        return self._predict(documents, tokenize, batch_tokens, entity_threshold, relation_threshold)
+
+    def _predict(
+        self,
+        documents: Iterable[Document],
+        tokenize: WordTokenizer,
+        batch_tokens: int,
+        entity_threshold: Threshold,
+        relation_threshold: Threshold,
+    ) -> Iterator[Prediction]:
         classes = self.entity.config.schema.entity_classes
 
-        def with_entities() -> Iterator[Document]:
+        def with_entities() -> Iterator[dict[str, Any]]:
             for document, found in predict_spans(self.entity, tokenize, documents, batch_tokens, entity_threshold):
                 spans = [remove_overlaps(sentence, self.entity.config.flat) for sentence in found]
-                # The annotations of the document, if it has any, stay behind.
                 yield {
-                    "doc_key": document.get("doc_key", ""),
                     "sentences": document["sentences"],
                     "predicted_ner": [as_annotations(sentence, classes) for sentence in spans],
                     "source": document,
@@ -327,21 +337,32 @@ class PLMarkerModel(PLMarkerBaseModel):
                 }
 
         if self.relation is None:
-            least_scores(relation_threshold, [NIL])
             for document in with_entities():
                 yield document["source"], document["spans"], [[] for _ in document["spans"]]
             return
-        for document, relations in predict_relations(
-            self.relation, tokenize, with_entities(), batch_tokens, threshold=relation_threshold
-        ):
-            yield document["source"], document["spans"], relations
+        linked = predict_relations(self.relation, tokenize, with_entities(), batch_tokens, threshold=relation_threshold)
+        for read, relations in linked:
+            yield read["source"], read["spans"], relations
 
 
-def _texts(given: Any) -> list[str]:
-    """One text or several, as a list."""
-    if isinstance(given, str):
-        return [given]
-    texts = list(given) if isinstance(given, Iterable) and not isinstance(given, bytes | Mapping) else [given]
-    if not all(isinstance(text, str) for text in texts):
-        raise PLMarkerError(f"extract takes a text or a list of texts, got {reprlib.repr(given)}")
-    return texts
+def loss_totals(num_items_in_batch: Any) -> tuple[Any, Any]:
+    """What a weighted and what an unweighted loss is divided by; None stands for the sum of the weights."""
+    if num_items_in_batch is None:
+        return None, None
+    if isinstance(num_items_in_batch, Tensor) and num_items_in_batch.numel() == 2:
+        return num_items_in_batch[0], num_items_in_batch[1]
+    return num_items_in_batch, num_items_in_batch
+
+
+def weighted_cross_entropy(logits: Tensor, labels: Tensor, nil_weight: float, total: Any) -> Tensor:
+    """Cross entropy with a weight for NIL, over a total.
+
+    Args:
+        logits: shape (candidates, classes).
+        labels: shape (candidates,).
+        total: what the sum is divided by. None takes the sum of the weights, which gives the weighted mean.
+    """
+    weight = torch.ones(logits.shape[-1], dtype=torch.float32, device=logits.device)
+    weight[0] = nil_weight
+    loss = nn.functional.cross_entropy(logits.float(), labels, weight=weight, reduction="sum")
+    return loss / (weight[labels].sum() if total is None else total)

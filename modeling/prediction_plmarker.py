@@ -2,106 +2,134 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+import copy
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
+from torch import nn
 
-from .configuration_plmarker import PLMarkerEntityConfig, PLMarkerRelationConfig, PLMarkerTaskConfig
-from .decoding_plmarker import (
-    ScoredRelation,
-    ScoredSpan,
-    decode_directed,
-    decode_relations,
-    label_spans,
-    label_words,
-    softmax,
-    spans_of_tags,
-)
-from .packing_plmarker import shares_windows, split_by_tokens
-from .processing_plmarker import Feature, features_of, pairs_of_feature
-from .schema_plmarker import LabelSchema, Threshold, least_scores
-from .windows_plmarker import WordTokenizer
+from .decoding_plmarker import ScoredRelation, ScoredSpan
+from .rows_plmarker import Row
+from .schema_plmarker import LabelSchema, PLMarkerError, Threshold, least_scores
+from .span_tasks_plmarker import MAX_CANDIDATES
+from .task_plmarker import Document, Example, Scored, Task, batches
+from .windows_plmarker import Span, WordTokenizer
 
-if TYPE_CHECKING:
-    from .modeling_plmarker import PLMarkerForEntityRecognition, PLMarkerForRelationExtraction
+Item = TypeVar("Item")
 
-Document = Mapping[str, Any]
-# A feature, and the logits that each head of the model gives its spans or pairs.
-Scored = tuple[Feature, Sequence[Tensor]]
-
-# On a CPU rows of this size are the fastest: their states stay in the cache.
-BATCH_TOKENS = 2048
-# The scores of a model's heads, in the order in which they are passed on; a model has one, two or three of them.
+# On a CPU larger batches of text are no faster, and their keys and values take more memory.
+BATCH_TOKENS = 1024
+# Documents are read ahead for this many batches, so that batches are full.
+BATCHES_AHEAD = 8
+# The logits of a model's heads, in order. A model has one, two or three of them.
 LOGITS = ("logits", "entity_logits", "subject_logits")
-# Spans of a sentence that the first of two stages leaves to the second.
-MAX_CANDIDATES = 256
-# Documents are read ahead for this many rows, so that rows are full.
-ROWS_AHEAD = 8
 
 
-def as_annotations(spans: Sequence[ScoredSpan], classes: Sequence[str]) -> list[dict[str, Any]]:
-    """Spans in the form that a document's `predicted_ner` has."""
-    return [{"start": span.start, "end": span.end, "label": classes[span.label]} for span in spans]
+def evaluation_view(model: Any) -> Any:
+    """The model in evaluation mode, without changing it: modules are copied, weights are shared.
+
+    So a model in training can be read, and several threads can read one model.
+    """
+    if not any(module.training for module in model.modules()):
+        return model
+    return _view(model)
 
 
-def as_relation_annotations(relations: Sequence[ScoredRelation], schema: LabelSchema) -> list[dict[str, Any]]:
-    """Relations in the form that a document's `predicted_relations` has."""
-    names = ("head_start", "head_end", "tail_start", "tail_end", "label")
-    return [dict(zip(names, (*r.head, *r.tail, schema.relation_classes[r.label]), strict=True)) for r in relations]
+def _view(module: nn.Module) -> nn.Module:
+    view = copy.copy(module)
+    view.__dict__["_modules"] = {name: child and _view(child) for name, child in module._modules.items()}
+    view.training = False
+    return view
 
 
-def split_logits(output: Any, features: Sequence[Feature]) -> Iterator[tuple[Tensor, ...]]:
-    """The logits of each head, on the CPU in float32, for each feature of the row that gave `output`."""
-    sizes = [len(feature["labels"]) for feature in features]
-    heads = [output[name].float().cpu().split(sizes) for name in LOGITS if name in output]
-    return zip(*heads, strict=True)
+@dataclass
+class Scorer:
+    """Runs a model over examples.
+
+    Args:
+        task: the model's task.
+        forward: the model in evaluation mode, or what Trainer has made of it.
+        device: where the model is.
+        batch_tokens: most text tokens of a batch. A longer text makes a batch of its own.
+    """
+
+    task: Task[Any, Any]
+    forward: Callable[..., Any]
+    device: torch.device
+    batch_tokens: int = BATCH_TOKENS
+
+    @classmethod
+    def of_model(cls, model: Any, batch_tokens: int = BATCH_TOKENS) -> Scorer:
+        """A scorer for an entity model or a relation model; the model is not changed."""
+        return cls(model.task, evaluation_view(model), model.device, batch_tokens)
+
+    @torch.inference_mode()
+    def score(self, examples: Sequence[Example[Any]]) -> list[Scored[Any]]:
+        """Score examples, in batches; the results have their order."""
+        scored: list[Scored[Any]] = []
+        for members in batches(examples, self.batch_tokens):
+            batch = self.task.batch(members, labels=False)
+            output = self.forward(**{name: tensor.to(self.device) for name, tensor in batch.inputs.items()})
+            heads = [output[name].float().cpu().numpy() for name in LOGITS if output.get(name) is not None]
+            scored += [
+                Scored(example, tuple(head[place] for head in heads))
+                for example, place in zip(members, batch.places, strict=True)
+            ]
+        return scored
+
+    def stream(self, items: Iterable[tuple[Item, Sequence[Row]]]) -> Iterator[tuple[Item, list[Scored[Any]]]]:
+        """Score the rows of documents, a few batches at a time: a stream of any length takes bounded memory.
+
+        Args:
+            items: anything with the rows of one document.
+
+        Yields:
+            Each item, in order, with its scored examples.
+        """
+        waiting: list[tuple[Item, list[Example[Any]]]] = []
+        n_tokens = 0
+        for item, rows in items:
+            examples = self.task.examples(rows)
+            waiting.append((item, examples))
+            # A document without examples counts too: a stream of them must not wait for ever.
+            n_tokens += 1 + sum(example.text_length for example in examples)
+            if n_tokens >= BATCHES_AHEAD * self.batch_tokens:
+                yield from self._flush(waiting)
+                waiting, n_tokens = [], 0
+        yield from self._flush(waiting)
+
+    def _flush(self, waiting: Sequence[tuple[Item, list[Example[Any]]]]) -> Iterator[tuple[Item, list[Scored[Any]]]]:
+        scored = iter(self.score([example for _, examples in waiting for example in examples]))
+        for item, examples in waiting:
+            yield item, [next(scored) for _ in examples]
 
 
 def predict_spans(
-    model: PLMarkerForEntityRecognition,
+    model: Any,
     tokenize: WordTokenizer,
     documents: Iterable[Document],
     batch_tokens: int = BATCH_TOKENS,
     threshold: Threshold = 0.0,
 ) -> Iterator[tuple[Document, list[list[ScoredSpan]]]]:
-    """Label the candidate spans of documents.
+    """Label the candidate spans of documents. Annotations are not read.
 
     Args:
-        batch_tokens: most tokens of a packed row; a sentence with more makes a row of its own.
-        threshold: least score of a span, by label too.
+        model: an entity model.
+        threshold: least score of a span, for all labels or by label.
 
     Yields:
         Each document with, for each sentence, the spans whose class is not NIL, overlaps included.
     """
-    least = least_scores(threshold, model.config.schema.entity_classes)
-    for document, sentences in _score_sentences(model, tokenize, documents, batch_tokens):
-        labelled = [label_sentence(scored, model.config) for scored in sentences]
+    task, least = model.task, least_scores(threshold, model.config.schema.entity_classes)
+    for document, scored in _scored(model, tokenize, documents, batch_tokens):
+        labelled = task.decode(scored, len(document["sentences"]))
         yield document, [[span for span in spans if span.score >= least[span.label]] for spans in labelled]
 
 
-def label_sentence(scored: Sequence[Scored], config: PLMarkerEntityConfig) -> list[ScoredSpan]:
-    """Label the spans of one sentence from its features and their logits; overlaps are not removed."""
-    spans, logits = _spans_and_logits(scored)
-    if config.method != "bio":
-        return label_spans(spans, logits)
-    if not spans:
-        return []
-    # A long sentence is read in several windows, and a word that is in none of them has no tag.
-    first, last = min(spans)[0], max(spans)[0]
-    tags = np.zeros((last - first + 1, logits.shape[1]), dtype=logits.dtype)
-    tags[:, 0] = 1.0
-    for (word, _), row in zip(spans, logits, strict=True):
-        tags[word - first] = row
-    return label_words(first, tags, config.tags)
-
-
 def predict_candidates(
-    model: PLMarkerForEntityRecognition,
+    model: Any,
     tokenize: WordTokenizer,
     documents: Iterable[Document],
     limit: int = MAX_CANDIDATES,
@@ -110,164 +138,91 @@ def predict_candidates(
     """Choose the spans that a second entity model is to score (the paper's two-stage model).
 
     Args:
-        model: the first stage; of a tagger, a span is as probable as its tags.
-        limit: most spans of a sentence: those with the least probability of NIL.
+        model: the entity model of the first stage.
+        limit: most spans of a sentence: those that are least probably NIL.
 
     Yields:
         Each document with `candidates`: for each sentence spans as [start, end], by start, then end.
     """
-    for document, sentences in _score_sentences(model, tokenize, documents, batch_tokens):
-        candidates = []
-        for scored in sentences:
-            spans, logits = _spans_and_logits(scored)
-            if model.config.method == "bio" and spans:
-                spans, scores = spans_of_tags(spans, logits, model.config.tags, model.config.max_span_length)
-            else:
-                scores = 1 - softmax(logits)[:, 0]
-            best = np.argsort(-scores, kind="stable")[:limit]
-            candidates.append(sorted(spans[number] for number in best))
-        yield {**document, "candidates": candidates}
-
-
-def _spans_and_logits(scored: Sequence[Scored]) -> tuple[list[tuple[int, int]], NDArray[np.floating]]:
-    """The spans of one sentence, as words, and their logits, shape (spans, classes)."""
-    spans = [span for feature, _ in scored for span in zip(feature["word_starts"], feature["word_ends"], strict=True)]
-    if not spans:
-        return [], np.zeros((0, 1))
-    return spans, torch.cat([logits[0] for _, logits in scored]).numpy()
+    for document, scored in _scored(model, tokenize, documents, batch_tokens):
+        yield {**document, "candidates": model.task.likeliest(scored, len(document["sentences"]), limit)}
 
 
 def predict_relations(
-    model: PLMarkerForRelationExtraction,
+    model: Any,
     tokenize: WordTokenizer,
     documents: Iterable[Document],
     batch_tokens: int = BATCH_TOKENS,
-    entity_types: str = "relation",
+    entity_types: str | None = None,
     threshold: Threshold = 0.0,
 ) -> Iterator[tuple[Document, list[list[ScoredRelation]]]]:
-    """Find the relations between the given entities of documents (`predicted_ner`, else `ner`).
+    """Find the relations between the given entities of documents: `predicted_ner`, or else `ner`.
 
     Args:
-        batch_tokens: most tokens of a packed row.
-        entity_types: `relation` takes the relation model's own types, `input` those of the given entities.
-        threshold: least score of a relation, by label too.
+        model: a relation model.
+        entity_types: `relation` takes the model's own types, `input` those of the given entities. None takes what the
+            model's config says.
+        threshold: least score of a relation, for all labels or by label.
 
     Yields:
         Each document with, for each sentence, its relations, best first.
     """
-    if entity_types not in ("relation", "input"):
-        raise ValueError(f"entity_types is 'relation' or 'input', not {entity_types!r}")
-    # A label that is mistyped is told of even where nothing is found.
-    least_scores(threshold, model.config.schema.relation_classes[: model.config.schema.n_forward])
-    for document, sentences in _score_sentences(model, tokenize, documents, batch_tokens):
-        yield document, [decode_sentence(scored, model.config, entity_types, threshold) for scored in sentences]
+    entity_types = checked_entity_types(entity_types or model.config.entity_types)
+    schema = model.config.schema
+    # A threshold of an unknown label is an error even where nothing is found.
+    least_scores(threshold, schema.relation_classes[: schema.n_forward])
+    for document, scored in _scored(model, tokenize, documents, batch_tokens):
+        yield document, model.task.decode(scored, len(document["sentences"]), entity_types, threshold)
 
 
-def decode_sentence(
-    scored: Sequence[Scored],
-    config: PLMarkerRelationConfig,
-    entity_types: str,
-    threshold: Threshold = 0.0,
-) -> list[ScoredRelation]:
-    """Decode the relations of one sentence from its features and their logits.
-
-    Args:
-        entity_types: `relation` takes the model's own types, where it has any, `input` those of the given entities.
-    """
-    given = {(start, end): label for feature, _ in scored for start, end, label in feature["given"]}
-    if config.has_quirk("last_group"):
-        scored = scored[-1:]
-    pairs = [pair for feature, _ in scored for pair in pairs_of_feature(feature)]
-    if not pairs:
-        return []
-    subjects, objects = [subject for subject, _ in pairs], [entity for _, entity in pairs]
-    heads = [torch.cat(parts).numpy() for parts in zip(*(logits for _, logits in scored), strict=True)]
-    types_given = entity_types == "input" or not config.entity_head
-    if config.adds_directions:
-        return decode_relations(
-            subjects,
-            objects,
-            heads[0],
-            None if types_given else heads[1],
-            config.schema,
-            given_types=given if types_given else None,
-            threshold=threshold,
-            pair_scores=config.pair_scores,
-            inverse_score=config.has_quirk("inverse_score"),
-        )
-    levitated = config.subject_markers == "levitated"
-    object_types = [given[span] for span in objects] if types_given else heads[1].argmax(axis=-1).tolist()
-    subject_types = heads[2].argmax(axis=-1).tolist() if levitated and not types_given else [given[s] for s in subjects]
-    rows = [row for row, label in enumerate(object_types) if levitated or label]
-    return decode_directed(
-        [subjects[row] for row in rows],
-        [objects[row] for row in rows],
-        heads[0][rows],
-        config.schema,
-        [subject_types[row] for row in rows],
-        [object_types[row] for row in rows],
-        threshold=threshold,
-        pair_scores=config.pair_scores,
-        self_pairs=config.has_quirk("last_group"),
-    )
+def checked_entity_types(value: str) -> str:
+    """Raise `PLMarkerError` for anything but `relation` and `input`."""
+    if value not in ("relation", "input"):
+        raise PLMarkerError(f"entity_types is 'relation' or 'input', not {value!r}")
+    return value
 
 
-@torch.inference_mode()
-def score_features(
-    model: Any, features: Sequence[Feature], batch_tokens: int | None
-) -> list[tuple[Feature, tuple[Tensor, ...]]]:
-    """Run the model over features, in rows of at most `batch_tokens` tokens.
-
-    Returns:
-        Each feature that has tokens with its logits, on the CPU in float32: (spans, classes) of an entity model;
-        (objects, relation classes) and, for each of its other heads, (objects, entity classes) of a relation model.
-    """
-    scored: list[tuple[Feature, tuple[Tensor, ...]]] = []
-    for batch in split_by_tokens(features, batch_tokens, shares_windows(model.config)):
-        row = {name: tensor.to(model.device) for name, tensor in model.pack(batch).items() if "labels" not in name}
-        scored += zip(batch, split_logits(model(**row), batch), strict=True)
-    return scored
-
-
-def _with_answers(config: PLMarkerTaskConfig, features: list[Feature]) -> list[Feature]:
-    """Leave out sentences with a single entity, its own object: they have no relation, but to the original."""
-    if config.finds_entities or config.has_quirk("last_group"):
-        return features
-    pairs: Counter[int] = Counter()
-    for feature in features:
-        pairs[feature["sentence"]] += sum(subject != entity for subject, entity in pairs_of_feature(feature))
-    return [feature for feature in features if pairs[feature["sentence"]]]
-
-
-def _score_sentences(
+def _scored(
     model: Any, tokenize: WordTokenizer, documents: Iterable[Document], batch_tokens: int
-) -> Iterator[tuple[Document, list[list[Scored]]]]:
-    """Score documents a few rows at a time, so that a stream of any length takes bounded memory."""
-    training = model.training
-    model.eval()
-    waiting: list[tuple[Document, list[Feature]]] = []
-    n_tokens = 0
-    try:
-        for document in documents:
-            features = _with_answers(model.config, features_of(model.config, document, tokenize))
-            waiting.append((document, features))
-            n_tokens += sum(feature["length"] for feature in features)
-            if n_tokens >= ROWS_AHEAD * batch_tokens:
-                yield from _score_waiting(model, waiting, batch_tokens)
-                waiting, n_tokens = [], 0
-        yield from _score_waiting(model, waiting, batch_tokens)
-    finally:
-        model.train(training)
+) -> Iterator[tuple[Document, list[Scored[Any]]]]:
+    rows = ((document, model.task.rows(document, tokenize, annotated=False)) for document in documents)
+    return Scorer.of_model(model, batch_tokens).stream(rows)
 
 
-def _score_waiting(
-    model: Any, waiting: Sequence[tuple[Document, list[Feature]]], batch_tokens: int
-) -> Iterator[tuple[Document, list[list[Scored]]]]:
-    scored = score_features(model, [feature for _, features in waiting for feature in features], batch_tokens)
-    logits_of = {id(feature): logits for feature, logits in scored}
-    for document, features in waiting:
-        sentences: list[list[Scored]] = [[] for _ in document["sentences"]]
-        for feature in features:
-            if id(feature) in logits_of:
-                sentences[feature["sentence"]].append((feature, logits_of[id(feature)]))
-        yield document, sentences
+def as_annotations(spans: Sequence[ScoredSpan], classes: Sequence[str]) -> list[dict[str, Any]]:
+    """Spans as a document's `predicted_ner` has them."""
+    return [{"start": span.start, "end": span.end, "label": classes[span.label]} for span in spans]
+
+
+def as_relation_annotations(relations: Sequence[ScoredRelation], schema: LabelSchema) -> list[dict[str, Any]]:
+    """Relations as a document's `predicted_relations` has them."""
+    names = ("head_start", "head_end", "tail_start", "tail_end", "label")
+    return [dict(zip(names, (*r.head, *r.tail, schema.relation_classes[r.label]), strict=True)) for r in relations]
+
+
+def check_document(document: Any, number: int) -> None:
+    """Make sure that a document can be read. Annotations are not looked at.
+
+    Raises:
+        PLMarkerError: naming the document, for anything but a mapping with `sentences`, lists of words.
+    """
+    if not isinstance(document, Mapping) or "sentences" not in document:
+        found = sorted(map(str, document)) if isinstance(document, Mapping) else type(document).__name__
+        raise PLMarkerError(f"document {number}: expected a mapping with 'sentences', got {found}")
+    name = f"document {number} ({document.get('doc_key', 'no doc_key')})"
+    sentences = document["sentences"]
+    if isinstance(sentences, str | bytes) or not isinstance(sentences, Sequence):
+        raise PLMarkerError(f"{name}: 'sentences' is a list of sentences, got {type(sentences).__name__}")
+    for place, words in enumerate(sentences):
+        if isinstance(words, str | bytes) or not isinstance(words, Sequence):
+            raise PLMarkerError(f"{name}, sentence {place}: expected a list of words, got {type(words).__name__}")
+        wrong = next((word for word in words if not isinstance(word, str)), None)
+        if wrong is not None:
+            raise PLMarkerError(f"{name}, sentence {place}: a word is a string, got {wrong!r}")
+
+
+def check_spans(spans: Iterable[Span], n_words: int, name: str) -> None:
+    """Raise `PLMarkerError` for a span that does not lie in a document of `n_words` words."""
+    for start, end in spans:
+        if not 0 <= start <= end < n_words:
+            raise PLMarkerError(f"{name}: span [{start}, {end}] is not in its {n_words} words")

@@ -1,11 +1,11 @@
-"""Words to subwords, and sentences to windows: pure functions on lists (as the original has them)."""
+"""Words to subwords, and documents to windows."""
 
 from __future__ import annotations
 
 import re
 import string
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from transformers import AddedToken, PreTrainedTokenizerBase
 
@@ -14,58 +14,35 @@ BRACKETS = {"-LRB-": "(", "-RRB-": ")", "-LSB-": "[", "-RSB-": "]", "-LCB-": "{"
 # A stream of documents must not fill the memory with words.
 MAX_KNOWN_WORDS = 500_000
 
-# Families of unused tokens that tokenizers reserve; markers are taken from them.
+# Tokenizers reserve these families of unused tokens. Marker tokens are taken from them.
 UNUSED_TOKENS = (r"\[unused\d+\]", r"madeupword\d+")
+
+Span = tuple[int, int]
 
 
 def is_unused(token: str) -> bool:
-    """Whether a token is one that a tokenizer keeps for later use."""
+    """Whether a tokenizer reserves this token for later use."""
     return any(re.fullmatch(pattern, token) for pattern in UNUSED_TOKENS)
 
 
 def is_reserved(token: AddedToken) -> bool:
-    """Whether an added token stands for no text: a special one, or an unused one."""
+    """Whether an added token never stands for text: special tokens and unused tokens."""
     return token.special or is_unused(token.content)
 
 
-@dataclass(frozen=True)
-class Subwords:
-    """A document as subwords.
-
-    Args:
-        ids: subword ids of the whole document, without special tokens.
-        word_starts: index in `ids` of each word's first subword, and len(ids) at the end; length words + 1.
-    """
-
-    ids: list[int]
-    word_starts: list[int]
-
-
-@dataclass(frozen=True)
-class Window:
-    """What the encoder reads for one sentence, or for one piece of a sentence that is too long for it.
-
-    Args:
-        first_word, last_word: the words, both inclusive, whose spans this window is read for (document level).
-        start, stop: the subwords that it holds, as a slice of `Subwords.ids`; context included.
-    """
-
-    first_word: int
-    last_word: int
-    start: int
-    stop: int
-
-
 class WordTokenizer:
-    """Tokenises words one by one, as the original does, and remembers them.
+    """Tokenizes each word by itself, as the original does, and remembers the words that it has seen.
 
-    Byte-level tokenizers (RoBERTa's) get a space before a word, except one that starts with `'` or is a single
-    punctuation character. A word without subwords, or one spelled like a marker token, becomes the unknown token.
+    Byte-level tokenizers (RoBERTa) get a space before each word, except before a word that starts with `'` or is a
+    single punctuation character. A word without subwords becomes the unknown token, and so does a marker token.
 
     Args:
         tokenizer: the encoder's tokenizer.
-        map_brackets: read `-LRB-` and its kin as the brackets that they stand for. The original's relation scripts
-            do not (docs/original.md, Q1).
+        map_brackets: read `-LRB-` and its relatives as brackets.
+
+    Example:
+        >>> WordTokenizer(tokenizer)(["Ada", "sings"]).word_starts
+        [0, 1, 2]
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, map_brackets: bool = True) -> None:
@@ -74,45 +51,39 @@ class WordTokenizer:
         self.wants_space = tokenizer.tokenize("a") != tokenizer.tokenize(" a")
         self.first_id = tokenizer.bos_token_id if tokenizer.cls_token_id is None else tokenizer.cls_token_id
         self.last_id = tokenizer.eos_token_id if tokenizer.sep_token_id is None else tokenizer.sep_token_id
-        # Byte-level vocabularies may have no unknown token; any word has subwords there.
+        # Byte-level vocabularies may lack an unknown token, but there every word has subwords.
         spare = (tokenizer.unk_token_id, tokenizer.mask_token_id, tokenizer.pad_token_id)
         self.unknown_id = next(token_id for token_id in spare if token_id is not None)
         reserved = {index for index, token in tokenizer.added_tokens_decoder.items() if is_reserved(token)}
         self.forbidden = {*tokenizer.all_special_ids, *reserved} - {self.unknown_id}
         self._known: dict[str, list[int]] = {}
-        self._raw: WordTokenizer | None = None
-
-    def raw(self) -> WordTokenizer:
-        """The same without mapping brackets."""
-        if not self.brackets:
-            return self
-        self._raw = self._raw or WordTokenizer(self.tokenizer, map_brackets=False)
-        return self._raw
 
     def __call__(self, words: Sequence[str]) -> Subwords:
-        """Tokenise the words of a document."""
-        if len(self._known) > MAX_KNOWN_WORDS:
-            self._known.clear()
-        new = [word for word in dict.fromkeys(words) if word not in self._known]
+        """Tokenize the words of a document."""
+        # Threads share this object: each call works on the dictionary that it began with.
+        known = self._known
+        if len(known) > MAX_KNOWN_WORDS:
+            known = self._known = {}
+        new = [word for word in dict.fromkeys(words) if word not in known]
         if new:
             texts = [self._text(word) for word in new]
             ids_of_words = self.tokenizer(
                 texts, add_special_tokens=False, return_attention_mask=False, return_token_type_ids=False, verbose=False
             )["input_ids"]
-            self._known.update((word, self._clean(ids)) for word, ids in zip(new, ids_of_words, strict=True))
+            known.update((word, self._clean(ids)) for word, ids in zip(new, ids_of_words, strict=True))
         ids: list[int] = []
         word_starts = [0]
         for word in words:
-            ids += self._known[word]
+            ids += known[word]
             word_starts.append(len(ids))
         return Subwords(ids, word_starts)
 
     def with_special_tokens(self, ids: Sequence[int]) -> list[int]:
-        """`[CLS] ids [SEP]`, or what the tokenizer has in their place."""
+        """`[CLS] ids [SEP]`, or the tokens that the tokenizer uses in their place."""
         return [self.first_id, *ids, self.last_id]
 
     def _text(self, word: str) -> str:
-        # A lone surrogate cannot be encoded; it becomes a question mark.
+        # A lone surrogate cannot be encoded. It becomes a question mark.
         word = self.brackets.get(word, word).encode("utf-8", "replace").decode("utf-8")
         is_punctuation = len(word) == 1 and word in string.punctuation
         return f" {word}" if self.wants_space and not is_punctuation and not word.startswith("'") else word
@@ -121,64 +92,161 @@ class WordTokenizer:
         return [self.unknown_id if index in self.forbidden else index for index in ids] or [self.unknown_id]
 
 
-def windows_of_sentence(word_starts: Sequence[int], first_word: int, last_word: int, max_subwords: int) -> list[Window]:
-    """Choose the window of a sentence: all of its subwords and as much context as fits, from both sides.
-
-    The shorter side gives min(its length, half of the room), the other side what is then left (as in the original).
-    A sentence of more than `max_subwords` subwords is read in pieces that overlap by half; a word that is longer
-    than a window by itself is in none of them.
+@dataclass(frozen=True)
+class Subwords:
+    """A document as subwords.
 
     Args:
-        word_starts: as in [`Subwords`].
-        first_word, last_word: the sentence, both inclusive.
-        max_subwords: room for text in a window, without special tokens and solid markers.
+        ids: subword ids of the whole document, without special tokens.
+        word_starts: index in `ids` of the first subword of each word, then `len(ids)`; shape (words + 1,).
     """
-    return [
-        _with_context(word_starts, first, last, max_subwords)
-        for first, last in _pieces(word_starts, first_word, last_word, max_subwords)
-    ]
+
+    ids: list[int]
+    word_starts: list[int]
 
 
-def find_window(
-    windows: list[Window], word_starts: Sequence[int], first_word: int, last_word: int, max_subwords: int
-) -> int | None:
-    """Which window reads the words `first_word` to `last_word`; one of their own is added where they have none.
+@dataclass(frozen=True)
+class Window:
+    """The text that the encoder reads once.
 
-    Returns:
-        Index of the window, or None when these words do not fit into any.
+    Args:
+        start, stop: the subwords of the document that the window holds, as a slice. Special tokens are not counted.
     """
-    index = best_window(windows, word_starts, first_word, last_word)
-    if index is None and word_starts[last_word + 1] - word_starts[first_word] <= max_subwords:
-        windows.append(_with_context(word_starts, first_word, last_word, max_subwords))
-        index = len(windows) - 1
-    return index
+
+    start: int
+    stop: int
+
+    @property
+    def length(self) -> int:
+        """Subwords of the window, without special tokens."""
+        return self.stop - self.start
 
 
-def _with_context(word_starts: Sequence[int], first_word: int, last_word: int, max_subwords: int) -> Window:
-    """The window of a range of words that fits into it."""
+@dataclass(frozen=True)
+class Reading:
+    """A stretch of a sentence that is read in one window.
+
+    Args:
+        first_word, last_word: the stretch, both inclusive, at document level.
+        window: the window with the stretch and its context.
+    """
+
+    first_word: int
+    last_word: int
+    window: Window
+
+
+@dataclass
+class SegmentedDocument:
+    """A document as subwords, with the windows that read its sentences.
+
+    Every sentence gets the window that `window_around` chooses. Sentences whose windows hold the same subwords share
+    one. A sentence of more than `room` subwords is read in several windows that overlap by half.
+
+    Args:
+        subwords: the document as subwords.
+        sentences: first and last word of each sentence, see `sentence_ranges`.
+        room: most subwords of a window, without special tokens and solid markers.
+    """
+
+    subwords: Subwords
+    sentences: list[Span]
+    room: int
+    _readings: dict[int, list[Reading]] = field(default_factory=dict)
+
+    def readings(self, sentence: int) -> list[Reading]:
+        """The windows that read a sentence; none for a sentence without words."""
+        if sentence not in self._readings:
+            first, last = self.sentences[sentence]
+            starts = self.subwords.word_starts
+            pieces = _pieces(starts, first, last, self.room) if last >= first else []
+            self._readings[sentence] = [Reading(a, b, window_around(starts, a, b, self.room)) for a, b in pieces]
+        return self._readings[sentence]
+
+    def window_of(self, sentence: int, first_word: int, last_word: int) -> Window | None:
+        """The window that reads these words of a sentence with most text on the poorer side.
+
+        Words that fit no window of the sentence together get a window of their own.
+
+        Returns:
+            The window, or None where the words have more than `room` subwords.
+        """
+        starts = self.subwords.word_starts
+        start, stop = starts[first_word], starts[last_word + 1]
+        best, best_margin = None, -1
+        for reading in self.readings(sentence):
+            if reading.first_word <= first_word and last_word <= reading.last_word:
+                margin = min(start - reading.window.start, reading.window.stop - stop)
+                if margin > best_margin:
+                    best, best_margin = reading.window, margin
+        if best is None and stop - start <= self.room:
+            best = window_around(starts, first_word, last_word, self.room)
+            self._readings[sentence].append(Reading(first_word, last_word, best))
+        return best
+
+    def input_ids(self, window: Window, tokenize: WordTokenizer) -> list[int]:
+        """The subwords of a window between `[CLS]` and `[SEP]`."""
+        return tokenize.with_special_tokens(self.subwords.ids[window.start : window.stop])
+
+    def position(self, window: Window, word: int) -> int:
+        """Position of a word's first subword in a window, where `[CLS]` has position 0."""
+        return self.subwords.word_starts[word] - window.start + 1
+
+    def last_position(self, window: Window, word: int) -> int:
+        """Position of a word's last subword in a window, where `[CLS]` has position 0."""
+        return self.subwords.word_starts[word + 1] - window.start
+
+
+def sentence_ranges(sentences: Sequence[Sequence[str]]) -> list[Span]:
+    """First and last word of every sentence, at document level. In an empty sentence the last is before the first."""
+    ranges, first = [], 0
+    for words in sentences:
+        ranges.append((first, first + len(words) - 1))
+        first += len(words)
+    return ranges
+
+
+def segment(sentences: Sequence[Sequence[str]], tokenize: WordTokenizer, room: int) -> SegmentedDocument:
+    """Cut a document into windows.
+
+    Args:
+        sentences: the words of each sentence.
+        tokenize: turns words into subwords.
+        room: most subwords of a window, without special tokens and solid markers.
+    """
+    words = [word for sentence in sentences for word in sentence]
+    return SegmentedDocument(tokenize(words), sentence_ranges(sentences), room)
+
+
+def window_around(word_starts: Sequence[int], first_word: int, last_word: int, room: int) -> Window:
+    """The window of a range of words: their subwords, and context from both sides up to `room` subwords.
+
+    The shorter side gives min(its length, half of what is left). The other side gives what is left then. The original
+    chooses the same way.
+    """
     start, stop = word_starts[first_word], word_starts[last_word + 1]
-    room = max_subwords - (stop - start)
+    left_over = room - (stop - start)
     left, right = start, word_starts[-1] - stop
     if left < right:
-        left = min(left, room // 2)
-        right = min(right, room - left)
+        left = min(left, left_over // 2)
+        right = min(right, left_over - left)
     else:
-        right = min(right, room // 2)
-        left = min(left, room - right)
-    return Window(first_word, last_word, start - left, stop + right)
+        right = min(right, left_over // 2)
+        left = min(left, left_over - right)
+    return Window(start - left, stop + right)
 
 
-def _pieces(word_starts: Sequence[int], first_word: int, last_word: int, max_subwords: int) -> list[tuple[int, int]]:
-    """Ranges of words, both inclusive, of at most `max_subwords` subwords each, that overlap by half."""
-    if word_starts[last_word + 1] - word_starts[first_word] <= max_subwords:
+def _pieces(word_starts: Sequence[int], first_word: int, last_word: int, room: int) -> list[Span]:
+    """Ranges of words of at most `room` subwords each that overlap by half. Longer single words are in none."""
+    if word_starts[last_word + 1] - word_starts[first_word] <= room:
         return [(first_word, last_word)]
-    pieces: list[tuple[int, int]] = []
+    pieces: list[Span] = []
     first = first_word
     while first <= last_word:
         last = first
-        while last < last_word and word_starts[last + 2] - word_starts[first] <= max_subwords:
+        while last < last_word and word_starts[last + 2] - word_starts[first] <= room:
             last += 1
-        if word_starts[first + 1] - word_starts[first] > max_subwords:
+        if word_starts[first + 1] - word_starts[first] > room:
             first += 1
             continue
         if not pieces or last > pieces[-1][1]:
@@ -188,19 +256,3 @@ def _pieces(word_starts: Sequence[int], first_word: int, last_word: int, max_sub
         middle = (word_starts[first] + word_starts[last + 1]) // 2
         first = max(first + 1, next(word for word in range(first, last + 2) if word_starts[word] >= middle))
     return pieces
-
-
-def best_window(windows: Sequence[Window], word_starts: Sequence[int], first_word: int, last_word: int) -> int | None:
-    """Which window reads the words `first_word` to `last_word` with most text on the poorer side.
-
-    Returns:
-        Index of the window, the first of equals, or None when no window is read for all of these words.
-    """
-    start, stop = word_starts[first_word], word_starts[last_word + 1]
-    best, best_margin = None, -1
-    for index, window in enumerate(windows):
-        if window.first_word <= first_word and last_word <= window.last_word:
-            margin = min(start - window.start, window.stop - stop)
-            if margin > best_margin:
-                best, best_margin = index, margin
-    return best

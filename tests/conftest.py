@@ -24,6 +24,7 @@ from plmarker.modeling.modeling_plmarker import (
     PLMarkerForRelationExtraction,
     PLMarkerPreTrainedModel,
 )
+from plmarker.modeling.tasks_plmarker import task_of
 
 # The same examples in every run, and no failures for the speed of a machine.
 hypothesis.settings.register_profile("plmarker", derandomize=True, deadline=None, max_examples=60, database=None)
@@ -89,12 +90,13 @@ def make_tiny_model(schema: LabelSchema, minilm_tokenizer: PreTrainedTokenizerBa
         }
         torch.manual_seed(seed)
         config = model_class.config_class(encoder_config=encoder, **schema.to_dict(), **values)
-        config.marker_tokens = [f"[unused{number}]" for number in range(len(config.marker_words))]
+        config.marker_tokens = [f"[unused{number}]" for number in range(len(task_of(config).marker_words))]
         config.marker_token_ids = minilm_tokenizer.convert_tokens_to_ids(config.marker_tokens)
         model = model_class(config)
         for name, parameter in model.named_parameters():
             if parameter.dim() > 1:
                 torch.nn.init.normal_(parameter, std=1.0 if "embeddings" in name or "classifier" in name else 0.3)
+        model.tokenizer = minilm_tokenizer
         return model.eval()
 
     return make

@@ -1,7 +1,18 @@
-"""Training and evaluation: the Trainer, its collator and the span metrics."""
+"""Training and evaluation: the Trainer, its collator and sampler, evaluators and span metrics."""
 
-from .collator import PackedRowCollator
+from .collator import ExampleCollator
+from .evaluation import Evaluation, evaluate_documents
+from .evaluator import EntityEvaluator, RelationEvaluator
 from .metrics import EntityMetrics, RelationMetrics
 from .trainer import PLMarkerTrainer
 
-__all__ = ["EntityMetrics", "PLMarkerTrainer", "PackedRowCollator", "RelationMetrics"]
+__all__ = [
+    "EntityEvaluator",
+    "EntityMetrics",
+    "Evaluation",
+    "ExampleCollator",
+    "PLMarkerTrainer",
+    "RelationEvaluator",
+    "RelationMetrics",
+    "evaluate_documents",
+]

@@ -1,4 +1,4 @@
-"""Features to rows, as a data collator."""
+"""Training examples to the flat tensors that a model takes, as a data collator."""
 
 from __future__ import annotations
 
@@ -6,38 +6,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..modeling.base_plmarker import PLMarkerPreTrainedModel
-from ..modeling.packing_plmarker import RowMaker, row_maker, shares_windows, split_by_tokens
-from ..modeling.processing_plmarker import Feature
+from torch import Tensor
+
+from ..modeling.configuration_plmarker import PLMarkerTaskConfig
+from ..modeling.task_plmarker import Example
+from ..modeling.tasks_plmarker import task_of
 
 
 @dataclass
-class PackedRowCollator:
-    """Packs the features of a batch into rows of at most `max_tokens` tokens, without padding.
+class ExampleCollator:
+    """Lays out examples without padding; see `Task.batch` for the tensors.
 
     Args:
-        make_row: makes one row of features, see `row_maker`.
-        max_tokens: most tokens of a row; a feature with more makes a row of its own. None packs a batch into one row.
-        share: whether features with the same text share it in a row.
+        config: the model's config. The model itself is not needed, so that workers need not copy it.
+
+    Example:
+        >>> batch = ExampleCollator(model.config)([examples[0], examples[1]])  # doctest: +SKIP
+        >>> model(**batch).loss  # doctest: +SKIP
     """
 
-    make_row: RowMaker
-    max_tokens: int | None = None
-    share: bool = True
+    config: PLMarkerTaskConfig
 
-    @classmethod
-    def for_model(cls, model: PLMarkerPreTrainedModel, max_tokens: int | None = None) -> PackedRowCollator:
-        """The collator of a model; it does not hold the model, so that workers need not copy it."""
-        return cls(row_maker(model.config), max_tokens, shares_windows(model.config))
-
-    def __call__(self, features: Sequence[Feature]) -> dict[str, Any]:
-        """Collate features.
-
-        Returns:
-            `rows`, what the model takes; `index`, for each row the `index` of its features, where they have one.
-        """
-        batches = list(split_by_tokens(features, self.max_tokens, self.share))
-        return {
-            "rows": [self.make_row(batch) for batch in batches],
-            "index": [[feature.get("index", -1) for feature in batch] for batch in batches],
-        }
+    def __call__(self, examples: Sequence[Example[Any]]) -> dict[str, Tensor]:
+        """Collate examples, as [`TrainingExamples`] gives them."""
+        return task_of(self.config).batch(examples).inputs

@@ -41,6 +41,11 @@ class EntityMetrics:
             predicted = {(span.start, span.end, span.label) for span in spans}
             score.add(*(_names(self.classes, rows) for rows in (truth, predicted, predicted & truth)))
 
+    def merge(self, other: EntityMetrics) -> None:
+        """Add the counts of another process."""
+        self.kept.merge(other.kept)
+        self.labelled.merge(other.labelled)
+
     def compute(self) -> Metrics:
         """`ent_precision`, `ent_recall`, `ent_f1`, by label, and `ent_f1_overlap`, before the removal of overlaps."""
         return {**self.kept.metrics("ent"), "ent_f1_overlap": self.labelled.figures()[2]}
@@ -103,6 +108,15 @@ class RelationMetrics:
         entities = {(*span, found_types.get(span, label)) for span, label in given_types.items()}
         rows = {tuple(row) for row in gold}
         self.retyped.add(*(_names(self.schema.entity_classes, found) for found in (rows, entities, entities & rows)))
+
+    def merge(self, other: RelationMetrics) -> None:
+        """Add the counts of another process."""
+        for mine, theirs in (
+            (self.boundary, other.boundary),
+            (self.strict, other.strict),
+            (self.retyped, other.retyped),
+        ):
+            mine.merge(theirs)
 
     def compute(self) -> Metrics:
         """`rel_*`, `rel_strict_*` (Rel+), by label, and `retyped_ent_f1`."""

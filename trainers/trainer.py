@@ -6,34 +6,47 @@ import copy
 import inspect
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate.utils import gather_object
 from datasets import Dataset
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.data import DataLoader
-from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback, TrainingArguments
+from transformers import EvalPrediction, PreTrainedTokenizerBase, Trainer, TrainingArguments
 from transformers.trainer_utils import EvalLoopOutput
 
-from ..data.features import features_for
+from ..data.coverage import Coverage
+from ..data.features import DocumentRows
+from ..hub.card import save_card
 from ..modeling.base_plmarker import PLMarkerPreTrainedModel
-from ..modeling.card_plmarker import save_card
 from ..modeling.encoders_plmarker import check_marker_tokens
-from ..modeling.prediction_plmarker import split_logits
+from ..modeling.prediction_plmarker import BATCH_TOKENS, Scorer, checked_entity_types
 from ..modeling.schema_plmarker import PLMarkerError
-from .collator import PackedRowCollator
-from .evaluation import coverage_of, evaluate_scored
+from ..modeling.tasks_plmarker import task_of
+from .collator import ExampleCollator
+from .evaluator import Evaluator
+from .examples import EvaluationDocuments, TrainingExamples
+from .sampler import TokenBatchSampler, TokenDataLoader
+from .tasks import TaskTools, tools_for
 
 logger = logging.getLogger(__name__)
 
-# What a model is selected by where the user asks for the best one and does not say by what.
-SELECTION_METRICS = {"plmarker-ner": "ent_f1", "plmarker-re": "rel_strict_f1"}
-MAX_ROW_TOKENS = 16384
-# The gold classes of each head, in the order in which a model's scores come.
-LABELS = ("labels", "object_labels", "subject_labels")
+# Fields of TrainingArguments that would change nothing or something else here: the values that are refused, and why.
+REFUSED: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "label_smoothing_factor": (bool, "the losses of several heads, with a weight for NIL, have no label smoothing"),
+    "neftune_noise_alpha": (bool, "a row of several windows has no length that the noise could be scaled by"),
+    "batch_eval_metrics": (bool, "evaluation counts document by document already, and keeps no logits"),
+    "include_for_metrics": (bool, "compute_metrics gets logits and labels alone"),
+    "train_sampling_strategy": (
+        lambda value: str(getattr(value, "value", value)) not in ("random", "sequential"),
+        "nothing is padded; batch_tokens makes batches of equal size",
+    ),
+    "deepspeed": (bool, "the text pass and the marker pass of one step call the encoder twice, which was not tried"),
+    "fsdp": (bool, "the text pass and the marker pass of one step call the encoder twice, which was not tried"),
+}
 
 
 def hp_space(trial: Any) -> dict[str, Any]:
@@ -45,29 +58,36 @@ def hp_space(trial: Any) -> dict[str, Any]:
 
 
 class PLMarkerTrainer(Trainer):
-    """`transformers.Trainer` over packed rows, with Ent, Rel and Rel+ F1 as metrics.
+    """`transformers.Trainer` for windows and markers, with Ent, Rel and Rel+ F1 as metrics.
 
-    A dataset of documents is mapped to features here; one that is already mapped is taken as it is. Batch sizes
-    count features: sentences, or groups of spans, of the entity model; subjects of the relation model. The features
-    of a batch become rows of at most `max_row_tokens` tokens, over which gradients add up, so that the row bounds
-    the memory and not the result.
+    A dataset of documents is mapped to rows here; one that is already mapped is used as it is. Batch sizes count
+    training examples: sentences, or groups of their spans, for the entity model; subjects for the relation model. The
+    published recipes count these too. `batch_tokens` makes batches of whole windows up to a number of tokens.
 
-    With `load_best_model_at_end` the model is selected by `ent_f1` or `rel_strict_f1`, unless
-    `metric_for_best_model` names another metric (`eval_loss` for the loss).
+    The loss of a step is one mean over all candidates of the step, however the step is divided into accumulated batches
+    or processes. `args` and callbacks are used as they are, and never written to.
 
     Args:
-        model: the entity model or the relation model; or, for `hyperparameter_search`, none, and `model_init` in its
-            place, a function that makes one.
-        args: as for `Trainer`.
-        train_dataset, eval_dataset: documents or features; `eval_dataset` may be a dictionary of them.
-        processing_class: the tokenizer; saved with the model, and needed to map documents.
-        max_row_tokens: most tokens of a packed row.
-        entity_types: how Rel+ types the entities, see [`RelationMetrics`].
+        model: the entity model or the relation model. For `hyperparameter_search` give `model_init`, a function that
+            makes one.
+        args: as for `Trainer`. With `load_best_model_at_end`, `metric_for_best_model` is by default `ent_f1` or
+            `rel_strict_f1`, of the first evaluation set where there are several.
+        train_dataset, eval_dataset: documents or rows; `eval_dataset` may be a dictionary of them.
+        processing_class: the tokenizer. It is saved with the model, and needed to map documents.
+        batch_tokens: most tokens of a training batch, text and markers. None counts examples.
+        entity_types: whose entity types Rel+ compares and `extract` returns, see [`RelationMetrics`]; saved with the
+            model. None keeps what the model's config says.
+        compute_metrics: further metrics, from the logits of the candidates and their labels. They are added.
         kwargs: further arguments of `Trainer`.
 
     Raises:
         PLMarkerError: for documents without a tokenizer, a tokenizer whose marker tokens are not the model's, two
-            documents with one `doc_key`, or an argument that this Trainer has its own of.
+            documents with one `doc_key`, and arguments that cannot work here.
+
+    Example:
+        >>> trainer = PLMarkerTrainer(model, args, train_dataset=ds["train"], eval_dataset=ds["validation"],
+        ...     processing_class=model.tokenizer)  # doctest: +SKIP
+        >>> trainer.train(); trainer.evaluate()["eval_ent_f1"]  # doctest: +SKIP
     """
 
     def __init__(
@@ -77,108 +97,270 @@ class PLMarkerTrainer(Trainer):
         train_dataset: Dataset | None = None,
         eval_dataset: Dataset | dict[str, Dataset] | None = None,
         processing_class: PreTrainedTokenizerBase | None = None,
-        max_row_tokens: int = MAX_ROW_TOKENS,
-        entity_types: str = "relation",
+        batch_tokens: int | None = None,
+        entity_types: str | None = None,
+        compute_metrics: Callable[[EvalPrediction], dict[str, float]] | None = None,
         **kwargs: Any,
     ) -> None:
-        for name in ("data_collator", "compute_metrics", "preprocess_logits_for_metrics"):
+        for name in ("data_collator", "preprocess_logits_for_metrics", "compute_loss_func"):
             if kwargs.pop(name, None) is not None:
                 raise PLMarkerError(f"PLMarkerTrainer has its own {name}")
-        args = TrainingArguments() if args is None else args
-        # For hyperparameter_search the Trainer makes a model for each trial; all of them have one shape.
-        shape = model if model is not None else _shape(kwargs["model_init"]) if kwargs.get("model_init") else None
+        # For hyperparameter_search, Trainer makes a model for each trial. All of them have one shape.
+        shape = model if model is not None else _made_by(kwargs.get("model_init"))
         if shape is None:
             raise PLMarkerError("PLMarkerTrainer needs a model, or model_init, a function that makes one")
-        if args.n_gpu > 1:
-            logger.warning("a packed row cannot be scattered over GPUs: using one; torchrun uses all of them")
-            args._n_gpu = 1
-        # Rows are made from columns that no model takes by their names.
-        args.remove_unused_columns = False
-        if not torch.accelerator.is_available():
-            # torch warns of pinned memory on a machine that has no use for it.
-            args.dataloader_pin_memory = False
-        if args.load_best_model_at_end and args.metric_for_best_model in (None, "loss"):
-            args.metric_for_best_model = SELECTION_METRICS[shape.config.model_type]
-            args.greater_is_better = True
-        if processing_class is not None:
-            check_marker_tokens(processing_class, shape.config.marker_tokens, shape.config.marker_token_ids)
-        self.entity_types = entity_types
-        self.config = shape.config
-        self.grouping_seed = args.seed
+        if not hasattr(shape, "task"):
+            raise PLMarkerError(
+                f"PLMarkerTrainer trains the model of one task, not a {type(shape).__name__}: train model.entity and "
+                "model.relation, each with a Trainer of its own"
+            )
+        self.batch_tokens = batch_tokens
+        self.entity_types = entity_types and checked_entity_types(entity_types)
+        self.task_config = shape.config
         self.tokenizer = processing_class
+        # Numbers of the logs of evaluations of other sets than the Trainer's own.
+        self._foreign_logs: set[int] = set()
+        self._last_evaluated: Any = None
+        args = self._own_arguments(args, eval_dataset)
+        if processing_class is not None:
+            check_marker_tokens(processing_class, self.task_config.marker_tokens, self.task_config.marker_token_ids)
+        examples = None
         if train_dataset is not None:
-            train_dataset = self._features(train_dataset, "training", training=True)
-            train_dataset = train_dataset.filter(lambda length: length > 0, input_columns="length")
+            rows = self._rows(train_dataset, "training", args.seed, training=True)
+            examples = TrainingExamples(rows, self.task_config)
         if isinstance(eval_dataset, Mapping):
-            eval_dataset = {name: self._features(part, name) for name, part in eval_dataset.items()}
+            eval_dataset = {name: self._rows(part, name, args.seed) for name, part in eval_dataset.items()}
         elif eval_dataset is not None:
-            eval_dataset = self._features(eval_dataset, "evaluation")
+            eval_dataset = self._rows(eval_dataset, "evaluation", args.seed)
         super().__init__(
             model=model,
             args=args,
-            data_collator=PackedRowCollator.for_model(shape, max_row_tokens),
-            train_dataset=train_dataset,
+            data_collator=ExampleCollator(self.task_config),
+            train_dataset=examples,
             eval_dataset=eval_dataset,
             processing_class=processing_class,
+            compute_metrics=compute_metrics,
             **kwargs,
         )
-        self.add_callback(_ForgetEarlierRun)
 
-    def _features(self, dataset: Dataset, name: str, training: bool = False) -> Dataset:
-        """Map documents to features, and say what of their annotations cannot be reached."""
+    @property
+    def _tools(self) -> TaskTools:
+        return tools_for(task_of(self.task_config))
+
+    @property
+    def _trained_config(self) -> Any:
+        """The config of the model in training. With `model_init` there is a new model for each training."""
+        return self.model.config  # type: ignore[union-attr]
+
+    def _own_arguments(self, args: TrainingArguments | None, eval_dataset: Any) -> TrainingArguments:
+        """A copy of the arguments that suits this Trainer. The caller's object may serve another Trainer."""
+        args = TrainingArguments() if args is None else copy.copy(args)
+        for name, (is_refused, reason) in REFUSED.items():
+            value = getattr(args, name, None)
+            if is_refused(value):
+                raise PLMarkerError(f"PLMarkerTrainer refuses {name}={value!r}: {reason}")
+        if args.n_gpu > 1:
+            logger.warning("one process cannot spread windows over GPUs: using one GPU; torchrun uses all of them")
+            args._n_gpu = 1
+        if not torch.accelerator.is_available():
+            # torch warns of pinned memory on a machine that has no use for it.
+            args.dataloader_pin_memory = False
+        if args.load_best_model_at_end:
+            names = list(eval_dataset) if isinstance(eval_dataset, Mapping) else []
+            if args.metric_for_best_model in (None, "loss"):
+                main = self._tools.main_metric
+                args.metric_for_best_model = f"{names[0]}_{main}" if names else main
+                args.greater_is_better = True
+            metric = str(args.metric_for_best_model).removeprefix("eval_")
+            if names and not any(metric.startswith(f"{name}_") for name in names):
+                raise PLMarkerError(
+                    f"metric_for_best_model is {metric!r}, but the evaluation sets are {', '.join(names)}: "
+                    f"name one of them, as in '{names[0]}_{metric}'"
+                )
+        return args
+
+    def _rows(self, dataset: Dataset, name: str, seed: int, training: bool = False) -> Dataset:
+        """Map documents to rows, and report which of their annotations cannot be reached."""
+        task = task_of(self.task_config)
         if "input_ids" in dataset.column_names:
+            missing = [column for column in DocumentRows(task, None).types if column not in dataset.column_names]  # type: ignore[arg-type]
+            if missing:
+                raise PLMarkerError(
+                    f"{name} data: the rows have no column {missing[0]!r}; {type(task).__name__} reads rows that "
+                    "were mapped for it, or documents"
+                )
             return dataset
         if self.tokenizer is None:
-            raise PLMarkerError("a dataset of documents needs processing_class=tokenizer to be mapped to features")
+            raise PLMarkerError("a dataset of documents needs processing_class=tokenizer to be mapped to rows")
         repeated = [key for key, count in Counter(dataset["doc_key"]).items() if count > 1]
         if repeated:
-            raise PLMarkerError(f"{name} data: {len(repeated)} doc_keys stand more than once, such as {repeated[0]!r}")
-        config = self.config
-        function = features_for(config, self.tokenizer, training, self.grouping_seed)
-        features = dataset.map(
+            raise PLMarkerError(f"{name} data: {len(repeated)} doc_keys occur more than once, such as {repeated[0]!r}")
+        function = DocumentRows(task, self.tokenizer, training, seed)
+        rows = dataset.map(
             function,
             batched=True,
             remove_columns=dataset.column_names,
             features=function.types,
-            desc=f"{name} features",
+            desc=f"{name} rows",
         )
-        coverage = coverage_of(config, features)
-        message = f"{name} data: {len(dataset)} documents, {len(features)} features; {coverage}"
-        logger.log(logging.WARNING if coverage.lost else logging.INFO, message)
-        return features
+        coverage = Coverage()
+        for beside, members, _ in EvaluationDocuments(rows, self.task_config):  # type: ignore[attr-defined]
+            coverage += self._tools.coverage(task, members, beside)
+        message = f"{name} data: {len(dataset)} documents, {len(rows)} windows; {coverage}"
+        logger.log(logging.WARNING if coverage.unreachable else logging.INFO, message)
+        return rows
+
+    def get_train_dataloader(self) -> DataLoader:
+        """As in `Trainer`. With `batch_tokens`, batches have whole windows up to that many tokens."""
+        if self.batch_tokens is None or self.train_dataset is None:
+            return super().get_train_dataloader()
+        sampler = TokenBatchSampler(
+            self.train_dataset,  # type: ignore[arg-type]
+            self.batch_tokens,
+            self.args.seed if self.args.data_seed is None else self.args.data_seed,
+            self.args.process_index,
+            self.args.world_size,
+        )
+        return TokenDataLoader(
+            self.train_dataset,
+            batch_sampler=sampler,
+            collate_fn=self.data_collator,
+            num_workers=self.args.dataloader_num_workers,
+            pin_memory=self.args.dataloader_pin_memory,
+            persistent_workers=self.args.dataloader_persistent_workers,
+        )
+
+    def get_batch_samples(
+        self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
+    ) -> tuple[list[Any], Any]:
+        """As in `Trainer`. Where NIL has a weight, the sum of the weights stands beside the number of candidates."""
+        batches, count = super().get_batch_samples(epoch_iterator, num_batches, device)
+        nil_weight = self.task_config.nil_weight
+        if count is None or nil_weight == 1.0:
+            return batches, count
+        n_nil = torch.stack([(batch["labels"] == 0).sum() for batch in batches]).sum().to(device)
+        if self.args.average_tokens_across_devices and self.args.world_size > 1:
+            n_nil = self.accelerator.gather(n_nil).sum()
+        count = torch.as_tensor(count, device=device)
+        return batches, torch.stack([count - n_nil * (1 - nil_weight), count])
 
     def get_eval_dataloader(self, eval_dataset: str | Dataset | None = None) -> DataLoader:
-        """As in `Trainer`; documents are mapped to features."""
+        """A loader of whole documents, mapped to rows: each process evaluates its share of them.
+
+        It has no workers, since rows are read faster than they are scored.
+        """
         if eval_dataset is None and self.eval_dataset is None:
             raise PLMarkerError("evaluation needs eval_dataset, of the Trainer or of the call")
         if eval_dataset is None or isinstance(eval_dataset, str):
-            dataset: Any = self.eval_dataset if eval_dataset is None else self.eval_dataset[eval_dataset]  # type: ignore[index]
+            rows: Any = self.eval_dataset if eval_dataset is None else self.eval_dataset[eval_dataset]  # type: ignore[index]
         else:
-            dataset = self._features(eval_dataset, "evaluation")
-        return super().get_eval_dataloader(_indexed(dataset))
+            rows = self._rows(eval_dataset, "evaluation", self.args.seed)
+        documents = EvaluationDocuments(rows, self.task_config)
+        share = range(self.args.process_index, len(documents), self.args.world_size)
+        return DataLoader(documents, batch_size=None, sampler=share)
 
     def get_test_dataloader(self, test_dataset: Dataset) -> DataLoader:
-        """As in `Trainer`; documents are mapped to features."""
-        return super().get_test_dataloader(_indexed(self._features(test_dataset, "test")))
+        """As `get_eval_dataloader`."""
+        return self.get_eval_dataloader(test_dataset)
+
+    def evaluation_loop(
+        self,
+        dataloader: DataLoader,
+        description: str,
+        prediction_loss_only: bool | None = None,
+        ignore_keys: list[str] | None = None,
+        metric_key_prefix: str = "eval",
+    ) -> EvalLoopOutput:
+        """Score, decode and count one document after the other. Processes exchange counts, and no logits.
+
+        Returns:
+            `metrics`: see [`EntityMetrics`] and [`RelationMetrics`], and `loss`. A relation model adds
+            `rel_gold_entities`, 1.0 where the relations join gold entities and 0.0 where they join predicted ones.
+            `predictions` and `label_ids` are kept for `compute_metrics` and `predict` alone: logits, shape (candidates,
+            classes) for each head, and labels, shape (candidates,).
+        """
+        model = self._evaluation_model()
+        self.callback_handler.eval_dataloader = dataloader
+        task = task_of(self.task_config)
+        evaluator = self._tools.evaluator(task, self.entity_types)
+        kept: list[Any] = []
+        # `Trainer.predict` returns logits too.
+        keeps_logits = self.compute_metrics is not None or description == "Prediction"
+
+        def forward(**inputs: Any) -> Any:
+            with self.compute_loss_context_manager():
+                return model(**inputs)
+
+        documents = (((beside, n_sentences), rows) for beside, rows, n_sentences in dataloader)
+        scorer = Scorer(task, forward, self.args.device, BATCH_TOKENS)
+        for (beside, n_sentences), scored in scorer.stream(documents):
+            evaluator.loss.add(scored)
+            if not self.args.prediction_loss_only:
+                evaluator.add(beside, scored, n_sentences)
+                kept += scored if keeps_logits else []
+            self.control = self.callback_handler.on_prediction_step(self.args, self.state, self.control)
+        total = _merged(gather_object([evaluator]))
+        metrics = {} if total.loss.value is None else {"loss": total.loss.value}
+        logits = labels = None
+        if not self.args.prediction_loss_only:
+            metrics = total.compute() | metrics
+            if self._tools.name == "relations":
+                metrics["rel_gold_entities"] = float(total.given_is_gold)
+            if keeps_logits:
+                logits, labels = self._predictions(gather_object(kept))
+            if self.compute_metrics is not None:
+                metrics = self.compute_metrics(EvalPrediction(predictions=logits, label_ids=labels)) | metrics
+        return EvalLoopOutput(
+            predictions=logits,  # type: ignore[arg-type]
+            label_ids=labels,
+            metrics={f"{metric_key_prefix}_{name}": value for name, value in metrics.items()},
+            num_samples=len(dataloader.dataset),  # type: ignore[arg-type]
+        )
+
+    def _predictions(self, scored: list[Any]) -> tuple[Any, Any]:
+        """The logits of each head and the labels of all candidates; by example without `eval_do_concat_batches`."""
+        heads: list[Any] = [list(head) for head in zip(*(item.logits for item in scored), strict=True)]
+        labels: Any = [np.array(item.example.values("labels")) for item in scored]
+        if self.args.eval_do_concat_batches and scored:
+            heads, labels = [np.concatenate(head) for head in heads], np.concatenate(labels)
+        return heads[0] if len(heads) == 1 else tuple(heads), labels
+
+    def _evaluation_model(self) -> nn.Module:
+        """The model as `Trainer` evaluates it: wrapped for mixed precision, or cast for half precision."""
+        model = self._wrap_model(self.model, training=False)  # type: ignore[arg-type]
+        if not self.accelerator._models and model is self.model:
+            model = self.accelerator.prepare_model(model, evaluation_mode=True)
+        if not self.is_in_train and (self.args.bf16_full_eval or self.args.fp16_full_eval):
+            dtype = torch.bfloat16 if self.args.bf16_full_eval else torch.float16
+            model = model.to(dtype=dtype, device=self.args.device)
+        model.eval()
+        if hasattr(self.optimizer, "eval"):
+            # Schedule-free optimizers have other weights for evaluation.
+            self.optimizer.eval()  # type: ignore[union-attr]
+        return model
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
-        """As in `Trainer`; then the model's config knows how it was trained, for its card."""
+        """As in `Trainer`. Then the model's config knows how it was trained, for its card."""
+        if self.model is not None:
+            # What the config says of an earlier training is not true of a model that is trained on.
+            self._trained_config.training_run = None
         result = super().train(*args, **kwargs)
-        self._config.training_run = self._training_run()
+        if self.entity_types is not None and hasattr(self._trained_config, "entity_types"):
+            self._trained_config.entity_types = self.entity_types
+        self._trained_config.training_run = self._training_run()
         return result
 
-    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        """As in `Trainer`; the figures of a model that was trained here go to its card."""
-        metrics = super().evaluate(*args, **kwargs)
-        if self.state.global_step and self._config.training_run is not None:
-            self._config.training_run = self._training_run()
+    def evaluate(self, eval_dataset: Any = None, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """As in `Trainer`. The card of a model that was trained here shows the figures of the Trainer's own set."""
+        n_logs = len(self.state.log_history)
+        metrics = super().evaluate(eval_dataset, *args, **kwargs)
+        if eval_dataset is not None and not isinstance(eval_dataset, str):
+            self._last_evaluated = eval_dataset
+            if self.eval_dataset is not None:
+                self._foreign_logs.update(range(n_logs, len(self.state.log_history)))
+        if self.state.global_step and self._trained_config.training_run is not None:
+            self._trained_config.training_run = self._training_run()
         return metrics
-
-    @property
-    def _config(self) -> Any:
-        """The config of the model that is trained: with `model_init` one is made for each training."""
-        model: Any = self.model
-        return model.config
 
     def create_model_card(
         self,
@@ -188,16 +370,13 @@ class PLMarkerTrainer(Trainer):
         tags: str | list[str] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Write the model's card beside it (`Trainer.push_to_hub` calls it), unless somebody's own is there.
-
-        Its figures are those of the best checkpoint, where that was kept, or else of the last evaluation. What is said
-        here goes before what the config's `training_run` says.
+        """Write the model's card beside it, unless somebody's own is there. `Trainer.push_to_hub` calls this.
 
         Args:
-            dataset: what the model was trained on.
-            license: of the model, by the name that the Hub has for it.
+            dataset: the data that the model was trained on.
+            license: the model's licence, by its name on the Hub.
             tags: further tags.
-            args, kwargs: what else `Trainer` takes; nothing of it stands on the card.
+            args, kwargs: further arguments of `Trainer`, which have no place on the card.
         """
         if not self.is_world_process_zero():
             return
@@ -212,12 +391,13 @@ class PLMarkerTrainer(Trainer):
 
     def _training_run(self) -> dict[str, Any]:
         """What this Trainer knows of the training, see [`model_card`]."""
+        split, metrics = self._figures()
         return {
-            "encoder": self.config.encoder_config._name_or_path,
-            "split": "validation",
+            "encoder": self.task_config.encoder_config._name_or_path,
+            "split": split,
             "seed": self.args.seed,
-            "entity_types": self.entity_types,
-            "metrics": self._figures(),
+            "entity_types": self.entity_types or getattr(self.task_config, "entity_types", None),
+            "metrics": metrics,
             "hyperparameters": {
                 "training": {
                     "learning_rate": self.args.learning_rate,
@@ -228,22 +408,32 @@ class PLMarkerTrainer(Trainer):
             },
         }
 
-    def _figures(self) -> dict[str, float]:
-        """Figures of the weights that there are now, by the names that cards have for them."""
-        metric = f"eval_{SELECTION_METRICS[self.config.model_type]}"
-        logs = [log for log in self.state.log_history if metric in log]
+    def _figures(self) -> tuple[str, dict[str, float]]:
+        """The split and the figures of the weights that there are now, by the names that cards have for them.
+
+        They are those of the Trainer's own evaluation set, the first of several. `evaluate(other)` logs by the same
+        names, and is left out where the Trainer has a set of its own.
+        """
+        evaluated: Any = self._last_evaluated if self.eval_dataset is None else self.eval_dataset
+        prefix, split = "eval_", "evaluation"
+        if isinstance(evaluated, Mapping):
+            split = next(iter(evaluated))
+            evaluated, prefix = evaluated[split], f"eval_{split}_"
+        split = str(getattr(evaluated, "split", None) or split)
+        logs = [
+            log
+            for number, log in enumerate(self.state.log_history)
+            if f"{prefix}{self._tools.main_metric}" in log and number not in self._foreign_logs
+        ]
         if self.args.load_best_model_at_end:
             logs = [log for log in logs if log.get("step") == self.state.best_global_step] or logs
         if not logs:
-            return {}
+            return split, {}
         figures = logs[-1]
-        entities = "gold_" if figures.get("eval_rel_gold_entities", 1.0) == 1.0 else ""
-        names = {
-            "eval_ent_f1": "ent_f1",
-            "eval_rel_f1": f"{entities}rel_f1",
-            "eval_rel_strict_f1": f"{entities}rel_strict_f1",
+        source = "gold_" if figures.get(f"{prefix}rel_gold_entities", 1.0) == 1.0 else ""
+        return split, {
+            name.format(source=source): figures[f"{prefix}{key}"] for key, name in self._tools.card_metrics.items()
         }
-        return {names[key]: value for key, value in figures.items() if key in names}
 
     def hyperparameter_search(  # type: ignore[override]
         self,
@@ -257,12 +447,17 @@ class PLMarkerTrainer(Trainer):
 
         Args:
             hp_space: the values to try, see [`hp_space`].
-            compute_objective: of the metrics of an evaluation; by default `metric_for_best_model`, or else
-                `eval_ent_f1` or `eval_rel_strict_f1`. transformers would add up all of them, those by label too.
-            direction: `maximize` or `minimize`; needed with `compute_objective`, else as the metric is better.
+            compute_objective: the objective, from the metrics of an evaluation. By default it is
+                `metric_for_best_model`, or else `eval_ent_f1` or `eval_rel_strict_f1`, of the first evaluation set.
+                transformers would add up all metrics, those by label too.
+            n_trials: how many trials to run.
+            direction: `maximize` or `minimize`; needed with `compute_objective`.
+            kwargs: further arguments of `Trainer`.
         """
-        metric = self.args.metric_for_best_model or SELECTION_METRICS[self.config.model_type]
-        metric = f"eval_{metric.removeprefix('eval_')}"
+        main = self._tools.main_metric
+        if isinstance(self.eval_dataset, Mapping):
+            main = f"{next(iter(self.eval_dataset))}_{main}"
+        metric = f"eval_{(self.args.metric_for_best_model or main).removeprefix('eval_')}"
         if direction is None:
             if compute_objective is not None:
                 raise PLMarkerError("compute_objective needs direction, 'maximize' or 'minimize'")
@@ -275,142 +470,17 @@ class PLMarkerTrainer(Trainer):
             **kwargs,
         )
 
-    def training_step(
-        self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Tensor | int | None = None
-    ) -> Tensor:
-        """Add up the gradients of the rows of a batch, each with its share of the batch."""
-        rows = inputs["rows"]
-        weight, count = self._mean_over_processes(
-            sum(self._weight(row["labels"]) for row in rows), sum(len(row["labels"]) for row in rows)
-        )
-        losses = []
-        for number, row in enumerate(rows):
-            # Processes have different numbers of rows: they exchange gradients once a batch, with the last one.
-            last = number == len(rows) - 1
-            with nullcontext() if last else self.accelerator.no_sync(model):
-                shares = {"weight": self._weight(row["labels"]) / weight, "count": len(row["labels"]) / count}
-                losses.append(super().training_step(model, {"row": row, **shares}, num_items_in_batch))
-        return torch.stack(losses).sum()
 
-    def compute_loss(
-        self,
-        model: nn.Module,
-        inputs: dict[str, Any],
-        return_outputs: bool = False,
-        num_items_in_batch: Tensor | int | None = None,
-    ) -> Tensor | tuple[Tensor, Any]:
-        """The loss of one row, times its share of the batch; the entity types of relations are not weighted."""
-        outputs = model(**inputs["row"])
-        loss = outputs.loss * inputs["weight"]
-        if "entity_loss" in outputs:
-            loss = outputs.relation_loss * inputs["weight"] + outputs.entity_loss * inputs["count"]
-        return (loss, outputs) if return_outputs else loss
-
-    def _mean_over_processes(self, *values: float) -> list[float]:
-        """Of what each process has. As gradients are averaged over processes, each row has its share of all rows."""
-        if self.accelerator.num_processes == 1:
-            return list(values)
-        mean: Any = self.accelerator.reduce(torch.tensor(values, device=self.args.device), reduction="mean")
-        return list(mean.tolist())
-
-    def _weight(self, labels: Tensor) -> float:
-        nil = int((labels == 0).sum())
-        return len(labels) - nil + nil * self.config.nil_weight
-
-    def floating_point_ops(self, inputs: dict[str, Any]) -> int:
-        """As in `Trainer`, for the rows of a batch."""
-        return sum(super(PLMarkerTrainer, self).floating_point_ops(row) for row in inputs["rows"])
-
-    def _loss_of(self, features: Dataset, logits_of: Mapping[int, tuple[Tensor, ...]]) -> float:
-        """The loss over all features at once, from the logits of each."""
-        model: Any = self.accelerator.unwrap_model(self.model)
-        indices = sorted(logits_of)
-        scored = features.select(indices)
-        loss = 0.0
-        for head, name in enumerate(LABELS):
-            if name in scored.column_names and head < len(logits_of[indices[0]]):
-                logits = torch.cat([logits_of[index][head] for index in indices])
-                labels = torch.tensor([label for labels in scored[name] for label in labels])
-                nil_weight = 1.0 if head else self.config.nil_weight
-                loss += float(model._cross_entropy(logits, labels, nil_weight))
-        return loss
-
-    def _evaluation_model(self) -> nn.Module:
-        """The model as `Trainer` evaluates it: wrapped for mixed precision, or cast for half precision."""
-        model = self._wrap_model(self.model, training=False)  # type: ignore[arg-type]
-        if not self.accelerator._models and model is self.model:
-            model = self.accelerator.prepare_model(model, evaluation_mode=True)
-        if not self.is_in_train and (self.args.bf16_full_eval or self.args.fp16_full_eval):
-            dtype = torch.bfloat16 if self.args.bf16_full_eval else torch.float16
-            model = model.to(dtype=dtype, device=self.args.device)
-        return model
-
-    @torch.no_grad()
-    def evaluation_loop(
-        self,
-        dataloader: DataLoader,
-        description: str,
-        prediction_loss_only: bool | None = None,
-        ignore_keys: list[str] | None = None,
-        metric_key_prefix: str = "eval",
-    ) -> EvalLoopOutput:
-        """Score all features, decode them sentence by sentence, and count.
-
-        Returns:
-            `predictions`, the logits of each feature in the order of the dataset (None for one without tokens);
-            `metrics`, see [`EntityMetrics`] and [`RelationMetrics`], and `loss`; of a relation model also
-            `rel_gold_entities`, 1.0 where the relations stand between gold entities and 0.0 where between predicted
-            ones.
-        """
-        model = self._evaluation_model()
-        training = model.training
-        model.eval()
-        self.callback_handler.eval_dataloader = dataloader
-        features: Any = dataloader.dataset
-        scored: list[tuple[int, tuple[Tensor, ...]]] = []
-        for batch in dataloader:
-            for row, members in zip(batch["rows"], batch["index"], strict=True):
-                row = self._prepare_inputs(row)
-                with self.compute_loss_context_manager():
-                    output = model(**row)
-                scored += zip(members, split_logits(output, [features[index] for index in members]), strict=True)
-            self.control = self.callback_handler.on_prediction_step(self.args, self.state, self.control)
-        model.train(training)
-        # By number: where features do not divide by the processes, some are scored twice.
-        logits_of = dict(gather_object(scored))
-        metrics = evaluate_scored(
-            self.config, ((feature, logits_of.get(feature["index"])) for feature in features), self.entity_types
-        )
-        if logits_of:
-            metrics["loss"] = self._loss_of(features, logits_of)
-        if "given" in features.column_names:
-            metrics["rel_gold_entities"] = float(all(_same(f["given"], f["gold"]) for f in features))
-        return EvalLoopOutput(
-            predictions=[  # type: ignore[arg-type]
-                logits_of.get(index) for index in range(len(features))
-            ],
-            label_ids=None,
-            metrics={f"{metric_key_prefix}_{name}": value for name, value in metrics.items()},
-            num_samples=len(features),
-        )
-
-
-def _shape(model_init: Callable[..., Any]) -> Any:
-    """A model of `model_init`, which may take the trial that it is for, as for transformers."""
+def _made_by(model_init: Any) -> Any:
+    """A model of `model_init`, which may take the trial that it is for. None without a function."""
+    if model_init is None:
+        return None
     return model_init(None) if inspect.signature(model_init).parameters else model_init()
 
 
-class _ForgetEarlierRun(TrainerCallback):
-    """What a config says of an earlier training is not true of a model that is trained on."""
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
-        model.config.training_run = None
-
-
-def _indexed(dataset: Dataset) -> Dataset:
-    """The dataset with the number of each feature, by which its scores are found again."""
-    return dataset.add_column("index", list(range(len(dataset))))
-
-
-def _same(first: list[list[int]], second: list[list[int]]) -> bool:
-    return sorted(first) == sorted(second)
+def _merged(evaluators: list[Evaluator]) -> Evaluator:
+    """The counts of all processes together."""
+    first, *others = evaluators
+    for other in others:
+        first.merge(other)
+    return first

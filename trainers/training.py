@@ -16,8 +16,9 @@ from transformers import AutoConfig, PreTrainedTokenizerBase, TrainingArguments,
 
 from ..data.files import whole_file
 from ..data.loading import dataset_revision, load_documents
+from ..hub.adapters import add_lora, check_lora
+from ..hub.card import FIGURES, save_card
 from ..modeling.base_plmarker import PLMarkerBaseModel, PLMarkerPreTrainedModel, build_config
-from ..modeling.card_plmarker import FIGURES, save_card
 from ..modeling.encoders_plmarker import load_tokenizer
 from ..modeling.modeling_plmarker import (
     PLMarkerForEntityRecognition,
@@ -25,7 +26,6 @@ from ..modeling.modeling_plmarker import (
     PLMarkerModel,
 )
 from ..modeling.schema_plmarker import LabelSchema, PLMarkerError
-from .adapters import add_lora, check_lora
 from .evaluation import evaluate_documents
 from .experiment import Experiment, Task
 from .metrics import Metrics
@@ -82,11 +82,11 @@ def run_experiment(
             return finished
     # Before the data: of a repository that is pushed to meanwhile, what was read is not newer than what is told.
     revision = dataset_revision(experiment.dataset)
-    data = load_documents(experiment.dataset, part=fold)
+    data = load_documents(experiment.dataset, config_name=fold)
     schema = experiment_schema(experiment, data)
     if experiment.entity_labels is not None or experiment.relation_labels is not None:
         # Labels were given, not collected: a document with another one is told by file and line.
-        data = load_documents(experiment.dataset, schema, part=fold)
+        data = load_documents(experiment.dataset, schema, config_name=fold)
     _warn_of_rare_labels(data)
     tokenizer = load_tokenizer(experiment.encoder)
     _check_models(experiment, schema, tokenizer)
@@ -106,8 +106,7 @@ def run_experiment(
         tokenizer,
         entity,  # type: ignore[arg-type]
         relation,  # type: ignore[arg-type]
-        experiment.entity_types,
-    )
+    ).metrics
     # The weights are there, whatever becomes of the evaluation; its figures come to the config and the card.
     saved.config.training_run = {**run, "metrics": {key: metrics[key] for key in FIGURES if key in metrics}}
     saved.config.save_pretrained(output_dir)
@@ -141,7 +140,7 @@ def _training_run(experiment: Experiment, fold: str | None, revision: str | None
     return {
         "encoder": _shown(experiment.encoder),
         "dataset": _shown(experiment.dataset),
-        "part": fold,
+        "config_name": fold,
         "revision": revision,
         "entity_types": experiment.entity_types,
         "license": experiment.license,

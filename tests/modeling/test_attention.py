@@ -1,258 +1,280 @@
-"""Levitated attention is the dense masked attention, without the dense mask."""
+"""The three forms of levitated attention compute one softmax over all that is visible."""
 
+from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from transformers import AutoConfig, AutoModel
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
 
-from plmarker.modeling.attention_plmarker import PackedLayout, _dropout
-from plmarker.modeling.configuration_plmarker import PLMarkerEntityConfig
-from plmarker.modeling.modeling_plmarker import PLMarkerForEntityRecognition
+from plmarker.modeling.attention_plmarker import (
+    Flex,
+    MarkerLayout,
+    Padded,
+    Padding,
+    TextLayout,
+    WindowByWindow,
+    _dropout,
+    choose_form,
+)
+from plmarker.modeling.states_plmarker import run_dense
 
-SIZES = {
-    "vocab_size": 60,
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "intermediate_size": 48,
-    "max_position_embeddings": 80,
-    "pad_token_id": 0,
-}
-FAMILIES = {
-    "bert": {},
-    "roberta": {"pad_token_id": 1},
-    "xlm-roberta": {"pad_token_id": 1},
-    "albert": {"embedding_size": 16},
-    "electra": {"embedding_size": 16},
-    # One layer sees all of the window, the other four subwords to either side.
-    "modernbert": {"local_attention": 8, "global_attn_every_n_layers": 2},
-}
+CPU = torch.device("cpu")
+N_HEADS, HEAD_SIZE, SCALING = 2, 4, 0.7
+FORMS = (WindowByWindow(), Padded(), Flex())
 # Floating-point sums in another order.
-TOLERANCE = {"rtol": 0, "atol": 1e-4}
-
-WINDOWS = [
-    # Two sentences that share a window, one window with a single span, one with none at all.
-    {"doc_key": "a", "input_ids": list(range(5, 35)), "spans": [(1, 1), (1, 4), (3, 28), (20, 22)]},
-    {"doc_key": "b", "input_ids": list(range(10, 19)), "spans": [(7, 7)]},
-    {"doc_key": "a", "input_ids": list(range(5, 35)), "spans": [(28, 28), (1, 4)]},
-    {"doc_key": "c", "input_ids": list(range(20, 45)), "spans": []},
-]
-
-
-def features(windows: list[dict[str, Any]] = WINDOWS) -> list[dict[str, Any]]:
-    return [
-        {
-            "doc_key": window["doc_key"],
-            "input_ids": window["input_ids"],
-            "span_starts": [start for start, _ in window["spans"]],
-            "span_ends": [end for _, end in window["spans"]],
-            "labels": [0] * len(window["spans"]),
-        }
-        for window in windows
-    ]
+TOLERANCE = {"rtol": 0, "atol": 1e-5}
+JOINED = {
+    "text alone": (0, ()),
+    "pairs": (2, ()),
+    "starts": (2, (True, False)),
+    "ends": (2, (False, True)),
+    "both": (2, (True, True)),
+    "quadruples": (4, ()),
+}
 
 
-def tiny_model(family: str) -> PLMarkerForEntityRecognition:
-    torch.manual_seed(0)
-    encoder = AutoConfig.for_model(family, **{**SIZES, **FAMILIES[family]})
-    for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "attention_dropout", "mlp_dropout"):
-        if hasattr(encoder, name):
-            setattr(encoder, name, 0.0)
-    model = PLMarkerForEntityRecognition(
-        PLMarkerEntityConfig(encoder_config=encoder, entity_labels=["A"], marker_token_ids=[3, 4], head_dropout=0.0)
-    )
-    # Weights as large as this make attention choose: with the usual initialisation it would be a mean of everything.
-    for parameter in model.parameters():
-        if parameter.dim() > 1:
-            torch.nn.init.normal_(parameter, std=0.3)
-    return model.eval()
+@dataclass
+class Case:
+    """Windows with markers, and random queries, keys and values for them."""
+
+    text: TextLayout
+    markers: MarkerLayout
+    text_states: tuple[Tensor, ...]
+    marker_states: tuple[Tensor, ...]
+
+    @classmethod
+    def make(cls, lengths: list[int], blocks: list[int], block: int, joined: tuple[bool, ...], seed: int = 0) -> "Case":
+        """`blocks` are the blocks of each window; without blocks, its markers."""
+        generator = torch.Generator().manual_seed(seed)
+        counts = tuple(number * max(block, 1) for number in blocks)
+        places = [torch.randint(length, (n,), generator=generator) for length, n in zip(lengths, counts, strict=True)]
+        text = TextLayout(lengths, CPU)
+        layout = MarkerLayout(text, counts, torch.cat(places), block, joined)
+
+        def states(n: int) -> tuple[Tensor, ...]:
+            return tuple(2 * torch.randn(1, N_HEADS, n, HEAD_SIZE, generator=generator) for _ in range(3))
+
+        return cls(text, layout, states(sum(lengths)), states(sum(counts)))
+
+    def of_text(self, form: Any, reach: int | None, dropout: float = 0.0) -> Tensor:
+        return form.text(*self.text_states, self.text, SCALING, dropout, reach)
+
+    def of_markers(self, form: Any, reach: int | None, dropout: float = 0.0) -> Tensor:
+        _, key, value = self.text_states
+        return form.markers(*self.marker_states, key, value, self.markers, SCALING, dropout, reach)
+
+    def dense_text(self, reach: int | None) -> Tensor:
+        """The definition: a softmax over the text of the token's window, within reach."""
+        places = places_of(self.text.lengths)
+        seen = [[w == v and near(p, q, reach) for v, q in places] for w, p in places]
+        return softmax(*self.text_states, torch.tensor(seen))
+
+    def dense_markers(self, reach: int | None) -> Tensor:
+        """The definition: a softmax over the text of the marker's window, within reach, and over its block."""
+        layout, text = self.markers, places_of(self.text.lengths)
+        windows = [window for window, count in enumerate(layout.counts) for _ in range(count)]
+        seen = []
+        for number, (window, place) in enumerate(zip(windows, layout.positions.tolist(), strict=True)):
+            row = [window == other and near(place, q, reach) for other, q in text]
+            for other, other_window in enumerate(windows):
+                same_block = layout.block > 0 and number // layout.block == other // layout.block
+                kind = number % layout.block if layout.block else None
+                is_joined = bool(layout.joined) and kind == other % layout.block and layout.joined[kind]
+                row.append(window == other_window and (same_block or is_joined))
+            seen.append(row)
+        query, key, value = self.marker_states
+        keys, values = (torch.cat(pair, dim=2) for pair in ((self.text_states[1], key), (self.text_states[2], value)))
+        return softmax(query, keys, values, torch.tensor(seen))
 
 
-def encode(model: PLMarkerForEntityRecognition, row: dict[str, torch.Tensor]) -> torch.Tensor:
-    return model.encode(row["input_ids"], row["position_ids"], row["window_lengths"])
+def places_of(lengths: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Window and position of each token."""
+    return [(window, place) for window, length in enumerate(lengths) for place in range(length)]
 
 
-def gradients(model: PLMarkerForEntityRecognition, row: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Gradients of a sum of the states with fixed random weights."""
-    model.zero_grad()
-    states = encode(model, row)
-    weights = torch.randn(states.shape, generator=torch.Generator().manual_seed(1))
-    (states * weights).sum().backward()
-    return {name: p.grad.clone() for name, p in model.encoder.named_parameters() if p.grad is not None}
+def near(first: int, second: int, reach: int | None) -> bool:
+    return reach is None or abs(first - second) < reach
 
 
-@pytest.fixture(params=FAMILIES)
-def model(request: pytest.FixtureRequest) -> PLMarkerForEntityRecognition:
-    return tiny_model(request.param)
+def softmax(query: Tensor, key: Tensor, value: Tensor, seen: Tensor) -> Tensor:
+    scores = (query @ key.transpose(-1, -2) * SCALING).masked_fill(~seen, float("-inf"))
+    return torch.softmax(scores, dim=-1) @ value
 
 
-@pytest.mark.parametrize("dense", ["eager", "sdpa"])
-def test_states_and_gradients_equal_those_under_the_dense_mask(model, dense):
-    row = model.pack(features())
-    states, grads = encode(model, row).detach(), gradients(model, row)
-    model.set_attn_implementation(dense)
-    assert model.encoder.config._attn_implementation == dense
-    torch.testing.assert_close(encode(model, row).detach(), states, **TOLERANCE)
-    dense_grads = gradients(model, row)
-    assert grads.keys() == dense_grads.keys()
-    assert len(grads) > 10
-    for name, grad in grads.items():
-        scale = max(1.0, float(grad.abs().max()))
-        torch.testing.assert_close(dense_grads[name] / scale, grad / scale, **TOLERANCE, msg=f"gradient of {name}")
+LENGTHS, BLOCKS = [5, 1, 7, 3], [2, 0, 3, 1]
 
 
-def test_fused_inference_equals_the_differentiable_path(model):
-    row = model.pack(features())
-    plain = encode(model, row)
-    assert plain.requires_grad
-    with torch.no_grad():
-        fused = encode(model, row)
-    torch.testing.assert_close(fused, plain.detach(), **TOLERANCE)
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: type(form).__name__)
+@pytest.mark.parametrize("reach", [None, 1, 3])
+@pytest.mark.parametrize(("block", "joined"), JOINED.values(), ids=JOINED)
+def test_a_form_equals_the_dense_softmax(form, reach, block, joined):
+    case = Case.make(LENGTHS, BLOCKS, block, joined)
+    torch.testing.assert_close(case.of_text(form, reach), case.dense_text(reach), **TOLERANCE)
+    torch.testing.assert_close(case.of_markers(form, reach), case.dense_markers(reach), **TOLERANCE)
 
 
-def test_fused_inference_takes_a_window_whose_keys_are_far_apart_in_score(model):
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if "query" in name or "Wqkv" in name:
-                parameter.mul_(40)
-    row = model.pack(features())
-    plain = encode(model, row).detach()
-    with torch.no_grad():
-        fused = encode(model, row)
-    assert fused.isfinite().all()
-    torch.testing.assert_close(fused, plain, rtol=0, atol=1e-3)
-
-
-@torch.no_grad()
-def test_text_states_are_those_of_the_encoder_alone(model):
-    row = model.pack(features())
-    states = encode(model, row)
-    model.set_attn_implementation("sdpa")
-    for start, length, window in ((0, 30, WINDOWS[0]), (42, 9, WINDOWS[1]), (53, 25, WINDOWS[3])):
-        alone = model.encoder(input_ids=torch.tensor([window["input_ids"]])).last_hidden_state[0]
-        torch.testing.assert_close(states[start : start + length], alone, **TOLERANCE)
-
-
-@torch.no_grad()
-def test_a_marker_pair_changes_neither_the_text_nor_another_pair(model):
-    row = model.pack(features())
-    before = encode(model, row)
-    # The second pair of the first window, put elsewhere and given other tokens.
-    pair = slice(32, 34)
-    row["input_ids"][0, pair] = torch.tensor([50, 51])
-    row["position_ids"][0, pair] = torch.tensor([12, 17])
-    change = (encode(model, row) - before).abs().amax(dim=1)
-    assert (change[pair] > 1e-3).all()
-    others = torch.cat([change[: pair.start], change[pair.stop :]])
-    assert others.max() < 1e-5
-
-
-@torch.no_grad()
-def test_a_marker_sees_its_partner_the_text_and_its_own_position(model):
-    row = model.pack(features())
-    before = encode(model, row)
-    # Token 30 opens the span (1, 1), token 31 closes it. Position 0 is within every local layer's sight.
-    for place, key, value, seen_by in (
-        (31, "input_ids", 50, 30),
-        (0, "input_ids", 50, 30),
-        (30, "position_ids", 3, 30),
+@pytest.mark.parametrize("form", FORMS[:2], ids=lambda form: type(form).__name__)
+@pytest.mark.parametrize("reach", [None, 3])
+@pytest.mark.parametrize(("block", "joined"), JOINED.values(), ids=JOINED)
+def test_the_gradients_of_a_form_equal_those_of_the_dense_softmax(form, reach, block, joined):
+    case = Case.make(LENGTHS, BLOCKS, block, joined)
+    leaves = (*case.text_states, *case.marker_states)
+    for leaf in leaves:
+        leaf.requires_grad_()
+    weights = [torch.randn(states.shape) for states in (case.text_states[0], case.marker_states[0])]
+    gradients = []
+    for text, markers in (
+        (case.of_text(form, reach), case.of_markers(form, reach)),
+        (case.dense_text(reach), case.dense_markers(reach)),
     ):
-        changed = {name: tensor.clone() for name, tensor in row.items()}
-        changed[key][0, place] = value
-        assert (encode(model, changed) - before)[seen_by].abs().max() > 1e-3, (place, key)
+        torch.testing.assert_close(markers, case.dense_markers(reach), **TOLERANCE)
+        total = (text * weights[0]).sum() + (markers * weights[1]).sum()
+        gradients.append(torch.autograd.grad(total, leaves, allow_unused=True, materialize_grads=True))
+    for found, expected in zip(*gradients, strict=True):
+        torch.testing.assert_close(found, expected, rtol=0, atol=5e-5)
 
 
-@torch.no_grad()
-def test_windows_do_not_see_each_other(model):
-    together = encode(model, model.pack(features()))
-    alone = encode(model, model.pack(features([WINDOWS[1]])))
-    torch.testing.assert_close(together[42:53], alone, **TOLERANCE)
+@settings(max_examples=40)
+@given(
+    windows=st.lists(st.tuples(st.integers(1, 9), st.integers(0, 3)), min_size=1, max_size=4),
+    variant=st.sampled_from(sorted(JOINED)),
+    reach=st.none() | st.integers(1, 10),
+    seed=st.integers(0, 5),
+)
+def test_the_forms_agree_on_any_layout(windows, variant, reach, seed):
+    lengths, blocks = [length for length, _ in windows], [number for _, number in windows]
+    case = Case.make(lengths, blocks, *JOINED[variant], seed)
+    for form in FORMS:
+        torch.testing.assert_close(case.of_text(form, reach), case.dense_text(reach), **TOLERANCE)
+        if sum(blocks):
+            torch.testing.assert_close(case.of_markers(form, reach), case.dense_markers(reach), **TOLERANCE)
 
 
-@torch.no_grad()
-def test_sharing_a_window_changes_no_state(model):
-    shared = model.pack(features([WINDOWS[0], WINDOWS[2]]))
-    apart = model.pack(features([WINDOWS[0], {**WINDOWS[2], "doc_key": "another document"}]))
-    assert len(shared["window_lengths"]) == 1
-    assert len(apart["window_lengths"]) == 2
-    states = [encode(model, row)[row["span_index"]] for row in (shared, apart)]
-    torch.testing.assert_close(*states, **TOLERANCE)
+@pytest.mark.parametrize("form", FORMS[:2], ids=lambda form: type(form).__name__)
+def test_scores_that_are_far_apart_stay_finite(form):
+    case = Case.make(LENGTHS, BLOCKS, 2, ())
+    case.text_states[0].mul_(200)
+    case.marker_states[0].mul_(200)
+    found = case.of_markers(form, None)
+    assert found.isfinite().all()
+    torch.testing.assert_close(found, case.dense_markers(None), rtol=0, atol=1e-3)
 
 
-@torch.no_grad()
-def test_local_layers_hide_text_that_is_far_from_a_marker():
-    model = tiny_model("modernbert")
-    model.config.encoder_config.layer_types = ["sliding_attention"] * 2
-    local = PLMarkerForEntityRecognition(model.config).eval()
-    row = local.pack(features([WINDOWS[0]]))
-    before = encode(local, row)
-    # Two layers that see 4 subwords each way: 8 from position 1 on.
-    for place, seen in ((29, False), (4, True)):
-        changed = {name: tensor.clone() for name, tensor in row.items()}
-        changed["input_ids"][0, place] = 50
-        assert bool((encode(local, changed) - before)[30].abs().max() > 1e-6) is seen
-
-
-# transformers cannot checkpoint ALBERT, whose layers are one.
-@pytest.mark.parametrize("model", [family for family in FAMILIES if family != "albert"], indirect=True)
-def test_gradient_checkpointing_gives_the_same_gradients(model):
-    row = model.pack(features())
-    model.train()
-    grads = gradients(model, row)
-    # transformers 5.23 has a new name for it.
-    name = "activation" if hasattr(model, "activation_checkpointing_enable") else "gradient"
-    getattr(model, f"{name}_checkpointing_enable")()
-    assert getattr(model, f"is_{name}_checkpointing")
-    checkpointed = gradients(model, row)
-    assert grads.keys() == checkpointed.keys()
-    for name, grad in grads.items():
-        torch.testing.assert_close(checkpointed[name], grad, rtol=1e-4, atol=1e-4, msg=f"gradient of {name}")
-
-
-@torch.no_grad()
-def test_dropout_reaches_the_attention_of_text_and_of_markers():
-    config = AutoConfig.for_model("bert", **SIZES, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.5)
-    model = PLMarkerForEntityRecognition(
-        PLMarkerEntityConfig(encoder_config=config, entity_labels=["A"], marker_token_ids=[3, 4])
+@pytest.mark.parametrize(("block", "joined"), JOINED.values(), ids=JOINED)
+def test_half_precision_is_near_the_dense_softmax(block, joined):
+    case = Case.make(LENGTHS, BLOCKS, block, joined)
+    expected = case.dense_markers(3)
+    half = Case(
+        case.text,
+        case.markers,
+        tuple(states.bfloat16() for states in case.text_states),
+        tuple(states.bfloat16() for states in case.marker_states),
     )
-    row = model.pack(features())
-    model.train()
-    torch.manual_seed(0)
-    change = (encode(model, row) - encode(model, row)).abs().amax(dim=1)
-    assert (change > 0).all()
+    found = half.of_markers(WindowByWindow(), 3)
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.float(), expected, rtol=0, atol=0.1)
 
 
-@torch.no_grad()
-@pytest.mark.parametrize("family", FAMILIES)
-def test_the_encoder_without_a_layout_still_heeds_a_padding_mask(family):
-    config = AutoConfig.for_model(family, **{**SIZES, **FAMILIES[family]})
+@pytest.mark.parametrize("form", FORMS[:2], ids=lambda form: type(form).__name__)
+def test_dropout_of_a_form_has_the_expected_mean_and_one_mask_for_one_seed(form):
+    case = Case.make([6, 4], [2, 1], 2, ())
     torch.manual_seed(0)
-    encoder = AutoModel.from_config(config, attn_implementation="levitated").eval()
-    ids = torch.tensor([list(range(5, 25)), [*range(30, 42), *[config.pad_token_id] * 8]])
-    mask = (torch.arange(20) < torch.tensor([[20], [12]])).long()
-    states = encoder(input_ids=ids, attention_mask=mask).last_hidden_state
-    alone = encoder(input_ids=ids[1:, :12]).last_hidden_state
-    torch.testing.assert_close(states[1, :12], alone[0], **TOLERANCE)
-    encoder.set_attn_implementation("sdpa")
-    torch.testing.assert_close(encoder(input_ids=ids, attention_mask=mask).last_hidden_state[0], states[0], **TOLERANCE)
+    first = case.of_text(form, None, 0.3), case.of_markers(form, None, 0.3)
+    torch.manual_seed(0)
+    again = case.of_text(form, None, 0.3), case.of_markers(form, None, 0.3)
+    assert torch.equal(first[0], again[0])
+    assert torch.equal(first[1], again[1])
+    draws = 1500
+    text = sum(case.of_text(form, None, 0.3) for _ in range(draws)) / draws
+    markers = sum(case.of_markers(form, None, 0.3) for _ in range(draws)) / draws
+    torch.testing.assert_close(text, case.dense_text(None), rtol=0, atol=0.25)
+    torch.testing.assert_close(markers, case.dense_markers(None), rtol=0, atol=0.25)
 
 
 @pytest.mark.parametrize(
-    ("lengths", "tokens", "message"),
+    ("device", "dropout", "form"),
     [
-        ([[4, 2], [3, 0]], 10, "7 text and 2 marker tokens, the row has 10"),
-        ([[4, 3]], 7, "marker tokens come in pairs"),
+        ("cpu", 0.0, WindowByWindow),
+        ("cpu", 0.1, WindowByWindow),
+        ("cuda", 0.0, Flex),
+        ("cuda", 0.1, Padded),
+        ("mps", 0.0, Padded),
     ],
 )
-def test_a_layout_that_does_not_fit_its_row_is_an_error(lengths, tokens, message):
-    with pytest.raises(ValueError, match=message):
-        PackedLayout.from_lengths(torch.tensor(lengths), torch.zeros(1, tokens, dtype=torch.long))
+def test_the_form_depends_on_device_and_dropout(device, dropout, form):
+    assert type(choose_form(torch.device(device), dropout)) is form
 
 
-def test_the_dense_mask_says_who_sees_whom():
-    layout = PackedLayout.from_lengths(torch.tensor([[2, 4], [1, 0]]), torch.tensor([[0, 1, 0, 0, 1, 1, 0]]))
-    first, second = layout.dense_mask()[:, 0].int().tolist()
+def test_a_row_fills_a_padded_batch_and_comes_back():
+    padding = Padding.of_lengths([2, 0, 3], CPU)
+    assert padding.places.tolist() == [[0, 1, -1], [-1, -1, -1], [2, 3, 4]]
+    states = torch.randn(1, N_HEADS, 5, HEAD_SIZE)
+    padded = padding.pad(states)
+    assert padded.shape == (3, N_HEADS, 3, HEAD_SIZE)
+    assert torch.equal(padded[2, :, 1], states[0, :, 3])
+    assert torch.equal(padding.unpad(padded), states)
+
+
+def test_a_layout_knows_windows_and_positions():
+    text = TextLayout([2, 1, 3], CPU)
+    assert text.starts == (0, 2, 3, 6)
+    assert text.window_ids.tolist() == [0, 0, 1, 2, 2, 2]
+    assert text.positions.tolist() == [0, 1, 0, 0, 1, 2]
+    assert text.part(1, 3).lengths == (1, 3)
+    assert TextLayout([], CPU).positions.tolist() == []
+    markers = MarkerLayout(text, (2, 0, 4), torch.zeros(6, dtype=torch.long), 2)
+    assert markers.window_ids.tolist() == [0, 0, 2, 2, 2, 2]
+    assert list(markers.windows()) == [(slice(0, 2), slice(0, 2)), (slice(3, 6), slice(2, 6))]
+
+
+@pytest.mark.parametrize(
+    ("block", "joined", "expected"),
+    [
+        (0, (), ["0000"] * 4),
+        (2, (), ["1100", "1100", "0011", "0011"]),
+        (2, (True, False), ["1110", "1100", "1011", "0011"]),
+        (2, (False, True), ["1100", "1101", "0011", "0111"]),
+        (4, (), ["1111"] * 4),
+    ],
+)
+def test_who_sees_whom_among_the_markers(block, joined, expected):
+    layout = MarkerLayout(TextLayout([3], CPU), (4,), torch.zeros(4, dtype=torch.long), block, joined)
+    numbers = torch.arange(4)
+    seen = layout.visible(numbers[:, None], numbers[None])
+    assert ["".join("01"[int(cell)] for cell in row) for row in seen] == expected
+    mask = layout.block_mask(slice(0, 4))
+    assert (mask is None) is not any(joined)
+    assert mask is None or torch.equal(mask, seen)
+
+
+class Recorder(nn.Module):
+    """An encoder that keeps what it is called with. Its states are the position ids."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def forward(self, **batch: Tensor) -> SimpleNamespace:
+        self.batch = batch
+        return SimpleNamespace(last_hidden_state=batch["position_ids"][..., None].float())
+
+
+@pytest.mark.parametrize("additive", [False, True])
+def test_the_dense_mask_says_who_sees_whom(additive):
+    encoder = Recorder()
+    layout = MarkerLayout(TextLayout([2, 1], CPU), (4, 0), torch.tensor([0, 1, 1, 1]), 2)
+    text, markers = run_dense(encoder, torch.tensor([7, 8, 9]), [2, 1], layout, torch.tensor([3, 4, 3, 4]), 2, additive)
+    assert encoder.batch["input_ids"][0].tolist() == [7, 8, 3, 4, 3, 4]
+    assert encoder.batch["input_ids"][1, 0] == 9
+    assert text.flatten().tolist() == [2, 3, 2]
+    assert markers.flatten().tolist() == [2, 3, 3, 3]
+    mask = encoder.batch["attention_mask"][:, 0]
+    seen = mask == 0 if additive else mask
+    first, second = seen.int().tolist()
     assert first == [
         [1, 1, 0, 0, 0, 0],
         [1, 1, 0, 0, 0, 0],
@@ -261,50 +283,8 @@ def test_the_dense_mask_says_who_sees_whom():
         [1, 1, 0, 0, 1, 1],
         [1, 1, 0, 0, 1, 1],
     ]
-    # A padded place sees itself only, and nobody sees it.
-    assert [row[0] for row in second] == [1, 0, 0, 0, 0, 0]
-    assert [row[1:] for row in second[1:]] == torch.eye(5, dtype=torch.int).tolist()
-
-
-JOINED = {"pairs": (2, ()), "starts": (2, (True, False)), "both": (2, (True, True)), "quadruples": (4, ())}
-
-
-@pytest.mark.parametrize("dense", ["eager", "sdpa"])
-@pytest.mark.parametrize(("block", "joined"), JOINED.values(), ids=JOINED)
-def test_markers_of_the_variants_see_what_the_dense_mask_lets_them(block, joined, dense):
-    model = tiny_model("bert")
-    model.marker_block, model.joined_markers = block, joined
-    # An even number of pairs in every window, so that they make quadruples too.
-    row = model.pack(features([{**window, "spans": 2 * window["spans"]} for window in WINDOWS]))
-    states, grads = encode(model, row).detach(), gradients(model, row)
-    with torch.no_grad():
-        torch.testing.assert_close(encode(model, row), states, **TOLERANCE)
-    model.set_attn_implementation(dense)
-    torch.testing.assert_close(encode(model, row).detach(), states, **TOLERANCE)
-    dense_grads = gradients(model, row)
-    for name, grad in grads.items():
-        scale = max(1.0, float(grad.abs().max()))
-        torch.testing.assert_close(dense_grads[name] / scale, grad / scale, **TOLERANCE, msg=f"gradient of {name}")
-
-
-@pytest.mark.parametrize(
-    ("block", "joined", "expected"),
-    [
-        (2, (), ["1100", "1100", "0011", "0011"]),
-        (2, (True, False), ["1110", "1100", "1011", "0011"]),
-        (2, (False, True), ["1100", "1101", "0011", "0111"]),
-        (4, (), ["1111"] * 4),
-    ],
-)
-def test_who_sees_whom_among_the_markers(block, joined, expected):
-    layout = PackedLayout.from_lengths(torch.tensor([[3, 4]]), torch.arange(7), block, joined)
-    assert ["".join("01"[int(seen)] for seen in row) for row in layout.marker_mask(4)] == expected
-    assert layout.is_text.tolist() == [True] * 3 + [False] * 4
-
-
-def test_markers_that_do_not_fill_a_block_are_an_error():
-    with pytest.raises(ValueError, match="blocks of 4"):
-        PackedLayout.from_lengths(torch.tensor([[3, 6]]), torch.arange(9), 4)
+    # A padded place sees itself alone, and nobody sees it.
+    assert second == torch.eye(6, dtype=torch.int).tolist()
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.9])

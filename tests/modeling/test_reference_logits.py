@@ -1,7 +1,8 @@
 """The models compute what the published implementation computed, number by number."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ from safetensors.torch import load_file
 
 from plmarker.modeling.decoding_plmarker import decode_relations, label_spans, remove_overlaps
 from plmarker.modeling.modeling_plmarker import PLMarkerForEntityRecognition, PLMarkerForRelationExtraction
-from plmarker.modeling.prediction_plmarker import BATCH_TOKENS, score_features
-from plmarker.modeling.processing_plmarker import entity_features, relation_features
+from plmarker.modeling.prediction_plmarker import BATCH_TOKENS, Scorer
+from plmarker.modeling.task_plmarker import Example, Task
 from plmarker.modeling.windows_plmarker import WordTokenizer
 
 ATTENTION = ("levitated", "eager", "sdpa")
@@ -75,49 +76,49 @@ def relation_model(fixtures: Path, scierc_schema) -> PLMarkerForRelationExtracti
     return model
 
 
+def original_items(
+    task: Task, documents: Iterable[dict[str, Any]], tokenize: WordTokenizer, training: bool
+) -> Iterable[Example]:
+    """What the original packs into one item each, in its order."""
+    for document in documents:
+        for row in task.rows(document, tokenize, training=training):
+            yield from task.training_examples(row)
+
+
 @pytest.fixture(scope="module")
-def entity_items(scierc_dev, scierc_schema, minilm_tokenizer) -> list[dict[str, Any]]:
+def entity_items(entity_model, scierc_dev, minilm_tokenizer) -> list[Example]:
+    # The original groups spans in evaluation too; here training alone does it.
     tokenize = WordTokenizer(minilm_tokenizer)
-    return [
-        feature
-        for document in scierc_dev[:N_DOCUMENTS]
-        for feature in entity_features(document, tokenize, scierc_schema, 512, 8, 256)
-    ]
+    return list(original_items(entity_model.task, scierc_dev[:N_DOCUMENTS], tokenize, training=True))
 
 
 @pytest.fixture(scope="module")
-def relation_items(scierc_dev, scierc_schema, minilm_tokenizer) -> dict[str, list[dict[str, Any]]]:
+def relation_items(relation_model, scierc_dev, minilm_tokenizer) -> dict[str, list[Example]]:
     # The original's relation scripts do not map brackets (docs/original.md, Q1).
     tokenize = WordTokenizer(minilm_tokenizer, map_brackets=False)
 
-    def items(n_documents: int, empty_subject: bool) -> list[dict[str, Any]]:
-        features = [
-            feature
-            for document in scierc_dev[:n_documents]
-            for feature in relation_features(document, tokenize, scierc_schema, 256, 16, empty_subject=empty_subject)
-        ]
-        return [feature for feature in features if feature["input_ids"]]
+    def items(n_documents: int, training: bool) -> list[Example]:
+        return list(original_items(relation_model.task, scierc_dev[:n_documents], tokenize, training))
 
     return {"re_sub": items(N_DOCUMENTS, False), "re_sub.train_mode": items(N_TRAINING_DOCUMENTS, True)}
 
 
-def concatenated(features: list[dict[str, Any]], *names: str) -> np.ndarray:
-    """The values of all features in one array, with a column for each name where there are several."""
-    columns = [np.array([value for feature in features for value in feature[name]]) for name in names]
+def concatenated(items: list[Example], *names: str) -> np.ndarray:
+    """The values of all items in one array, with a column for each name where there are several."""
+    columns = [np.array([value for item in items for value in item.values(name)]) for name in names]
     return columns[0] if len(names) == 1 else np.stack(columns, axis=1)
 
 
-def original_row(model: Any, feature: dict[str, Any]) -> tuple[list[int], list[int]]:
-    """Ids and positions in the original's order: text, all start markers, all end markers."""
-    row = model.pack([feature])
-    ids, positions = row["input_ids"][0].tolist(), row["position_ids"][0].tolist()
-    text = int(row["window_lengths"][0, 0])
-    order = [*range(text), *range(text, len(ids), 2), *range(text + 1, len(ids), 2)]
-    return [ids[place] for place in order], [positions[place] for place in order]
+def original_row(task: Task, item: Example) -> tuple[np.ndarray, np.ndarray]:
+    """Ids and positions in the original's order: text, then the markers of one kind after those of the other."""
+    inputs = {name: tensor.numpy() for name, tensor in task.batch([item]).inputs.items()}
+    ids = np.concatenate([inputs["input_ids"], inputs["marker_ids"].T.flatten()])
+    positions = np.concatenate([np.arange(len(inputs["input_ids"])), inputs["marker_positions"].T.flatten()])
+    return ids, positions
 
 
-def assert_same_rows(model: Any, features: list[dict[str, Any]], want: dict[str, np.ndarray]) -> None:
-    rows = [original_row(model, feature) for feature in features]
+def assert_same_rows(task: Task, items: list[Example], want: dict[str, np.ndarray]) -> None:
+    rows = [original_row(task, item) for item in items]
     np.testing.assert_array_equal([len(ids) for ids, _ in rows], np.diff(want["input_ids.offsets"]))
     np.testing.assert_array_equal(np.concatenate([ids for ids, _ in rows]), want["input_ids"])
     np.testing.assert_array_equal(np.concatenate([places for _, places in rows]), want["position_ids"])
@@ -125,22 +126,22 @@ def assert_same_rows(model: Any, features: list[dict[str, Any]], want: dict[str,
 
 def test_entity_items_are_the_original_s(entity_model, entity_items, recorded):
     want = recorded("ner_marker")
-    assert_same_rows(entity_model, entity_items, want)
+    assert_same_rows(entity_model.task, entity_items, want)
     np.testing.assert_array_equal(concatenated(entity_items, "word_starts", "word_ends"), want["word_spans"])
-    np.testing.assert_array_equal(concatenated(entity_items, "span_starts", "span_ends"), want["mention_pos"])
+    np.testing.assert_array_equal(concatenated(entity_items, "starts", "ends"), want["mention_pos"])
     np.testing.assert_array_equal(concatenated(entity_items, "labels"), want["labels"])
 
 
 @pytest.mark.parametrize("name", ["re_sub", "re_sub.train_mode"])
 def test_relation_items_are_the_original_s(relation_model, relation_items, recorded, name):
-    want, features = recorded(name), relation_items[name]
-    assert_same_rows(relation_model, features, want)
-    spans = concatenated(features, "object_word_starts", "object_word_ends")
+    want, items = recorded(name), relation_items[name]
+    assert_same_rows(relation_model.task, items, want)
+    spans = concatenated(items, "object_word_starts", "object_word_ends")
     np.testing.assert_array_equal(spans, want["obj_word_spans"])
-    np.testing.assert_array_equal(concatenated(features, "labels"), want["rel_labels"])
-    np.testing.assert_array_equal(concatenated(features, "object_labels"), want["obj_ner_labels"])
-    named = [feature["subject_start"] >= 0 for feature in features]
-    subjects = np.array([(feature["subject_word_start"], feature["subject_word_end"]) for feature in features])
+    np.testing.assert_array_equal(concatenated(items, "labels"), want["rel_labels"])
+    np.testing.assert_array_equal(concatenated(items, "object_labels"), want["obj_ner_labels"])
+    subjects = np.array([(i.values("subject_word_starts")[0], i.values("subject_word_ends")[0]) for i in items])
+    named = subjects[:, 0] >= 0
     np.testing.assert_array_equal(subjects[named], want["sub_word_span"].reshape(-1, 2)[named])
     assert all(named) == (name == "re_sub")
 
@@ -148,9 +149,10 @@ def test_relation_items_are_the_original_s(relation_model, relation_items, recor
 @pytest.mark.parametrize("attention", ATTENTION)
 def test_entity_logits_are_the_original_s(entity_model, entity_items, recorded, attention):
     entity_model.set_attn_implementation(attention)
-    # The dense masks are slow: the first sentences do for them.
+    # The dense masks are slow: the first sentences are enough for them.
     items, budget = (entity_items, BATCH_TOKENS) if attention == "levitated" else (entity_items[:N_DENSE_ITEMS], 1)
-    logits = np.concatenate([heads[0].numpy() for _, heads in score_features(entity_model, items, budget)])
+    scored = Scorer.of_model(entity_model, budget).score(items)
+    logits = np.concatenate([item.logits[0] for item in scored])
     np.testing.assert_allclose(logits, recorded("ner_marker")["logits"][: len(logits)], rtol=0, atol=TOLERANCE)
 
 
@@ -159,33 +161,48 @@ def test_entity_logits_are_the_original_s(entity_model, entity_items, recorded, 
 def test_relation_logits_are_the_original_s(relation_model, relation_items, recorded, name, attention):
     relation_model.set_attn_implementation(attention)
     items = relation_items[name] if attention == "levitated" else relation_items[name][:N_DENSE_ITEMS]
-    scored = score_features(relation_model, items, BATCH_TOKENS)
+    scored = Scorer.of_model(relation_model).score(items)
     for head, key in enumerate(("re_logits", "ner_logits")):
-        logits = np.concatenate([heads[head].numpy() for _, heads in scored])
+        logits = np.concatenate([item.logits[head] for item in scored])
         np.testing.assert_allclose(logits, recorded(name)[key][: len(logits)], rtol=0, atol=TOLERANCE)
+
+
+@torch.no_grad()
+def test_states_of_text_and_markers_are_the_original_s(
+    entity_model, relation_model, entity_items, relation_items, recorded
+):
+    for model, items, name, suffix in (
+        (entity_model, entity_items, "ner_marker", "_first8"),
+        (relation_model, relation_items["re_sub"], "re_sub", ""),
+    ):
+        model.set_attn_implementation("levitated")
+        want, inputs = recorded(name), model.task.batch(items[:1]).inputs
+        text = model.encode_text(inputs["input_ids"], [len(inputs["input_ids"])])
+        counts = [len(inputs["marker_ids"])]
+        markers = model.encode_markers(text, counts, inputs["marker_ids"], inputs["marker_positions"])
+        np.testing.assert_allclose(text.hidden.numpy(), want["hidden0.text"], rtol=0, atol=TOLERANCE)
+        for number, kind in enumerate(("start", "end")):
+            states = want[f"hidden0.{kind}_markers{suffix}"]
+            np.testing.assert_allclose(markers[: len(states), number].numpy(), states, rtol=0, atol=TOLERANCE)
 
 
 def test_losses_are_the_original_s(entity_model, relation_model, entity_items, relation_items, recorded):
     for model in (entity_model, relation_model):
         model.set_attn_implementation("levitated")
     with torch.no_grad():
-        entity = entity_model(**entity_model.pack(entity_items[:4]))
-        relation = relation_model(**relation_model.pack(relation_items["re_sub.train_mode"][:8]))
+        entity = entity_model(**entity_model.task.batch(entity_items[:4]).inputs)
+        relation = relation_model(**relation_model.task.batch(relation_items["re_sub.train_mode"][:8]).inputs)
     assert float(entity.loss) == pytest.approx(recorded("ner_marker")["loss_per_batch_of_4"][0], rel=1e-4)
     losses = [loss.item() for loss in (relation.loss, relation.relation_loss, relation.entity_loss)]
     assert losses == pytest.approx(recorded("re_sub.train_mode")["loss_re_ner_per_batch_of_8"][0].tolist(), rel=1e-4)
 
 
-def test_empty_subject_instances_are_as_many_as_the_original_s(scierc_dev, scierc_schema, minilm_tokenizer, fixtures):
+def test_empty_subject_instances_are_as_many_as_the_original_s(relation_model, scierc_dev, minilm_tokenizer, fixtures):
     counts = read_json(fixtures / "re_sub.json")
     tokenize = WordTokenizer(minilm_tokenizer, map_brackets=False)
-    for empty_subject, key in ((False, "n_examples_dev"), (True, "n_train_mode_examples_dev")):
-        features = [
-            feature
-            for document in scierc_dev
-            for feature in relation_features(document, tokenize, scierc_schema, 256, 16, empty_subject=empty_subject)
-        ]
-        assert sum(bool(feature["input_ids"]) for feature in features) == counts[key]
+    for training, key in ((False, "n_examples_dev"), (True, "n_train_mode_examples_dev")):
+        items = original_items(relation_model.task, scierc_dev, tokenize, training)
+        assert sum(1 for _ in items) == counts[key]
 
 
 @pytest.mark.parametrize(("flat", "name"), [(False, "ner_marker"), (True, "ner_marker.flat")])
@@ -239,23 +256,17 @@ def test_six_training_steps_are_the_original_s(
     fixtures, scierc_dev, scierc_schema, minilm_tokenizer, model_class, name, heads, max_seq_length, max_pair_length
 ):
     recording, tensors = read_json(fixtures / f"{name}.json"), load_file(fixtures / f"{name}.safetensors")
-    model = model_class.from_encoder("minilm", scierc_schema, marker_init="lm", head_dropout=0.0)
+    limits = {"max_seq_length": max_seq_length, "max_pair_length": max_pair_length}
+    model = model_class.from_encoder("minilm", scierc_schema, marker_init="lm", head_dropout=0.0, **limits)
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
         if hasattr(module, "dropout_prob"):
             module.dropout_prob = 0.0
     set_heads(model, tensors, heads, "init.")
-    if model_class is PLMarkerForEntityRecognition:
-        tokenize = WordTokenizer(minilm_tokenizer)
-        items = (entity_features(d, tokenize, scierc_schema, max_seq_length, 8, max_pair_length) for d in scierc_dev)
-    else:
-        tokenize = WordTokenizer(minilm_tokenizer, map_brackets=False)
-        items = (
-            relation_features(d, tokenize, scierc_schema, max_seq_length, max_pair_length, True)
-            for d in scierc_dev[:N_TRAINING_DOCUMENTS]
-        )
-    features = [feature for document in items for feature in document]
+    tokenize = WordTokenizer(minilm_tokenizer, map_brackets=model_class is PLMarkerForEntityRecognition)
+    stream = original_items(model.task, scierc_dev, tokenize, training=True)
+    items = list(islice(stream, 4 * len(recording["losses"])))
     spared = [p for n, p in model.named_parameters() if n.endswith("bias") or "LayerNorm" in n]
     decayed = [p for n, p in model.named_parameters() if not (n.endswith("bias") or "LayerNorm" in n)]
     optimizer = torch.optim.AdamW([{"params": decayed, "weight_decay": 0.01}, {"params": spared, "weight_decay": 0.0}])
@@ -264,7 +275,7 @@ def test_six_training_steps_are_the_original_s(
         for group in optimizer.param_groups:
             # The original's AdamW adds epsilon before the bias correction, torch's after it.
             group.update(lr=rate, eps=1e-8 / (1 - 0.999 ** (step + 1)) ** 0.5)
-        output = model(**model.pack(features[4 * step : 4 * step + 4]))
+        output = model(**model.task.batch(items[4 * step : 4 * step + 4]).inputs)
         losses = [output.loss, output.get("relation_loss"), output.get("entity_loss")][: len(want)]
         assert [loss.item() for loss in losses] == pytest.approx(want, rel=1e-3), f"step {step}"
         optimizer.zero_grad()

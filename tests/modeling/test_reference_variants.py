@@ -12,21 +12,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from plmarker.modeling.decoding_plmarker import label_words
 from plmarker.modeling.grouping_plmarker import Candidate, group_spans
 from plmarker.modeling.modeling_plmarker import PLMarkerForEntityRecognition, PLMarkerForRelationExtraction
-from plmarker.modeling.prediction_plmarker import BATCH_TOKENS, score_features
-from plmarker.modeling.processing_plmarker import (
-    candidate_spans,
-    entity_features,
-    features_of,
-    pairs_of_feature,
-    relation_features,
-    sentence_ranges,
-)
+from plmarker.modeling.prediction_plmarker import Scorer
+from plmarker.modeling.rows_plmarker import Annotations
 from plmarker.modeling.schema_plmarker import LabelSchema
-from plmarker.modeling.windows_plmarker import WordTokenizer
-from plmarker.trainers.evaluation import evaluate_scored
+from plmarker.modeling.span_tasks_plmarker import candidate_spans
+from plmarker.modeling.task_plmarker import Example, Scored, Task
+from plmarker.modeling.tasks_plmarker import task_of
+from plmarker.modeling.windows_plmarker import WordTokenizer, sentence_ranges
+from plmarker.trainers.evaluator import EntityEvaluator, RelationEvaluator
 
 TOLERANCE = 1e-4
 N_DOCUMENTS = 5
@@ -110,24 +105,27 @@ def models(fixtures: Path, scierc_schema: LabelSchema) -> Callable[[str], Any]:
     return get
 
 
-def items(model: Any, documents: list[dict[str, Any]], tokenizer: Any, training: bool = False) -> list[dict[str, Any]]:
-    """Features of the size of the original's items."""
-    options = {**model.config.feature_options(training), "max_pair_length": model.config.max_pair_length}
-    tokenize = WordTokenizer(tokenizer, options.pop("map_brackets"))
-    make = entity_features if isinstance(model, PLMarkerForEntityRecognition) else relation_features
-    features = [f for document in documents for f in make(document, tokenize, model.config.schema, **options)]
-    return [feature for feature in features if feature["input_ids"]]
+def original_items(
+    task: Task, documents: list[dict[str, Any]], tokenizer: Any, training: bool = False
+) -> list[Example]:
+    """What the original packs into one item each, in its order."""
+    tokenize = WordTokenizer(tokenizer)
+    rows = [row for document in documents for row in task.rows(document, tokenize, training=training)]
+    return [example for row in rows for example in task.training_examples(row)]
 
 
-def original_tokens(model: Any, feature: dict[str, Any], block: int) -> tuple[list[int], list[int]]:
+def original_tokens(task: Task, item: Example) -> tuple[np.ndarray, np.ndarray]:
     """Ids and positions in the original's order: text, then all markers of one kind after the other."""
-    row = model.pack([feature])
-    ids, positions = row["input_ids"][0].tolist(), row["position_ids"][0].tolist()
-    text = int(row["window_lengths"][0, 0])
-    order = [*range(text)]
-    for kind in range(block):
-        order += range(text + kind, len(ids), block or 1)
-    return [ids[place] for place in order], [positions[place] for place in order]
+    inputs = {name: tensor.numpy() for name, tensor in task.batch([item]).inputs.items()}
+    ids = np.concatenate([inputs["input_ids"], inputs["marker_ids"].T.flatten()])
+    positions = np.concatenate([np.arange(len(inputs["input_ids"])), inputs["marker_positions"].T.flatten()])
+    return ids, positions
+
+
+def column(items: list[Example], *names: str) -> np.ndarray:
+    """The values of all items in one array, with a column for each name where there are several."""
+    columns = [np.array([value for item in items for value in item.values(name)]) for name in names]
+    return columns[0] if len(names) == 1 else np.stack(columns, axis=1)
 
 
 @pytest.mark.parametrize(
@@ -144,31 +142,32 @@ def test_items_logits_and_losses_are_the_original_s(
     models, recorded, scierc_dev, minilm_tokenizer, name, recording, training
 ):
     model, want = models(name), recorded(recording)
-    features = items(model, scierc_dev[: N_TRAINING_DOCUMENTS if training else N_DOCUMENTS], minilm_tokenizer, training)
-    block = {"ner_tconcat": 0, "re_levitatedpair": 4}.get(name, 2)
-    tokens = [original_tokens(model, feature, block) for feature in features]
+    documents = scierc_dev[: N_TRAINING_DOCUMENTS if training else N_DOCUMENTS]
+    items = original_items(model.task, documents, minilm_tokenizer, training)
+    tokens = [original_tokens(model.task, item) for item in items]
     np.testing.assert_array_equal([len(ids) for ids, _ in tokens], np.diff(want["input_ids.offsets"]))
     np.testing.assert_array_equal(np.concatenate([ids for ids, _ in tokens]), want["input_ids"])
     np.testing.assert_array_equal(np.concatenate([places for _, places in tokens]), want["position_ids"])
-    labels = np.array([label for feature in features for label in feature["labels"]])
-    np.testing.assert_array_equal(labels, want["labels" if name.startswith("ner") else "rel_labels"])
+    labels = want["labels" if name.startswith("ner") else "rel_labels"]
+    np.testing.assert_array_equal(column(items, "labels"), labels)
     if name.startswith("re"):
-        subjects, objects = zip(*(pair for feature in features for pair in pairs_of_feature(feature)), strict=True)
+        objects = column(items, "object_word_starts", "object_word_ends")
         np.testing.assert_array_equal(objects, want["obj_word_spans"])
         if "sub_word_spans" in want:
+            subjects = column(items, "subject_word_starts", "subject_word_ends")
             np.testing.assert_array_equal(subjects, want["sub_word_spans"])
-    scored = score_features(model, features, BATCH_TOKENS)
+    scored = Scorer.of_model(model).score(items)
     heads = {
         "ner_tconcat": ("logits",),
         "re_levitatedpair": ("re_logits", "obj_ner_logits", "sub_ner_logits"),
     }.get(name, ("re_logits", "ner_logits"))
     for head, key in enumerate(heads):
-        logits = np.concatenate([logits[head].numpy() for _, logits in scored])
+        logits = np.concatenate([item.logits[head] for item in scored])
         np.testing.assert_allclose(logits, want[key], rtol=0, atol=TOLERANCE, err_msg=key)
     key = next(key for key in want if key.startswith("loss"))
     size = int(key.rsplit("_", 1)[1])
     with torch.no_grad():
-        output = model(**model.pack(features[:size]))
+        output = model(**model.task.batch(items[:size]).inputs)
     losses = [output.loss, output.get("relation_loss"), output.get("entity_loss")][: np.size(want[key][0])]
     np.testing.assert_allclose([float(loss) for loss in losses], np.atleast_1d(want[key][0]), rtol=1e-4)
 
@@ -194,30 +193,29 @@ def test_tags_and_the_tagger_s_logits_are_the_original_s(fixtures, recorded, sci
             assert len(tags) == last - first + 1
             entities.append(entities_of(tags, first))
             number += 1
-        documents.append({**document, "ner": entities})
-    features = items(model, documents, minilm_tokenizer)
-    scored = score_features(model, features, BATCH_TOKENS)
+        # CoNLL has no relations.
+        documents.append({**document, "ner": entities, "relations": None})
+    items = original_items(model.task, documents, minilm_tokenizer)
+    scored = Scorer.of_model(model).score(items)
     n_items = len(want["input_ids.offsets"]) - 1
-    np.testing.assert_array_equal(np.concatenate([f["input_ids"] for f in features[:n_items]]), want["input_ids"])
-    np.testing.assert_array_equal(
-        np.concatenate([f["span_starts"] for f in features[:n_items]]), want["start_positions"]
-    )
-    labels = np.concatenate([feature["labels"] for feature in features[:n_items]])
-    np.testing.assert_array_equal(labels, want["labels"][want["labels"] >= 0])
-    logits = np.concatenate([heads[0].numpy() for _, heads in scored[:n_items]])
+    np.testing.assert_array_equal(np.concatenate([i.row.input_ids for i in items[:n_items]]), want["input_ids"])
+    np.testing.assert_array_equal(column(items[:n_items], "starts"), want["start_positions"])
+    np.testing.assert_array_equal(column(items[:n_items], "labels"), want["labels"][want["labels"] >= 0])
+    logits = np.concatenate([item.logits[0] for item in scored[:n_items]])
     np.testing.assert_allclose(logits, want["logits_at_start_positions"], rtol=0, atol=TOLERANCE)
     with torch.no_grad():
-        loss = model(**model.pack(features[:4])).loss
+        loss = model(**model.task.batch(items[:4]).inputs).loss
     np.testing.assert_allclose(float(loss), want["loss_per_batch_of_4"][0], rtol=1e-4)
-    predicted = correct = gold = 0
-    for (feature, heads), tags in zip(scored, sequences["sequences"]["pred"], strict=True):
-        found = label_words(feature["word_starts"][0], heads[0].numpy(), "iob1")
-        spans = {(span.start, span.end, CONLL.entity_classes[span.label]) for span in found}
-        original = entities_of(tags, feature["word_starts"][0])
-        assert spans == {(e["start"], e["end"], e["label"]) for e in original}
-        truth = {(start, end, CONLL.entity_classes[label]) for start, end, label in feature["gold"]}
-        predicted, correct, gold = predicted + len(spans), correct + len(spans & truth), gold + len(truth)
-    assert 2 * correct / (predicted + gold) == pytest.approx(sequences["results_dev"]["f1"], abs=1e-12)
+    evaluator, tagged = EntityEvaluator(model.task), iter(sequences["sequences"]["pred"])
+    answers = iter(scored)
+    for document in documents:
+        ranges = sentence_ranges(document["sentences"])
+        found = evaluator.add(Annotations.of_document(document, CONLL), [next(answers) for _ in ranges], len(ranges))
+        for (first, _), spans in zip(ranges, found, strict=True):
+            original = {(e["start"], e["end"], e["label"]) for e in entities_of(next(tagged), first)}
+            assert {(s.start, s.end, CONLL.entity_classes[s.label]) for s in spans} == original
+    assert next(tagged, None) is next(answers, None) is None
+    assert evaluator.compute()["ent_f1"] == pytest.approx(sequences["results_dev"]["f1"], abs=1e-12)
 
 
 def entities_of(tags: list[str], first: int) -> list[dict[str, Any]]:
@@ -235,18 +233,23 @@ def entities_of(tags: list[str], first: int) -> list[dict[str, Any]]:
     return entities
 
 
-@pytest.fixture(scope="module")
-def scored_dev(models, scierc_dev, minilm_tokenizer) -> Callable[[str], tuple[Any, list[tuple[dict[str, Any], Any]]]]:
-    """All of SciERC's development documents scored by a variant, with gold entities."""
-    known: dict[str, list[tuple[dict[str, Any], Any]]] = {}
+ScoredDocument = tuple[Annotations, list[Scored], int]
 
-    def get(name: str) -> tuple[Any, list[tuple[dict[str, Any], Any]]]:
+
+@pytest.fixture(scope="module")
+def scored_dev(models, scierc_dev, minilm_tokenizer) -> Callable[[str], tuple[Any, list[ScoredDocument]]]:
+    """All of SciERC's development documents scored by a variant, with gold entities."""
+    known: dict[str, list[ScoredDocument]] = {}
+
+    def get(name: str) -> tuple[Any, list[ScoredDocument]]:
         model = models(name)
         if name not in known:
             tokenize = WordTokenizer(minilm_tokenizer)
-            features = [f for document in scierc_dev for f in features_of(model.config, document, tokenize)]
-            scored = {id(feature): logits for feature, logits in score_features(model, features, BATCH_TOKENS)}
-            known[name] = [(feature, scored.get(id(feature))) for feature in features]
+            documents = ((document, model.task.rows(document, tokenize)) for document in scierc_dev)
+            known[name] = [
+                (Annotations.of_document(document, model.config.schema), scored, len(document["sentences"]))
+                for document, scored in Scorer.of_model(model).stream(documents)
+            ]
         return model.config, known[name]
 
     return get
@@ -263,8 +266,11 @@ def changed(config: Any, **values: Any) -> Any:
 @pytest.mark.parametrize(("flat", "key"), [(False, "results_dev"), (True, "results_dev_flat_overlap_rule")])
 def test_entity_figures_are_the_original_s(scored_dev, fixtures, name, flat, key):
     want = json.loads((fixtures / f"{name}.json").read_text(encoding="utf-8"))[key]
-    config, scored = scored_dev(name)
-    metrics = evaluate_scored(changed(config, flat=flat), scored)
+    config, documents = scored_dev(name)
+    evaluator = EntityEvaluator(task_of(changed(config, flat=flat)))
+    for document in documents:
+        evaluator.add(*document)
+    metrics = evaluator.compute()
     got = {"f1": "ent_f1", "f1_overlap": "ent_f1_overlap", "precision": "ent_precision", "recall": "ent_recall"}
     assert {name: metrics[ours] for name, ours in got.items()} == pytest.approx(want, abs=1e-12)
 
@@ -272,18 +278,15 @@ def test_entity_figures_are_the_original_s(scored_dev, fixtures, name, flat, key
 @pytest.mark.parametrize("name", ["re_sub", "re_unidirect", "re_levitatedpair"])
 def test_relation_figures_are_the_original_s(scored_dev, fixtures, name):
     wanted = json.loads((fixtures / f"{name}.json").read_text(encoding="utf-8"))["results_dev_gold_entities"]
-    config, scored = scored_dev(name)
+    config, documents = scored_dev(name)
     for settings, want in wanted.items():
         form, *rest = settings.split("_")
-        metrics = evaluate_scored(
-            changed(
-                config,
-                pair_scores={"logsoftmax": "log_softmax"}.get(form, form),
-                decode_each_direction="unidirect" in rest,
-            ),
-            scored,
-            "input" if "nerresults" in rest else "relation",
-        )
+        pair_scores = {"logsoftmax": "log_softmax"}.get(form, form)
+        variant = changed(config, pair_scores=pair_scores, decode_each_direction="unidirect" in rest)
+        evaluator = RelationEvaluator(task_of(variant), "input" if "nerresults" in rest else "relation")
+        for document in documents:
+            evaluator.add(*document)
+        metrics = evaluator.compute()
         got = {"f1": "rel_f1", "f1_with_ner": "rel_strict_f1", "ner_f1": "retyped_ent_f1"}
         assert {name: metrics[ours] for name, ours in got.items()} == pytest.approx(want, abs=1e-12), settings
 

@@ -16,7 +16,7 @@ from plmarker import (
     PLMarkerTrainer,
     load_documents,
 )
-from plmarker.trainers.adapters import add_lora
+from plmarker.hub.adapters import add_lora
 
 peft = pytest.importorskip("peft")
 BOTH = pytest.mark.parametrize("model_class", [PLMarkerForEntityRecognition, PLMarkerForRelationExtraction])
@@ -118,7 +118,7 @@ def test_a_model_with_an_adapter_in_it_is_not_saved_as_a_model(make, minilm_toke
     adapted = add_lora(entity, r=4)
     with pytest.raises(PLMarkerError, match="the model holds an adapter"):
         combined.save_pretrained(tmp_path / "combined")
-    with pytest.raises(PLMarkerError, match="of an adapted model merge_and_unload"):
+    with pytest.raises(PLMarkerError, match="merge_and_unload"):
         PLMarkerModel.from_models(adapted, None, minilm_tokenizer)
     merged = PLMarkerModel.from_models(adapted.merge_and_unload(), None, minilm_tokenizer)
     merged.save_pretrained(tmp_path / "merged")

@@ -1,4 +1,4 @@
-"""Two processes learn the model that one learns, though their batches make different numbers of rows."""
+"""Two processes learn the model that one learns, though their batches have different numbers of candidates."""
 
 import json
 import subprocess
@@ -29,8 +29,8 @@ arguments = TrainingArguments(
     report_to="none", disable_tqdm=True, use_cpu=True, logging_steps=1,
 )
 tokenizer = AutoTokenizer.from_pretrained(encoder)
-# 19 documents: the processes score some of them twice, so that they have equally many.
-trainer = PLMarkerTrainer(model, arguments, data.select(range(16)), data, tokenizer, max_row_tokens=60)
+# 19 documents: the processes score different numbers of them.
+trainer = PLMarkerTrainer(model, arguments, data.select(range(16)), data, tokenizer)
 trainer.train()
 figures = trainer.evaluate()
 weight = float(model.classifier.weight.detach().double().sum())

@@ -18,9 +18,12 @@ class Score:
 
     def add(self, gold: Iterable[str], predicted: Iterable[str], correct: Iterable[str]) -> None:
         """Count the labels of some items."""
-        self.gold.update(gold)
-        self.predicted.update(predicted)
-        self.correct.update(correct)
+        for counter, labels in ((self.gold, gold), (self.predicted, predicted), (self.correct, correct)):
+            counter.update(labels)
+
+    def merge(self, other: Score) -> None:
+        """Add the counts of another process."""
+        self.add(other.gold, other.predicted, other.correct)
 
     def figures(self, label: str | None = None) -> tuple[float, float, float]:
         """Precision, recall and F1 as fractions, of one label or of all; 0 where nothing could be right."""

@@ -8,8 +8,8 @@ from typing import Any
 
 from transformers import Pipeline
 
-from .modeling_plmarker import PLMarkerForEntityRecognition, PLMarkerForRelationExtraction, PLMarkerModel
-from .schema_plmarker import PLMarkerError
+from .modeling.modeling_plmarker import PLMarkerForEntityRecognition, PLMarkerForRelationExtraction, PLMarkerModel
+from .modeling.schema_plmarker import PLMarkerError
 
 TASK = "entity-relation-extraction"
 # Texts of a stream that are packed together; memory is bounded by the tokens of a row, not by this.
@@ -51,9 +51,7 @@ class EntityRelationExtractionPipeline(Pipeline):
         """
         if isinstance(model, PLMarkerForRelationExtraction):
             raise PLMarkerError("a relation model alone finds no entities: PLMarkerModel.from_models joins it with one")
-        if isinstance(model, PLMarkerForEntityRecognition):
-            model = PLMarkerModel.from_models(model, None, tokenizer)
-        if not isinstance(model, PLMarkerModel):
+        if not isinstance(model, PLMarkerModel | PLMarkerForEntityRecognition):
             raise PLMarkerError(f"the pipeline takes a plmarker model, got a {type(model).__name__}")
         super().__init__(model=model, tokenizer=tokenizer, **kwargs)
         if model.tokenizer is None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any
 
 from huggingface_hub.errors import StrictDataclassError
-from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoModel, PreTrainedTokenizerBase
 from transformers.utils import cached_file
 
-from .base_plmarker import PLMarkerBaseModel, to_device
-from .modeling_plmarker import PLMarkerModel
-from .schema_plmarker import PLMarkerError
+from ..modeling.base_plmarker import PLMarkerBaseModel, to_device
+from ..modeling.schema_plmarker import PLMarkerError
 
 MODEL_TYPES = ("plmarker", "plmarker-ner", "plmarker-re")
 
@@ -43,11 +41,7 @@ def load_model(
         raise
     except (OSError, ValueError, ImportError, StrictDataclassError) as error:
         raise PLMarkerError(f"{name}: no plmarker model here, {str(error).splitlines()[0]}") from None
-    tokenizer = model.tokenizer if isinstance(model, PLMarkerModel) else None
-    if tokenizer is None:
-        with suppress(OSError, ValueError):
-            tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
-    if tokenizer is None:
+    if model.tokenizer is None:
         raise PLMarkerError(f"{name}: there is no tokenizer beside the model")
     to_device(model, device)
-    return model, tokenizer
+    return model, model.tokenizer

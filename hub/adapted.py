@@ -6,7 +6,7 @@ from typing import Any
 
 from peft import PeftModel
 
-from ..modeling.card_plmarker import save_card
+from .card import save_card
 
 
 class AdaptedModel(PeftModel):

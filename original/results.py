@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..data.documents import RELATION_FIELDS, Document
+from ..data.files import whole_file
 from ..modeling.schema_plmarker import PLMarkerError
-from .documents import RELATION_FIELDS, Document
-from .files import whole_file
 
 
 def write_relation_results(path: str | Path, documents: Iterable[Mapping[str, Any]]) -> None:

@@ -112,8 +112,8 @@ def model_card(config: Any, name: str, tags: Sequence[str] = (), adapter_of: str
 
     Args:
         config: of any of the three models; its `training_run`, where there is one, says how it was trained: `encoder`,
-            `dataset` (or a list of them), `part` (of a dataset in parts), `split`, `revision`, `seed`, `metrics`
-            (fractions), `hyperparameters` by task, `license`.
+            `dataset` (or a list of them), `config_name` (a configuration of the dataset), `split`, `revision`, `seed`,
+            `metrics` (fractions), `hyperparameters` by task, `license`.
         name: by which it is loaded, a Hub id or a folder.
         tags: further tags.
         adapter_of: of an adapter, the model that it was trained on, an empty text where that has no name.
@@ -193,7 +193,7 @@ def _eval_result(key: str, value: float, run: Mapping[str, Any]) -> EvalResult:
         task_type="token-classification" if key == "ent_f1" else "relation-extraction",
         dataset_type=dataset,
         dataset_name=dataset.rsplit("/", 1)[-1],
-        dataset_config=run.get("part"),
+        dataset_config=run.get("config_name"),
         dataset_split=run.get("split"),
         dataset_revision=run.get("revision"),
         metric_type="f1",
@@ -210,7 +210,7 @@ def _datasets(run: Mapping[str, Any]) -> list[str]:
 
 
 def _data(run: Mapping[str, Any]) -> str:
-    part = f", {_code(run['part'])}" if run.get("part") else ""
+    part = f", {_code(run['config_name'])}" if run.get("config_name") else ""
     return ", ".join(_code(name) for name in _datasets(run)) + part
 
 

@@ -27,10 +27,11 @@ from transformers import (
     RobertaTokenizer,
 )
 
-from .base_plmarker import PLMarkerPreTrainedModel, build_config
-from .encoders_plmarker import add_marker_tokens, load_tokenizer
-from .modeling_plmarker import PLMarkerForEntityRecognition, PLMarkerForRelationExtraction
-from .schema_plmarker import LabelSchema, PLMarkerError
+from ..modeling.base_plmarker import PLMarkerPreTrainedModel, build_config
+from ..modeling.encoders_plmarker import add_marker_tokens, load_tokenizer
+from ..modeling.modeling_plmarker import PLMarkerForEntityRecognition, PLMarkerForRelationExtraction
+from ..modeling.schema_plmarker import LabelSchema, PLMarkerError
+from ..modeling.tasks_plmarker import task_of
 
 WEIGHTS = ("pytorch_model.bin", "model.safetensors")
 TOKENIZERS: dict[str, tuple[Any, tuple[str, ...]]] = {
@@ -91,7 +92,7 @@ def convert_checkpoint(
     values = {**usual, **variant, **given}
     _warn_of_window(folder, values, given)
     config = build_config(model_class.config_class, schema, encoder_config, tokenizer, values)
-    config.marker_tokens = _marker_tokens(tokenizer, family, len(config.marker_words))
+    config.marker_tokens = _marker_tokens(tokenizer, family, len(task_of(config).marker_words))
     config.marker_token_ids = add_marker_tokens(tokenizer, config.marker_tokens)
     if max(config.marker_token_ids, default=0) >= encoder_config.vocab_size:
         raise PLMarkerError(

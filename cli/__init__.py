@@ -1,0 +1,5 @@
+"""The command `plmarker`: one thin file for each command."""
+
+from .main import main
+
+__all__ = ["main"]

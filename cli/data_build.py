@@ -1,0 +1,100 @@
+"""`plmarker data build CORPUS --source PATH --out FOLDER`: a dataset repository that `load_dataset` reads."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..data.builders import BUILDERS, CorpusBuilder, FilesBuilder
+from ..data.formats import FORMATS
+from ..data.repository import build_repository
+from ..modeling.schema_plmarker import PLMarkerError
+from .options import chosen_reading, counts_line, formats_help, reading_options
+from .quiet import quiet
+
+ARCHIVES = (".tgz", ".tar.gz", ".tar", ".zip")
+
+
+def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Add the command to `plmarker data`."""
+    parser = commands.add_parser(
+        "build",
+        parents=[common, reading_options()],
+        help="a dataset repository from the files of a corpus, which load_dataset reads",
+        epilog=f"Formats of your own files: {formats_help()}.",
+    )
+    parser.add_argument("corpus", help=f"one of {', '.join(BUILDERS)}, or the format of your own files")
+    parser.add_argument("--source", required=True, metavar="PATH", help="folder, archive or file of the corpus")
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="such as plmarker/ace05")
+    parser.add_argument("--config", help="build this configuration alone, such as a fold")
+    parser.add_argument("--title", help="title of your own corpus, for its card")
+    parser.add_argument("--overwrite", action="store_true", help="replace an earlier build")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> Any:
+    """Build, print warnings and counts, and return them."""
+    known = [*BUILDERS, *FORMATS]
+    if options.corpus not in known:
+        raise PLMarkerError(f"there is no corpus or format {options.corpus!r}, only {', '.join(known)}")
+    foreign = "config" if options.corpus in FORMATS else "title"
+    if getattr(options, foreign) is not None:
+        raise PLMarkerError(f"--{foreign} means nothing for {options.corpus}")
+    with unpacked(Path(options.source)) as source, quiet():
+        builders: list[CorpusBuilder] = []
+        if options.corpus in FORMATS:
+            title = options.title or Path(options.out).name
+            reading = chosen_reading(options, FORMATS[options.corpus].reading)
+            builders.append(FilesBuilder(data_dir=source, format=options.corpus, title=title, reading=reading))
+        else:
+            corpus = BUILDERS[options.corpus]
+            for config in corpus.BUILDER_CONFIGS:
+                if options.config in (None, config.name):
+                    reading = chosen_reading(options, config.reading)
+                    builders.append(corpus(data_dir=source, config_name=config.name, reading=reading))
+            if not builders:
+                names = ", ".join(config.name for config in corpus.BUILDER_CONFIGS)
+                raise PLMarkerError(f"{options.corpus} has no configuration {options.config!r}, only {names}")
+        result = build_repository(builders, options.out, options.overwrite)
+    # An archive is named by its own name, not by the place where it was unpacked.
+    result["warnings"] = [warning.replace(str(source), options.source) for warning in result["warnings"]]
+    for warning in result["warnings"]:
+        print(warning)
+    for builder in builders:
+        config = builder.config.name
+        if builder.report.counts:
+            print(f"{config}: {builder.report.summary()}")
+        for split, counts in result["splits"][config].items():
+            print(f"{config}, {split}: {counts_line(counts)}")
+    print(f'{options.out}: load_dataset("{options.out}")')
+    return result
+
+
+@contextmanager
+def unpacked(source: Path) -> Iterator[Path]:
+    """Unpack an archive into a folder that is removed afterwards: licensed text does not stay behind."""
+    if not source.is_file() or not source.name.endswith(ARCHIVES):
+        yield source
+        return
+    with tempfile.TemporaryDirectory(prefix="plmarker-") as folder:
+        try:
+            if source.suffix == ".zip":
+                # zipfile keeps everything inside the folder, also where names in the archive lead outside.
+                with zipfile.ZipFile(source) as archive:
+                    archive.extractall(folder)
+            else:
+                # The filter refuses links and paths that lead outside.
+                shutil.unpack_archive(source, folder, filter="data")
+        except (shutil.ReadError, tarfile.TarError, zipfile.BadZipFile, OSError, EOFError, RuntimeError) as error:
+            raise PLMarkerError(f"{source}: the archive cannot be unpacked, {error}") from None
+        try:
+            yield Path(folder)
+        except PLMarkerError as error:
+            raise PLMarkerError(str(error).replace(folder, str(source))) from None

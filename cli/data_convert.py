@@ -1,0 +1,75 @@
+"""`plmarker data convert PATH --out PATH`: documents from one format to another."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ..data.documents import Document
+from ..data.formats import FORMATS, guess_format, read_corpus
+from ..data.report import ReadingReport, raise_problems
+from ..data.statistics import count_document
+from ..modeling.schema_plmarker import PLMarkerError
+from .options import chosen_reading, counts_line, formats_help, reading_options
+
+
+def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Add the command to `plmarker data`."""
+    parser = commands.add_parser(
+        "convert",
+        parents=[common, reading_options()],
+        help="documents from one format to another",
+        epilog=f"Formats: {formats_help()}.",
+    )
+    parser.add_argument("path")
+    parser.add_argument("--out", required=True, metavar="PATH", help="a file, or a folder for brat")
+    parser.add_argument("--format", choices=FORMATS, metavar="NAME", help="format of the input (found from the file)")
+    writable = [name for name, found in FORMATS.items() if found.write]
+    parser.add_argument("--to", choices=writable, help="format of the output (found from its ending; a folder is brat)")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> Any:
+    """Convert, print counts, and return them."""
+    source, out = Path(options.path), Path(options.out)
+    if not source.exists():
+        raise PLMarkerError(f"{source}: no such file or folder")
+    target = FORMATS[options.to] if options.to else format_of_output(out)
+    if target.write is None:
+        writable = ", ".join(found.name for found in FORMATS.values() if found.write)
+        raise PLMarkerError(f"{target.name} can be read but not written; these can be written: {writable}")
+    if out.exists() and not (target.folders and out.is_dir() and not any(out.iterdir())):
+        raise PLMarkerError(f"{out}: exists; converting would write over it")
+    name = options.format or guess_format(source).name
+    reading = chosen_reading(options, FORMATS[name].reading)
+    # The corpus is read twice, to check it and to write it, so that one document is held at a time.
+    report = ReadingReport()
+    for _ in read_corpus(source, report, name, reading, annotated=False):
+        pass
+    raise_problems(report.fatal)
+    counts: Counter[str] = Counter()
+
+    def documents() -> Iterator[Document]:
+        for document in read_corpus(source, ReadingReport(), name, reading, annotated=False):
+            counts.update(count_document(document))
+            yield document
+
+    target.write(out, documents())
+    for problem in report.problems:
+        print(problem)
+    if report.summary():
+        print(report.summary())
+    print(f"{out}: {counts_line(counts)}")
+    return {"out": str(out), **counts, "alignment": dict(report.counts)}
+
+
+def format_of_output(out: Path) -> Any:
+    if not out.suffix:
+        return FORMATS["brat"]
+    for found in FORMATS.values():
+        if found.write and not found.folders and out.suffix in found.endings:
+            return found
+    raise PLMarkerError(f"{out}: the ending names no format; name one with --to")

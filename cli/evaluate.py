@@ -1,0 +1,91 @@
+"""`plmarker evaluate MODEL ...`: the Ent / Rel / Rel+ table of a split."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from ..data.documents import write_documents
+from ..data.loading import load_split
+from ..modeling.prediction_plmarker import predict_candidates
+from ..modeling.schema_plmarker import PLMarkerError
+from ..modeling.span_tasks_plmarker import MAX_CANDIDATES
+from ..modeling.windows_plmarker import WordTokenizer
+from ..original.results import write_relation_results
+from ..trainers.evaluation import evaluate_documents
+from ..trainers.report import errors_table, figures_table
+from .models import load_models
+from .options import model_options
+
+
+def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Add the command to the parser of `plmarker`."""
+    parser = commands.add_parser(
+        "evaluate", parents=[common, model_options()], help="the Ent / Rel / Rel+ table of a split"
+    )
+    parser.add_argument(
+        "model", nargs="+", help="a Hub id or a folder; or two, for an entity model and a relation model"
+    )
+    parser.add_argument("--dataset", required=True, help="a Hub id, a folder, a file, or sample")
+    parser.add_argument("--split", default="test", help="(%(default)s)")
+    parser.add_argument(
+        "--entity_types",
+        choices=("relation", "input"),
+        help="whose entity types Rel+ compares: the relation model's or those of the given entities (by default the "
+        "choice that was saved with the model)",
+    )
+    parser.add_argument(
+        "--given_entities",
+        action="store_true",
+        help="relations between the documents' own predicted_ner, not between those that the entity model finds",
+    )
+    parser.add_argument(
+        "--candidates_from", metavar="MODEL", help="an entity model; only its likeliest spans are scored"
+    )
+    parser.add_argument(
+        "--max_candidates", type=int, default=MAX_CANDIDATES, help="how many of them in a sentence (%(default)s)"
+    )
+    parser.add_argument(
+        "--predictions", metavar="FOLDER", help="write ent_pred_SPLIT.json and pred_results.json, as the original does"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> Any:
+    """Evaluate, print figures and errors, and return the figures."""
+    models = load_models(options.model, options.device, options.compat)
+    documents: Any = load_split(options.dataset, options.split, models.parts[-1].config.schema)
+    if options.candidates_from:
+        first = load_models([options.candidates_from], options.device, options.compat)
+        if models.entity is None or first.entity is None or models.entity.config.method == "bio":
+            raise PLMarkerError("--candidates_from takes an entity model, and restricts one that scores spans")
+        tokenize = WordTokenizer(first.tokenizer)
+        documents = list(
+            predict_candidates(first.entity, tokenize, documents, options.max_candidates, options.batch_tokens)
+        )
+    if options.given_entities and any(document.get("predicted_ner") is None for document in documents):
+        raise PLMarkerError(f"{options.dataset}: --given_entities needs predicted_ner in every document")
+    result = evaluate_documents(
+        documents,
+        models.tokenizer,
+        None if options.given_entities else models.entity,
+        models.relation,
+        options.entity_types,
+        options.batch_tokens,
+        show_progress=sys.stderr.isatty(),
+    )
+    for task, coverage in result.coverage.items():
+        print(f"{options.dataset}, {options.split}, {task}: {coverage}")
+    if options.predictions:
+        folder = Path(options.predictions)
+        if result.documents and result.documents[0]["predicted_ner"] is not None:
+            write_documents(folder / f"ent_pred_{options.split}.json", result.documents)
+        if models.relation is not None:
+            write_relation_results(folder / "pred_results.json", result.documents)
+    names = " and ".join(options.model)
+    print(f"{names} on {options.dataset}, {options.split}: {len(documents)} documents, in percent\n")
+    print(figures_table(result.metrics))
+    print("\n" + errors_table(result.errors))
+    return result.metrics

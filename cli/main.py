@@ -1,0 +1,56 @@
+"""The parser of all commands, and the one place where errors become messages."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+import yaml
+from huggingface_hub.errors import StrictDataclassError
+
+from ..data.files import write_json
+from ..modeling.schema_plmarker import PLMarkerError
+from . import convert, data, evaluate, predict, train
+from .options import common_options
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command. Bad input gives one sentence on standard error, and exit status 2."""
+    # The package's own reports, such as unreachable annotations, are shown. The other libraries' chatter is not.
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger(__package__.partition(".")[0]).setLevel(logging.INFO)
+    parser = build_parser()
+    options, rest = parser.parse_known_args(arguments)
+    try:
+        if rest and options.command != "train":
+            parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        options.rest = rest
+        result = options.run(options)
+    except BrokenPipeError:
+        # The reader of the output, such as `head`, has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except (ValueError, OSError, yaml.YAMLError, StrictDataclassError) as error:
+        message = str(error) if isinstance(error, PLMarkerError) else " ".join(str(error).split())
+        print(f"plmarker: error: {message}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("plmarker: interrupted; repeat the command to continue predict, add --resume for train", file=sys.stderr)
+        return 130
+    if options.json:
+        write_json(options.json, result)
+    return int(bool(isinstance(result, dict) and result.get("problems")))
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of `plmarker` with all its commands."""
+    parser = argparse.ArgumentParser(
+        prog="plmarker", description="Entities and relations with packed levitated markers."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    for command in (train, convert, evaluate, predict, data):
+        command.add_parser(commands, common_options())
+    return parser

@@ -1,0 +1,61 @@
+"""Loading the models that a command names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from ..hub.loading import load_model
+from ..modeling.encoders_plmarker import check_same_vocabulary
+from ..modeling.modeling_plmarker import (
+    PLMarkerForEntityRecognition,
+    PLMarkerForRelationExtraction,
+    PLMarkerModel,
+)
+from ..modeling.schema_plmarker import PLMarkerError
+
+
+@dataclass
+class Models:
+    """An entity model and a relation model, either of which may be missing, and their tokenizer."""
+
+    entity: PLMarkerForEntityRecognition | None
+    relation: PLMarkerForRelationExtraction | None
+    tokenizer: PreTrainedTokenizerBase
+
+    @property
+    def parts(self) -> list[PLMarkerForEntityRecognition | PLMarkerForRelationExtraction]:
+        """The models that are there."""
+        return [part for part in (self.entity, self.relation) if part is not None]
+
+
+def load_models(names: Sequence[str], device: str | None, compat: str | None = None) -> Models:
+    """Load the models of one checkpoint, or of an entity checkpoint and a relation checkpoint.
+
+    Raises:
+        PLMarkerError: for two models of one task, and for models that do not fit each other.
+    """
+    if device is None and torch.accelerator.is_available():
+        device = str(torch.accelerator.current_accelerator())
+    loaded = [load_model(name, device or "cpu") for name in names]
+    parts = [part for model, _ in loaded for part in _parts(model)]
+    entities = [part for part in parts if isinstance(part, PLMarkerForEntityRecognition)]
+    relations = [part for part in parts if isinstance(part, PLMarkerForRelationExtraction)]
+    if len(entities) > 1 or len(relations) > 1:
+        raise PLMarkerError(f"{' and '.join(names)}: expected one entity model and one relation model at most")
+    check_same_vocabulary([tokenizer for _, tokenizer in loaded], names)
+    models = Models(next(iter(entities), None), next(iter(relations), None), loaded[0][1])
+    if models.entity is not None and models.relation is not None:
+        # This also makes sure that the two know the same labels and marker tokens.
+        PLMarkerModel.from_models(models.entity, models.relation, models.tokenizer)
+    for model in models.parts:
+        if compat is not None:
+            model.config.compat = compat
+    return models
+
+
+def _parts(model: object) -> list[object]:
+    return [model.entity, model.relation] if isinstance(model, PLMarkerModel) else [model]

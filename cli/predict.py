@@ -1,0 +1,87 @@
+"""`plmarker predict MODEL INPUT --out FILE`: entities and relations with character offsets."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tqdm.auto import tqdm
+
+from ..data.inputs import read_inputs, text_document, write_resumable
+from ..modeling.extraction_plmarker import build_extraction
+from ..modeling.modeling_plmarker import PLMarkerModel
+from ..modeling.schema_plmarker import PLMarkerError, least_scores
+from ..modeling.task_plmarker import Document
+from .models import load_models
+from .options import model_options, threshold
+
+
+def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Add the command to the parser of `plmarker`."""
+    parser = commands.add_parser(
+        "predict", parents=[common, model_options()], help="entities and relations of texts or documents"
+    )
+    parser.add_argument("model", help="a Hub id or a folder")
+    parser.add_argument("input", nargs="?", help="JSONL with sentences or text; any other file: one text a line")
+    parser.add_argument("--out", metavar="FILE", help="JSONL; an interrupted call continues where it stopped")
+    parser.add_argument("--text", help="one text; its entities and relations are printed")
+    for kind in ("entity", "relation"):
+        parser.add_argument(
+            f"--{kind}_threshold",
+            type=threshold,
+            default=0.0,
+            metavar="SCORE",
+            help="least score of what is kept, for all labels, such as 0.5, or by label, such as Person=0.8,Place=0.6",
+        )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> Any:
+    """Predict, and return the number of documents and the file, or the extraction of a text."""
+    if (options.input is None) == (options.text is None) or (options.input is None) != (options.out is None):
+        raise PLMarkerError("predict takes INPUT and --out FILE, or --text TEXT")
+    if options.out is not None and Path(options.out).resolve() == Path(options.input).resolve():
+        raise PLMarkerError(f"{options.out}: the predictions would overwrite the input")
+    models = load_models([options.model], options.device, options.compat)
+    if models.entity is None:
+        raise PLMarkerError(f"{options.model}: a relation model alone finds no entities; predict needs an entity model")
+    model = PLMarkerModel.from_models(models.entity, models.relation, models.tokenizer)
+    schema = model.config.schema
+    # Checked before a partial file is written, which a corrected call could not continue.
+    least_scores(options.entity_threshold, schema.entity_classes)
+    least_scores(options.relation_threshold, schema.relation_classes[: schema.n_forward])
+
+    def process(documents: Iterator[Document]) -> Iterator[dict[str, Any]]:
+        found = model.predict(documents, options.batch_tokens, options.entity_threshold, options.relation_threshold)
+        for document, spans, relations in found:
+            extraction = build_extraction(document["text"], document["located"], spans, relations, schema)
+            yield {"doc_key": document["doc_key"], **extraction.to_dict()}
+
+    if options.text is not None:
+        (result,) = process(iter([text_document("text", options.text)]))
+        print_extraction(result)
+        return result
+    progress = tqdm(read_inputs(options.input), unit="document", disable=None)
+    settings = {
+        "weights": [float(sum(p.detach().double().sum() for p in part.parameters())) for part in models.parts],
+        "entity_threshold": options.entity_threshold,
+        "relation_threshold": options.relation_threshold,
+        "compat": options.compat,
+    }
+    count = write_resumable(options.out, progress, process, settings)
+    print(f"{options.out}: {count} documents")
+    return {"documents": count, "file": str(options.out)}
+
+
+def print_extraction(result: dict[str, Any]) -> None:
+    """Print an extraction for a person."""
+    print(result["text"] + "\n")
+    for entity in result["entities"]:
+        place = f"{entity['start']:>5} {entity['end']:>5}"
+        print(f"  {place}  {entity['score']:.2f}  {entity['label']:<20} {entity['text']}")
+    print()
+    for relation in result["relations"]:
+        head, tail = (result["entities"][relation[end]]["text"] for end in ("head", "tail"))
+        print(f"  {relation['score']:.2f}  {head}  --{relation['label']}->  {tail}")

@@ -1,0 +1,421 @@
+"""Relations by subject, and by levitated pair (paper, section 3.3)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .configuration_plmarker import PLMarkerRelationConfig
+from .decoding_plmarker import ScoredRelation, decode_directed, decode_relations, winning_score
+from .grouping_plmarker import slices
+from .rows_plmarker import NO_SUBJECT, Annotations, PairRow
+from .schema_plmarker import LabelSchema, Threshold
+from .task_plmarker import SPECIAL_TOKENS, Array, Document, Example, Scored, Task, columns
+from .windows_plmarker import SegmentedDocument, Span, Window, WordTokenizer, segment
+
+SOLID_MARKERS = 2
+Pair = tuple[Span, Span]
+
+
+class PairTask(Task[PLMarkerRelationConfig, PairRow]):
+    """Pairs of a subject and an object among the given entities of each sentence.
+
+    The given entities of a document are its `predicted_ner`, or else its `ner`.
+    """
+
+    row_class = PairRow
+    # Whether a relation of a span with itself counts.
+    keeps_self_pairs = False
+    # Whether a symmetric relation counts whole only where it is found in both directions.
+    counts_directions = False
+
+    def rows(
+        self, document: Document, tokenize: WordTokenizer, training: bool = False, annotated: bool = True, seed: int = 0
+    ) -> list[PairRow]:
+        segmented = segment(document["sentences"], tokenize, self.room)
+        annotations = Annotations.of_document(document if annotated else _inputs(document), self.config.schema)
+        rows: dict[Window, PairRow] = {}
+        for sentence, (first, last) in enumerate(segmented.sentences):
+            if last < first:
+                continue
+            given = {(start, end): label for start, end, label in annotations.given(sentence)}
+            gold = {(start, end): label for start, end, label in annotations.entities(sentence)} if annotated else {}
+            classes = pair_classes(annotations.relations(sentence), self.config.schema, self.reversed_classes)
+            for window, pairs in self.instances(list(given), sentence, segmented, training):
+                if window not in rows:
+                    ids = segmented.input_ids(window, tokenize)
+                    rows[window] = PairRow(str(document.get("doc_key", "")), ids)
+                row = rows[window]
+                row.examples.extend(len(group) for group in slices(pairs, self.config.max_pair_length))
+                row.sentences.extend([sentence] * len(pairs))
+                row.labels.extend(classes.get((*subject, *entity), 0) for subject, entity in pairs)
+                for kind, spans in zip(("subject", "object"), zip(*pairs, strict=True), strict=True):
+                    _append(row, kind, spans, segmented, window, given, gold)
+        return list(rows.values())
+
+    @property
+    def reversed_classes(self) -> range:
+        """The classes whose pairs are labelled in the other direction too."""
+        raise NotImplementedError
+
+    def instances(
+        self, given: Sequence[Span], sentence: int, segmented: SegmentedDocument, training: bool
+    ) -> Iterator[tuple[Window, list[Pair]]]:
+        """The pairs that are read together in a window."""
+        raise NotImplementedError
+
+    def decode(
+        self,
+        scored: Sequence[Scored[PairRow]],
+        n_sentences: int,
+        entity_types: str = "relation",
+        threshold: Threshold = 0.0,
+    ) -> list[list[ScoredRelation]]:
+        """Find the relations of one document.
+
+        Args:
+            scored: all that was read of the document.
+            entity_types: `relation` takes the model's own types, where it has any, `input` those of the given
+                entities.
+            threshold: least score of a relation, for all labels or by label.
+
+        Returns:
+            The relations of each sentence, best first.
+        """
+        pairs = [pair for item in scored for pair in _pairs(item.example)]
+        if not pairs:
+            return [[] for _ in range(n_sentences)]
+        sentences = np.array([sentence for item in scored for sentence in item.example.values("sentences")])
+        given = {
+            span: label
+            for item in scored
+            for kind in ("subject", "object")
+            for span, label in zip(_spans(item.example, kind), item.example.values(f"{kind}_types"), strict=True)
+        }
+        heads = [np.concatenate(parts) for parts in zip(*(item.logits for item in scored), strict=True)]
+        types_given = entity_types == "input" or not self.config.entity_head
+        found: list[list[ScoredRelation]] = []
+        for sentence in range(n_sentences):
+            rows = np.flatnonzero(sentences == sentence)
+            logits = [head[rows] for head in heads]
+            found.append(
+                self.relations([pairs[row] for row in rows], logits, given if types_given else None, given, threshold)
+                if len(rows)
+                else []
+            )
+        return found
+
+    def relations(
+        self,
+        pairs: Sequence[Pair],
+        logits: Sequence[Array],
+        given_types: Mapping[Span, int] | None,
+        given: Mapping[Span, int],
+        threshold: Threshold,
+    ) -> list[ScoredRelation]:
+        """The relations of one sentence.
+
+        Args:
+            given_types: the types to take, or None for the model's own.
+            given: the types of the given entities, in any case.
+        """
+        raise NotImplementedError
+
+
+class SubjectTask(PairTask):
+    """Solid markers around a subject, levitated markers for all its objects.
+
+    The text of a subject is its own, since the solid markers are written into it.
+    """
+
+    n_text_states = 2
+    n_markers = 2
+
+    def __init__(self, config: PLMarkerRelationConfig) -> None:
+        super().__init__(config)
+        self.joined = (config.att_left, config.att_right)
+        self.label_columns = ("labels", "object_labels") if config.entity_head else ("labels",)
+        self.counts_directions = not config.adds_directions
+
+    @property
+    def n_marker_types(self) -> int:
+        """How many kinds of markers there are: one, or one for each entity class."""
+        return len(self.config.schema.entity_classes) if self.config.type_markers else 1
+
+    @property
+    def marker_words(self) -> tuple[str | None, ...]:
+        kinds = (None, "subject", None, "object")
+        if self.config.type_markers:
+            return (None, "subject", *(word for word in kinds for _ in range(self.n_marker_types)))
+        return kinds
+
+    @property
+    def room(self) -> int:
+        return self.config.max_seq_length - SPECIAL_TOKENS - SOLID_MARKERS
+
+    @property
+    def reversed_classes(self) -> range:
+        # Symmetric classes come first.
+        schema = self.config.schema
+        return range(schema.n_forward if self.config.bidirectional else schema.n_symmetric)
+
+    def instances(
+        self, given: Sequence[Span], sentence: int, segmented: SegmentedDocument, training: bool
+    ) -> Iterator[tuple[Window, list[Pair]]]:
+        for subject in given:
+            # The subject itself is an object too: so its type is predicted.
+            objects = [entity for entity in given if self.config.entity_head or entity != subject]
+            yield from _in_windows([(subject, entity) for entity in objects], sentence, segmented)
+        if not training or not self.config.entity_head:
+            return
+        for reading in list(segmented.readings(sentence)):
+            inside = [span for span in given if reading.first_word <= span[0] and span[1] <= reading.last_word]
+            # Two solid markers without a subject take the last places of a window.
+            if inside and reading.window.length + SPECIAL_TOKENS + SOLID_MARKERS < self.config.max_seq_length:
+                yield reading.window, [(NO_SUBJECT, span) for span in inside]
+
+    def examples(self, rows: Sequence[PairRow]) -> list[Example[PairRow]]:
+        examples = []
+        for row in rows:
+            keys = list(zip(row.sentences, row.subjects, strict=True))
+            for numbers in _runs(keys):
+                if keys[numbers[0]][1] == NO_SUBJECT:
+                    continue
+                # Objects that see each other are read in the groups of training.
+                size = self.config.max_pair_length if any(self.joined) else None
+                examples += [self.example(row, group[0], group[-1] + 1) for group in slices(numbers, size)]
+        return _with_answers(self, examples)
+
+    def example(self, row: PairRow, first: int, stop: int) -> Example[PairRow]:
+        subject = (row.subject_starts[first], row.subject_ends[first], row.subject_types[first])
+        # Examples whose objects see each other never share a window: they would see those of the others.
+        text = (id(row), *subject, first if any(self.joined) else -1)
+        return Example(row, first, stop, text, len(row.input_ids) + SOLID_MARKERS)
+
+    def text(self, example: Example[PairRow]) -> NDArray[np.int64]:
+        text = super().text(example)
+        first, last = self._subject(example)
+        return np.insert(text, [first, last + 1], self._subject_markers(example))
+
+    def text_positions(self, example: Example[PairRow]) -> NDArray[np.int64]:
+        first, last = self._subject(example)
+        return np.tile(np.array([first, last + 2], dtype=np.int64), (len(example), 1))
+
+    def markers(self, example: Example[PairRow]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        first, last = self._subject(example)
+        positions = columns(example, "object_starts", "object_ends")
+        # The solid markers before a subword move it.
+        positions = positions + (positions >= first) + (positions > last)
+        types = example.values("object_types") if self.n_marker_types > 1 else [0] * len(example)
+        return self._typed_markers()[2:, types].T, positions
+
+    def _subject(self, example: Example[PairRow]) -> Span:
+        """First and last subword of the subject. A missing subject is an empty span behind the text."""
+        first, last = example.row.subject_starts[example.first], example.row.subject_ends[example.first]
+        length = len(example.row.input_ids)
+        return (first, last) if first >= 0 else (length, length - 1)
+
+    def _subject_markers(self, example: Example[PairRow]) -> NDArray[np.int64]:
+        if example.row.subject_starts[example.first] < 0:
+            return np.asarray(self.config.marker_token_ids[:2], dtype=np.int64)
+        kind = example.row.subject_types[example.first] if self.n_marker_types > 1 else 0
+        return self._typed_markers()[:2, kind]
+
+    def _typed_markers(self) -> NDArray[np.int64]:
+        """Marker ids; shape (4, types): start and end of subjects, start and end of objects."""
+        ids = np.asarray(self.config.marker_token_ids, dtype=np.int64)
+        return ids[-4 * self.n_marker_types :].reshape(4, self.n_marker_types)
+
+    def relations(
+        self,
+        pairs: Sequence[Pair],
+        logits: Sequence[Array],
+        given_types: Mapping[Span, int] | None,
+        given: Mapping[Span, int],
+        threshold: Threshold,
+    ) -> list[ScoredRelation]:
+        config = self.config
+        subjects, objects = [subject for subject, _ in pairs], [entity for _, entity in pairs]
+        if config.adds_directions:
+            return decode_relations(
+                subjects,
+                objects,
+                logits[0],
+                None if given_types is not None else logits[1],
+                config.schema,
+                given_types=given_types,
+                threshold=threshold,
+                pair_scores=config.pair_scores,
+                sorting_score=self.sorting_score,
+            )
+        types = [given[span] for span in objects] if given_types is not None else _best(logits[1])
+        # An object without a type has no relation.
+        rows = [row for row, label in enumerate(types) if label]
+        return decode_directed(
+            [subjects[row] for row in rows],
+            [objects[row] for row in rows],
+            logits[0][rows],
+            config.schema,
+            [given[subjects[row]] for row in rows],
+            [types[row] for row in rows],
+            threshold=threshold,
+            pair_scores=config.pair_scores,
+        )
+
+    def sorting_score(self, scores: Array, winner: int, label: int) -> float:
+        """The score by which a relation is sorted, see `winning_score`."""
+        return winning_score(scores, winner, label)
+
+
+class LevitatedPairTask(PairTask):
+    """Four levitated markers for every ordered pair. All pairs of a window share its text."""
+
+    n_text_states = 0
+    n_markers = 4
+    label_columns = ("labels", "object_labels", "subject_labels")
+
+    @property
+    def marker_words(self) -> tuple[str | None, ...]:
+        return (None, "subject", None, "object")
+
+    @property
+    def reversed_classes(self) -> range:
+        # A pair is labelled in the annotated order alone.
+        return range(0)
+
+    def instances(
+        self, given: Sequence[Span], sentence: int, segmented: SegmentedDocument, training: bool
+    ) -> Iterator[tuple[Window, list[Pair]]]:
+        pairs = [(subject, entity) for subject in given for entity in given]
+        yield from _in_windows(pairs, sentence, segmented)
+
+    def examples(self, rows: Sequence[PairRow]) -> list[Example[PairRow]]:
+        return _with_answers(self, [self.example(row, 0, len(row.labels)) for row in rows if row.labels])
+
+    def text_positions(self, example: Example[PairRow]) -> NDArray[np.int64]:
+        return np.zeros((len(example), 0), dtype=np.int64)
+
+    def markers(self, example: Example[PairRow]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        ids = np.tile(np.asarray(self.config.marker_token_ids, dtype=np.int64), (len(example), 1))
+        return ids, columns(example, "subject_starts", "subject_ends", "object_starts", "object_ends")
+
+    def relations(
+        self,
+        pairs: Sequence[Pair],
+        logits: Sequence[Array],
+        given_types: Mapping[Span, int] | None,
+        given: Mapping[Span, int],
+        threshold: Threshold,
+    ) -> list[ScoredRelation]:
+        subjects, objects = [subject for subject, _ in pairs], [entity for _, entity in pairs]
+        return decode_directed(
+            subjects,
+            objects,
+            logits[0],
+            self.config.schema,
+            _best(logits[2]) if given_types is None else [given_types[span] for span in subjects],
+            _best(logits[1]) if given_types is None else [given_types[span] for span in objects],
+            threshold=threshold,
+            pair_scores=self.config.pair_scores,
+            self_pairs=self.keeps_self_pairs,
+        )
+
+
+def pair_classes(
+    relations: Sequence[Sequence[int]], schema: LabelSchema, reversed_classes: range
+) -> dict[tuple[int, ...], int]:
+    """Relation class of ordered pairs: as annotated, and the inverse where the other order has none of its own.
+
+    Args:
+        relations: rows of [head start, head end, tail start, tail end, class].
+        reversed_classes: the classes that give the other order an inverse.
+    """
+    classes: dict[tuple[int, ...], int] = {tuple(ends): label for *ends, label in relations}
+    for (hs, he, ts, te), label in list(classes.items()):
+        if label in reversed_classes:
+            classes.setdefault((ts, te, hs, he), schema.inverse(label))
+    return classes
+
+
+def _inputs(document: Document) -> dict[str, Any]:
+    """A document without what is annotated for the relation model; the given entities are its input."""
+    given = document.get("predicted_ner")
+    return {"ner": document.get("ner") if given is None else None, "predicted_ner": given}
+
+
+def _in_windows(
+    pairs: Sequence[Pair], sentence: int, segmented: SegmentedDocument
+) -> Iterator[tuple[Window, list[Pair]]]:
+    """Pairs by the window that reads both spans. A pair that no window holds is left out."""
+    found: dict[Window, list[Pair]] = defaultdict(list)
+    for pair in pairs:
+        window = segmented.window_of(sentence, min(pair)[0], max(span[1] for span in pair))
+        if window is not None:
+            found[window].append(pair)
+    order = {reading.window: number for number, reading in reversed(list(enumerate(segmented.readings(sentence))))}
+    yield from sorted(found.items(), key=lambda item: order[item[0]])
+
+
+def _append(
+    row: PairRow,
+    kind: str,
+    spans: Sequence[Span],
+    segmented: SegmentedDocument,
+    window: Window,
+    given: Mapping[Span, int],
+    gold: Mapping[Span, int],
+) -> None:
+    """Add the columns of the subjects or the objects of pairs."""
+    for start, end in spans:
+        missing = (start, end) == NO_SUBJECT
+        values = {
+            "word_starts": start,
+            "word_ends": end,
+            "starts": -1 if missing else segmented.position(window, start),
+            "ends": -1 if missing else segmented.last_position(window, end),
+            "types": given.get((start, end), 0),
+            "labels": gold.get((start, end), 0),
+        }
+        for name, value in values.items():
+            getattr(row, f"{kind}_{name}").append(value)
+
+
+def _runs(keys: Sequence[Any]) -> list[list[int]]:
+    """Numbers of consecutive equal keys."""
+    runs: list[list[int]] = []
+    for number, key in enumerate(keys):
+        if runs and keys[runs[-1][0]] == key:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return runs
+
+
+def _with_answers(task: PairTask, examples: Sequence[Example[PairRow]]) -> list[Example[PairRow]]:
+    """Leave out sentences with a single entity: their only pair is the entity with itself."""
+    if task.keeps_self_pairs:
+        return list(examples)
+    answering = {
+        (id(example.row), sentence)
+        for example in examples
+        for sentence, (subject, entity) in zip(example.values("sentences"), _pairs(example), strict=True)
+        if subject != entity
+    }
+    return [e for e in examples if any((id(e.row), sentence) in answering for sentence in set(e.values("sentences")))]
+
+
+def _pairs(example: Example[PairRow]) -> list[Pair]:
+    return list(zip(_spans(example, "subject"), _spans(example, "object"), strict=True))
+
+
+def _spans(example: Example[PairRow], kind: str) -> list[Span]:
+    return list(zip(example.values(f"{kind}_word_starts"), example.values(f"{kind}_word_ends"), strict=True))
+
+
+def _best(logits: Array) -> list[int]:
+    classes: list[int] = logits.argmax(axis=-1).tolist()
+    return classes

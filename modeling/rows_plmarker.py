@@ -1,0 +1,173 @@
+"""The rows of a mapped dataset: one window with all that is read in it, as ragged lists of integers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
+
+from .schema_plmarker import LabelSchema
+from .windows_plmarker import Span
+
+RowType = TypeVar("RowType", bound="Row")
+# A relation's subject that is missing. Such instances teach entity types without a subject, in training only.
+NO_SUBJECT: Span = (-1, -1)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A window.
+
+    Args:
+        doc_key: the document.
+        input_ids: the subwords of the window, special tokens included.
+        sentences: the sentence of each candidate of the window; shape (candidates,).
+        labels: the class of each candidate; shape (candidates,). All 0 where nothing is annotated.
+        examples: how many consecutive candidates make one training example; the sum is (candidates,).
+    """
+
+    doc_key: str
+    input_ids: list[int] = field(default_factory=list)
+    sentences: list[int] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+    examples: list[int] = field(default_factory=list)
+
+    @classmethod
+    def from_mapping(cls: type[RowType], values: Mapping[str, Any]) -> RowType:
+        """A row from a row of a mapped dataset, which may have more columns."""
+        return cls(**{item.name: values[item.name] for item in fields(cls)})
+
+    @property
+    def bounds(self) -> list[Span]:
+        """First candidate of each training example, and the first one behind it."""
+        bounds, first = [], 0
+        for size in self.examples:
+            bounds.append((first, first + size))
+            first += size
+        return bounds
+
+
+@dataclass(frozen=True)
+class SpanRow(Row):
+    """A window with candidate spans.
+
+    Args:
+        word_starts, word_ends: first and last word of each span, at document level; shape (spans,).
+        starts, ends: positions of its first and last subword in the window; shape (spans,).
+    """
+
+    word_starts: list[int] = field(default_factory=list)
+    word_ends: list[int] = field(default_factory=list)
+    starts: list[int] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)
+
+    @property
+    def spans(self) -> list[Span]:
+        """The spans, as words of the document."""
+        return list(zip(self.word_starts, self.word_ends, strict=True))
+
+
+@dataclass(frozen=True)
+class PairRow(Row):
+    """A window with pairs of a subject and an object.
+
+    The columns of the subject and those of the object correspond. A missing subject has -1 in all columns.
+
+    Args:
+        subject_word_starts, subject_word_ends: first and last word of each subject, at document level; shape (pairs,).
+        subject_starts, subject_ends: positions of its first and last subword in the window; shape (pairs,).
+        subject_types: class of the given entity, 0 for a missing subject.
+        subject_labels: annotated class of the span, 0 where it is no annotated entity.
+    """
+
+    subject_word_starts: list[int] = field(default_factory=list)
+    subject_word_ends: list[int] = field(default_factory=list)
+    subject_starts: list[int] = field(default_factory=list)
+    subject_ends: list[int] = field(default_factory=list)
+    subject_types: list[int] = field(default_factory=list)
+    subject_labels: list[int] = field(default_factory=list)
+    object_word_starts: list[int] = field(default_factory=list)
+    object_word_ends: list[int] = field(default_factory=list)
+    object_starts: list[int] = field(default_factory=list)
+    object_ends: list[int] = field(default_factory=list)
+    object_types: list[int] = field(default_factory=list)
+    object_labels: list[int] = field(default_factory=list)
+
+    @property
+    def subjects(self) -> list[Span]:
+        """The subjects, as words of the document."""
+        return list(zip(self.subject_word_starts, self.subject_word_ends, strict=True))
+
+    @property
+    def objects(self) -> list[Span]:
+        """The objects, as words of the document."""
+        return list(zip(self.object_word_starts, self.object_word_ends, strict=True))
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """The annotations of one document: beside the rows of a mapped dataset, for evaluation alone.
+
+    Args:
+        gold_entities: annotated entities, as [sentence, start, end, class]; each once.
+        gold_relations: annotated relations, as [sentence, head start, head end, tail start, tail end, class]; each
+            once.
+        given_entities: the entities that a relation model reads, as [sentence, start, end, class].
+    """
+
+    gold_entities: list[list[int]] = field(default_factory=list)
+    gold_relations: list[list[int]] = field(default_factory=list)
+    given_entities: list[list[int]] = field(default_factory=list)
+
+    @classmethod
+    def of_document(cls, document: Mapping[str, Any], schema: LabelSchema) -> Annotations:
+        """Read `ner`, `relations` and `predicted_ner` of a document.
+
+        Raises:
+            PLMarkerError: for a label that the schema does not have.
+        """
+        gold = list(_entities(document.get("ner"), schema))
+        given = document.get("predicted_ner")
+        return cls(
+            _unique(gold),
+            _unique(_relations(document.get("relations"), schema)),
+            _unique(gold if given is None else _entities(given, schema)),
+        )
+
+    def entities(self, sentence: int) -> list[list[int]]:
+        """Annotated entities of a sentence, as [start, end, class]."""
+        return _of_sentence(self.gold_entities, sentence)
+
+    def relations(self, sentence: int) -> list[list[int]]:
+        """Annotated relations of a sentence, as [head start, head end, tail start, tail end, class]."""
+        return _of_sentence(self.gold_relations, sentence)
+
+    def given(self, sentence: int) -> list[list[int]]:
+        """The entities of a sentence that a relation model reads, as [start, end, class]."""
+        return _of_sentence(self.given_entities, sentence)
+
+    @property
+    def given_is_gold(self) -> bool:
+        """Whether the entities that a relation model reads are the annotated ones."""
+        return sorted(self.given_entities) == sorted(self.gold_entities)
+
+
+def _entities(sentences: Sequence[Any] | None, schema: LabelSchema) -> Iterator[list[int]]:
+    for number, entities in enumerate(sentences or ()):
+        for entity in entities:
+            yield [number, entity["start"], entity["end"], schema.entity_class(entity["label"])]
+
+
+def _relations(sentences: Sequence[Any] | None, schema: LabelSchema) -> Iterator[list[int]]:
+    for number, relations in enumerate(sentences or ()):
+        for relation in relations:
+            ends = [relation[name] for name in ("head_start", "head_end", "tail_start", "tail_end")]
+            yield [number, *ends, schema.relation_class(relation["label"])]
+
+
+def _of_sentence(rows: Sequence[Sequence[int]], sentence: int) -> list[list[int]]:
+    return [list(values) for number, *values in rows if number == sentence]
+
+
+def _unique(rows: Any) -> list[list[int]]:
+    return [list(row) for row in dict.fromkeys(map(tuple, rows))]

@@ -1,0 +1,195 @@
+"""Entities by levitated markers, by T-Concat, and by tags (paper, sections 3.2 and 4.2)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .configuration_plmarker import PLMarkerEntityConfig
+from .decoding_plmarker import (
+    ScoredSpan,
+    label_spans,
+    label_words,
+    softmax,
+    span_probabilities,
+)
+from .grouping_plmarker import Candidate, group_spans
+from .rows_plmarker import Annotations, SpanRow
+from .tagging_plmarker import tags_of_entities
+from .task_plmarker import Array, Document, Example, Scored, Task, columns
+from .windows_plmarker import SegmentedDocument, Span, Window, WordTokenizer, segment
+
+# The first of two stages leaves this many spans of a sentence to the second one.
+MAX_CANDIDATES = 256
+
+
+class SpanTask(Task[PLMarkerEntityConfig, SpanRow]):
+    """Every span of up to `max_span_length` words is scored by itself.
+
+    With markers the head reads the start marker, the end marker, and the first and the last subword of the span.
+    T-Concat reads the two subwords alone.
+    """
+
+    row_class = SpanRow
+    n_text_states = 2
+
+    @property
+    def n_markers(self) -> int:  # type: ignore[override]
+        return len(self.marker_words)
+
+    @property
+    def marker_words(self) -> tuple[str | None, ...]:
+        return (None, "entity") if self.config.method == "marker" else ()
+
+    def rows(
+        self, document: Document, tokenize: WordTokenizer, training: bool = False, annotated: bool = True, seed: int = 0
+    ) -> list[SpanRow]:
+        """See `Task.rows`. A document with `candidates`, spans of each sentence as [start, end], has no other ones."""
+        segmented = segment(document["sentences"], tokenize, self.room)
+        annotations = Annotations.of_document(document, self.config.schema) if annotated else Annotations()
+        rows: dict[Window, SpanRow] = {}
+        for sentence, (first, last) in enumerate(segmented.sentences):
+            if last < first:
+                continue
+            labels = self.labels(annotations.entities(sentence), first, last)
+            groups: dict[Window, list[Candidate]] = {reading.window: [] for reading in segmented.readings(sentence)}
+            for span in self.candidates(document, sentence, first, last):
+                window = segmented.window_of(sentence, *span)
+                if window is not None:
+                    groups.setdefault(window, []).extend(self.places(span, segmented, window, training))
+            generator = random.Random(f"{seed} {document.get('doc_key', '')} {sentence}")
+            for window, spans in groups.items():
+                if window not in rows:
+                    ids = segmented.input_ids(window, tokenize)
+                    rows[window] = SpanRow(str(document.get("doc_key", "")), ids)
+                size = self.config.max_pair_length if training else None
+                for group in group_spans(spans, size, self.config.grouping if training else "consecutive", generator):
+                    _append(rows[window], sentence, group, labels)
+        return list(rows.values())
+
+    def candidates(self, document: Document, sentence: int, first: int, last: int) -> Sequence[Span]:
+        """The candidate spans of a sentence, start ascending, then end ascending."""
+        if document.get("candidates") is not None:
+            return [(start, end) for start, end in document["candidates"][sentence]]
+        return candidate_spans(first, last, self.config.max_span_length)
+
+    def labels(self, entities: Sequence[Sequence[int]], first: int, last: int) -> dict[Span, int]:
+        """The class of each annotated span of a sentence."""
+        return {(start, end): label for start, end, label in entities}
+
+    def places(self, span: Span, segmented: SegmentedDocument, window: Window, training: bool) -> Iterator[Candidate]:
+        """What is scored for a span in a window: its first and last subword."""
+        yield Candidate(segmented.position(window, span[0]), segmented.last_position(window, span[1]), span)
+
+    def examples(self, rows: Sequence[SpanRow]) -> list[Example[SpanRow]]:
+        return [self.example(row, 0, len(row.labels)) for row in rows if row.labels]
+
+    def text_positions(self, example: Example[SpanRow]) -> NDArray[np.int64]:
+        return columns(example, "starts", "ends")
+
+    def markers(self, example: Example[SpanRow]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        ids = np.asarray(self.config.marker_token_ids, dtype=np.int64)
+        return np.tile(ids, (len(example), 1)), columns(example, "starts", "ends")[:, : len(ids)]
+
+    def decode(self, scored: Sequence[Scored[SpanRow]], n_sentences: int) -> list[list[ScoredSpan]]:
+        """Label the spans of one document.
+
+        Args:
+            scored: all that was read of the document.
+
+        Returns:
+            For each sentence the spans whose class is not NIL, overlaps included.
+        """
+        return [label_spans(spans, logits) for spans, logits in _by_sentence(scored, n_sentences)]
+
+    def merge_gold(self, gold: Sequence[Sequence[Sequence[int]]]) -> Sequence[Sequence[Sequence[int]]]:
+        """The gold entities of the sentences of a document, as they are counted: unchanged."""
+        return gold
+
+    def likeliest(self, scored: Sequence[Scored[SpanRow]], n_sentences: int, limit: int) -> list[list[Span]]:
+        """The spans of each sentence that are least probably NIL, by place: at most `limit` of them."""
+        found = []
+        for spans, logits in _by_sentence(scored, n_sentences):
+            spans, scores = self.probabilities(spans, logits)
+            best = np.argsort(-scores, kind="stable")[:limit]
+            found.append(sorted(spans[number] for number in best))
+        return found
+
+    def probabilities(self, spans: list[Span], logits: Array) -> tuple[list[Span], Array]:
+        """Spans of one sentence with the probability that each is an entity."""
+        return spans, 1 - softmax(logits)[:, 0] if spans else np.zeros(0)
+
+
+class TagTask(SpanTask):
+    """A sequence tagger: the head reads the first subword of each word."""
+
+    n_text_states = 1
+
+    def candidates(self, document: Document, sentence: int, first: int, last: int) -> Sequence[Span]:
+        return candidate_spans(first, last, 1)
+
+    def labels(self, entities: Sequence[Sequence[int]], first: int, last: int) -> dict[Span, int]:
+        tags = tags_of_entities(entities, first, last, self.config.tags)
+        return {(word, word): tag for word, tag in enumerate(tags, start=first)}
+
+    def text_positions(self, example: Example[SpanRow]) -> NDArray[np.int64]:
+        return columns(example, "starts")
+
+    def decode(self, scored: Sequence[Scored[SpanRow]], n_sentences: int) -> list[list[ScoredSpan]]:
+        found: list[list[ScoredSpan]] = []
+        for spans, logits in _by_sentence(scored, n_sentences):
+            if not spans:
+                found.append([])
+                continue
+            # A word that no window holds has no tag.
+            first, last = min(spans)[0], max(spans)[0]
+            tags = np.zeros((last - first + 1, logits.shape[1]), dtype=logits.dtype)
+            tags[:, 0] = 1.0
+            for (word, _), row in zip(spans, logits, strict=True):
+                tags[word - first] = row
+            found.append(label_words(first, tags, self.config.tags))
+        return found
+
+    def probabilities(self, spans: list[Span], logits: Array) -> tuple[list[Span], Array]:
+        if not spans:
+            return [], np.zeros(0)
+        return span_probabilities(spans, logits, self.config.tags, self.config.max_span_length)
+
+
+def candidate_spans(first_word: int, last_word: int, max_span_length: int) -> list[Span]:
+    """All spans of at most `max_span_length` words of a sentence: start ascending, then end ascending."""
+    return [
+        (start, end)
+        for start in range(first_word, last_word + 1)
+        for end in range(start, min(start + max_span_length, last_word + 1))
+    ]
+
+
+def _append(row: SpanRow, sentence: int, spans: Sequence[Candidate], labels: dict[Span, int]) -> None:
+    row.sentences.extend([sentence] * len(spans))
+    row.labels.extend(0 if span.is_part else labels.get(span.words, 0) for span in spans)
+    row.examples.append(len(spans))
+    row.word_starts.extend(span.words[0] for span in spans)
+    row.word_ends.extend(span.words[1] for span in spans)
+    row.starts.extend(span.start for span in spans)
+    row.ends.extend(span.end for span in spans)
+
+
+def _by_sentence(scored: Sequence[Scored[SpanRow]], n_sentences: int) -> Iterator[tuple[list[Span], Array]]:
+    """The spans of each sentence and their logits, shape (spans, classes)."""
+    spans = [
+        span
+        for item in scored
+        for span in zip(item.example.values("word_starts"), item.example.values("word_ends"), strict=True)
+    ]
+    if not spans:
+        yield from (([], np.zeros((0, 1))) for _ in range(n_sentences))
+        return
+    sentences = np.array([sentence for item in scored for sentence in item.example.values("sentences")])
+    logits = np.concatenate([item.logits[0] for item in scored])
+    for sentence in range(n_sentences):
+        rows = np.flatnonzero(sentences == sentence)
+        yield [spans[row] for row in rows], logits[rows]

@@ -1,0 +1,231 @@
+"""The text pass and the marker pass over an unmodified encoder (paper, section 3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .attention_plmarker import MarkerLayout, TextLayout, choose_form
+from .internals_plmarker import call_layer, encoder_layers
+
+
+@dataclass
+class TextStates:
+    """What the text pass leaves of windows. Any number of markers can be read against it.
+
+    Args:
+        layout: how the windows lie in the row of text tokens.
+        keys, values: of every layer; shape (1, heads, tokens, head size) each.
+        hidden: the encoder's output; shape (tokens, hidden size). None where the last layer was left out.
+        last_input: what the last layer was called with where it was left out: states, and further arguments.
+    """
+
+    layout: TextLayout
+    keys: list[Tensor] = field(default_factory=list)
+    values: list[Tensor] = field(default_factory=list)
+    hidden: Tensor | None = None
+    last_input: tuple[Tensor, dict[str, Any]] | None = None
+
+    def part(self, first: int, stop: int) -> TextStates:
+        """The keys and values of the windows from `first` to before `stop`."""
+        tokens = slice(self.layout.starts[first], self.layout.starts[stop])
+        keys, values = ([states[:, :, tokens] for states in layers] for layers in (self.keys, self.values))
+        return TextStates(self.layout.part(first, stop), keys, values)
+
+
+class _LastLayerReached(Exception):
+    """Ends a text pass whose last layer is not needed for all tokens. It carries nothing and is never an error."""
+
+
+@dataclass
+class _TextReading:
+    """Text attends to its window, and leaves its keys and values."""
+
+    states: TextStates
+    # The layer whose attention and feed-forward are left out; its keys and values are still made.
+    stop_at: int | None = None
+
+    def attend(
+        self, query: Tensor, key: Tensor, value: Tensor, scaling: float, dropout: float, reach: int | None
+    ) -> Tensor:
+        self.states.keys.append(key)
+        self.states.values.append(value)
+        if self.stop_at == len(self.states.keys) - 1 and self.states.last_input is not None:
+            raise _LastLayerReached
+        form = choose_form(query.device, dropout)
+        return form.text(query, key, value, self.states.layout, scaling, dropout, reach)
+
+
+@dataclass
+class _MarkerReading:
+    """Markers attend to the kept keys and values of their windows, and to their blocks."""
+
+    text: TextStates
+    layout: MarkerLayout
+    layer: int = 0
+
+    def attend(
+        self, query: Tensor, key: Tensor, value: Tensor, scaling: float, dropout: float, reach: int | None
+    ) -> Tensor:
+        text_key, text_value = self.text.keys[self.layer], self.text.values[self.layer]
+        self.layer += 1
+        form = choose_form(query.device, dropout)
+        return form.markers(query, key, value, text_key, text_value, self.layout, scaling, dropout, reach)
+
+
+def watch_last_layer(encoder: nn.Module) -> None:
+    """Let a text pass see the input of the encoder's last layer, so that it can leave that layer out.
+
+    The hook acts on passes that ask for it, and changes nothing.
+    """
+    layers = encoder_layers(encoder)
+    if layers is not None:
+        layers[-1].register_forward_pre_hook(_keep_input, with_kwargs=True)
+
+
+def _keep_input(layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    reading = kwargs.get("reading")
+    if isinstance(reading, _TextReading) and reading.stop_at is not None:
+        # Layers name their second argument alike, and take it by position or by name.
+        named = {"attention_mask": args[1]} if len(args) > 1 else {}
+        hidden = args[0] if args else kwargs["hidden_states"]
+        rest = {name: value for name, value in kwargs.items() if name not in ("hidden_states", "reading")}
+        reading.states.last_input = (hidden, {**rest, **named})
+
+
+def run_text(
+    encoder: nn.Module, input_ids: Tensor, lengths: Sequence[int], position_offset: int, skip_last_layer: bool
+) -> TextStates:
+    """One pass over text.
+
+    Args:
+        input_ids: the subwords of all windows; shape (tokens,).
+        lengths: tokens of each window.
+        position_offset: position id of the first token of a window.
+        skip_last_layer: leave out the last layer's attention and feed-forward, where the encoder allows it;
+            `read_tokens` computes them for single tokens.
+    """
+    states = TextStates(TextLayout(lengths, input_ids.device))
+    layers = encoder_layers(encoder) if skip_last_layer and not torch.compiler.is_compiling() else None
+    reading = _TextReading(states, None if layers is None else len(layers) - 1)
+    with suppress(_LastLayerReached):
+        states.hidden = _call(encoder, input_ids, states.layout.positions + position_offset, reading)
+    return states
+
+
+def run_markers(
+    encoder: nn.Module, text: TextStates, layout: MarkerLayout, marker_ids: Tensor, position_offset: int
+) -> Tensor:
+    """One pass over markers.
+
+    Args:
+        text: the states of exactly the windows of `layout`.
+        marker_ids: shape (markers,).
+
+    Returns:
+        The encoder's output for the markers; shape (markers, hidden size).
+    """
+    return _call(encoder, marker_ids, layout.positions + position_offset, _MarkerReading(text, layout))
+
+
+def read_tokens(encoder: nn.Module, text: TextStates, index: Tensor, counts: Sequence[int]) -> Tensor:
+    """The encoder's output for some text tokens.
+
+    Args:
+        index: numbers of the tokens in the row, ascending; shape (read tokens,).
+        counts: how many of them each window has.
+
+    Returns:
+        Shape (read tokens, hidden size).
+    """
+    if text.hidden is not None:
+        return text.hidden[index]
+    assert text.last_input is not None, "the text pass has kept neither its output nor the input of its last layer"
+    hidden, kwargs = text.last_input
+    layers = encoder_layers(encoder)
+    assert layers is not None
+    # These tokens see the text, themselves included, and nothing else.
+    layout = MarkerLayout(text.layout, tuple(counts), text.layout.positions[index], block=0)
+    reading = _MarkerReading(text, layout, layer=len(layers) - 1)
+    output = call_layer(layers[-1], hidden[:, index], index, {**kwargs, "reading": reading})
+    final_norm: nn.Module | None = getattr(encoder, "final_norm", None)
+    return output[0] if final_norm is None else final_norm(output)[0]
+
+
+def run_dense(
+    encoder: nn.Module,
+    input_ids: Tensor,
+    lengths: Sequence[int],
+    layout: MarkerLayout,
+    marker_ids: Tensor,
+    position_offset: int,
+    additive: bool,
+) -> tuple[Tensor, Tensor]:
+    """The reference: a padded batch of windows, each with its text and its markers, under a dense mask.
+
+    Args:
+        additive: eager attention adds its mask to the scores, even a boolean one. Others take a boolean mask.
+
+    Returns:
+        The encoder's output for the text, shape (tokens, hidden size), and for the markers, (markers, hidden size).
+    """
+    device, n_text = input_ids.device, input_ids.shape[0]
+    text, counts = TextLayout(lengths, device), layout.counts
+    width = max((length + count for length, count in zip(lengths, counts, strict=True)), default=0)
+    index = torch.full((len(lengths), width), -1, dtype=torch.long, device=device)
+    marker = n_text
+    for row, start, length, count in zip(index, text.starts, lengths, counts, strict=False):
+        row[:length] = torch.arange(start, start + length, device=device)
+        row[length : length + count] = torch.arange(marker, marker + count, device=device)
+        marker += count
+    places = index.clamp(min=0)
+    positions = torch.cat([text.positions, layout.positions])[places]
+    is_text, is_token = (index >= 0) & (index < n_text), index >= 0
+    numbers = index - n_text
+    own = layout.visible(numbers[:, :, None], numbers[:, None]) & ~is_text[:, :, None] & ~is_text[:, None]
+    own &= is_token[:, None]
+
+    def mask(reach: int | None) -> Tensor:
+        seen = is_text[:, None].expand(-1, width, -1)
+        if reach is not None:
+            seen = seen & ((positions[:, :, None] - positions[:, None]).abs() <= reach)
+        # A token of the padding sees itself: a softmax over nothing would be NaN.
+        seen = (seen | own) & is_token[:, :, None] | torch.eye(width, dtype=torch.bool, device=device) & ~is_token[
+            :, :, None
+        ]
+        if not additive:
+            return seen[:, None]
+        dtype = next(encoder.parameters()).dtype
+        return torch.zeros(seen.shape, dtype=dtype, device=device).masked_fill_(~seen, torch.finfo(dtype).min)[:, None]
+
+    attention_mask: Any = mask(None)
+    if has_local_layers(encoder):
+        # A single mask would be used for local layers too.
+        reach = getattr(encoder.config, "sliding_window", None)
+        attention_mask = {"full_attention": attention_mask, "sliding_attention": mask(reach)}
+    batch: dict[str, Any] = {
+        "input_ids": torch.cat([input_ids, marker_ids])[places],
+        "position_ids": positions + position_offset,
+    }
+    states = encoder(**batch, attention_mask=attention_mask).last_hidden_state[is_token]
+    order = index[is_token]
+    output = torch.empty_like(states).index_copy(0, order, states)
+    return output[:n_text], output[n_text:]
+
+
+def has_local_layers(encoder: nn.Module) -> bool:
+    """Whether some layers of an encoder see near text alone."""
+    return "sliding_attention" in (getattr(getattr(encoder, "config", None), "layer_types", None) or ())
+
+
+def _call(encoder: nn.Module, input_ids: Tensor, position_ids: Tensor, reading: Any) -> Tensor:
+    # Without a mask for each kind, encoders with local layers would make a mask over the whole row for them.
+    masks = {"full_attention": None, "sliding_attention": None} if has_local_layers(encoder) else None
+    batch: dict[str, Any] = {"input_ids": input_ids[None], "position_ids": position_ids[None], "attention_mask": masks}
+    states: Tensor = encoder(**batch, reading=reading).last_hidden_state[0]
+    return states

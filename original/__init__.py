@@ -1,0 +1,1 @@
+"""The published implementation: its checkpoints, its quirks, and its result files."""

@@ -1,0 +1,157 @@
+"""Evaluators: they decode what a model gives for one document after the other, and count it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from ..modeling.decoding_plmarker import ScoredRelation, ScoredSpan, remove_overlaps
+from ..modeling.pair_tasks_plmarker import PairTask
+from ..modeling.rows_plmarker import Annotations
+from ..modeling.span_tasks_plmarker import SpanTask
+from ..modeling.task_plmarker import Scored, Task
+from .errors import entity_errors, relation_errors
+from .metrics import EntityMetrics, Metrics, RelationMetrics
+
+
+class LossSum:
+    """The loss over all candidates, from the logits of one document after the other.
+
+    Args:
+        task: the model's task, whose config weighs NIL.
+    """
+
+    def __init__(self, task: Task[Any, Any]) -> None:
+        self.columns = task.label_columns
+        self.nil_weights = [task.config.nil_weight, *[1.0] * (len(self.columns) - 1)]
+        self.sums = np.zeros(len(self.columns))
+        self.weights = np.zeros(len(self.columns))
+
+    def add(self, scored: Sequence[Scored[Any]]) -> None:
+        """Count the candidates of a document."""
+        for head, (column, nil_weight) in enumerate(zip(self.columns, self.nil_weights, strict=True)):
+            for item in scored:
+                logits = torch.from_numpy(item.logits[head]).float()
+                labels = torch.tensor(item.example.values(column), dtype=torch.long)
+                weight = torch.ones(logits.shape[-1])
+                weight[0] = nil_weight
+                self.sums[head] += float(F.cross_entropy(logits, labels, weight=weight, reduction="sum"))
+                self.weights[head] += float(weight[labels].sum())
+
+    def merge(self, other: LossSum) -> None:
+        """Add what another process has counted."""
+        self.sums += other.sums
+        self.weights += other.weights
+
+    @property
+    def value(self) -> float | None:
+        """The sum of the mean losses of the heads; None without a candidate."""
+        return float((self.sums / self.weights).sum()) if self.weights.all() else None
+
+
+class Evaluator:
+    """Counts what a model gives for documents.
+
+    It works without a Trainer, and holds counts alone: no logits, however many documents there are.
+
+    Args:
+        task: the model's task.
+        entity_types: whose entity types Rel+ compares, see [`RelationMetrics`]; without effect for entities.
+
+    Example:
+        >>> evaluator = EntityEvaluator(model.task)
+        >>> for document, annotations, scored in documents:  # doctest: +SKIP
+        ...     evaluator.add(annotations, scored, len(document["sentences"]))
+        >>> evaluator.compute()  # doctest: +SKIP
+        {'ent_precision': 0.5, ...}
+    """
+
+    def __init__(self, task: Task[Any, Any], entity_types: str | None = None) -> None:
+        self.loss = LossSum(task)
+        self.errors: Counter[str] = Counter()
+        self.given_is_gold = True
+
+    def add(self, annotations: Annotations, scored: Sequence[Scored[Any]], n_sentences: int) -> Any:
+        """Decode and count one document.
+
+        Args:
+            annotations: the annotations of the document.
+            scored: all that the model has scored of it.
+            n_sentences: the number of its sentences.
+
+        Returns:
+            What the model finds in each sentence.
+        """
+        raise NotImplementedError
+
+    def merge(self, other: Any) -> None:
+        """Add what another process has counted."""
+        self.loss.merge(other.loss)
+        self.errors.update(other.errors)
+        self.given_is_gold = self.given_is_gold and other.given_is_gold
+
+    def compute(self) -> Metrics:
+        """The figures, as fractions."""
+        raise NotImplementedError
+
+
+class EntityEvaluator(Evaluator):
+    """Ent, before and after the removal of overlaps."""
+
+    def __init__(self, task: SpanTask, entity_types: str | None = None) -> None:
+        super().__init__(task, entity_types)
+        self.task = task
+        self.metrics = EntityMetrics(task.config.schema)
+
+    def add(self, annotations: Annotations, scored: Sequence[Scored[Any]], n_sentences: int) -> list[list[ScoredSpan]]:
+        """See `Evaluator.add`; the spans are without overlaps."""
+        gold = self.task.merge_gold([annotations.entities(sentence) for sentence in range(n_sentences)])
+        found = []
+        for entities, labelled in zip(gold, self.task.decode(scored, n_sentences), strict=True):
+            kept = remove_overlaps(labelled, self.task.config.flat)
+            self.metrics.add(entities, labelled, kept)
+            self.errors.update(entity_errors(entities, kept))
+            found.append(kept)
+        return found
+
+    def merge(self, other: EntityEvaluator) -> None:
+        super().merge(other)
+        self.metrics.merge(other.metrics)
+
+    def compute(self) -> Metrics:
+        return self.metrics.compute()
+
+
+class RelationEvaluator(Evaluator):
+    """Rel and Rel+."""
+
+    def __init__(self, task: PairTask, entity_types: str | None = None) -> None:
+        super().__init__(task, entity_types)
+        self.task = task
+        self.entity_types = entity_types or task.config.entity_types
+        self.metrics = RelationMetrics(task.config.schema, self.entity_types, task.counts_directions)
+
+    def add(
+        self, annotations: Annotations, scored: Sequence[Scored[Any]], n_sentences: int
+    ) -> list[list[ScoredRelation]]:
+        """See `Evaluator.add`; relations are sorted by score."""
+        self.given_is_gold = self.given_is_gold and annotations.given_is_gold
+        found = self.task.decode(scored, n_sentences, self.entity_types)
+        n_symmetric = self.task.config.schema.n_symmetric
+        for sentence, relations in enumerate(found):
+            gold, given = annotations.relations(sentence), annotations.given(sentence)
+            self.metrics.add(annotations.entities(sentence), gold, given, relations)
+            self.errors.update(relation_errors(gold, given, relations, n_symmetric))
+        return found
+
+    def merge(self, other: RelationEvaluator) -> None:
+        super().merge(other)
+        self.metrics.merge(other.metrics)
+
+    def compute(self) -> Metrics:
+        return self.metrics.compute()

@@ -1,0 +1,50 @@
+"""What training and evaluation need to know of each task: its figures, and what it cannot reach."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ..data.coverage import Coverage, entity_coverage, relation_coverage
+from ..modeling.pair_tasks_plmarker import PairTask
+from ..modeling.span_tasks_plmarker import SpanTask
+from ..modeling.task_plmarker import Task
+from .evaluator import EntityEvaluator, Evaluator, RelationEvaluator
+
+
+@dataclass(frozen=True)
+class TaskTools:
+    """The tools for a task.
+
+    Args:
+        name: what the task finds.
+        main_metric: the default of `metric_for_best_model`.
+        card_metrics: the figures that a model's card shows, and their names there. `{source}` is empty for predicted
+            entities and `gold_` for gold entities.
+        evaluator: makes the evaluator of a task.
+        coverage: counts the annotations of a document that no candidate can match.
+    """
+
+    name: str
+    main_metric: str
+    card_metrics: dict[str, str]
+    evaluator: Callable[..., Evaluator]
+    coverage: Callable[..., Coverage]
+
+
+TOOLS: dict[type[Task[Any, Any]], TaskTools] = {
+    SpanTask: TaskTools("entities", "ent_f1", {"ent_f1": "ent_f1"}, EntityEvaluator, entity_coverage),
+    PairTask: TaskTools(
+        "relations",
+        "rel_strict_f1",
+        {"rel_f1": "{source}rel_f1", "rel_strict_f1": "{source}rel_strict_f1"},
+        RelationEvaluator,
+        relation_coverage,
+    ),
+}
+
+
+def tools_for(task: Task[Any, Any]) -> TaskTools:
+    """The tools for a task."""
+    return next(tools for kind, tools in TOOLS.items() if isinstance(task, kind))
