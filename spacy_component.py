@@ -64,24 +64,24 @@ def _span(doc: Doc, place: Sequence[Any]) -> Span:
 class PLMarkerComponent(Pipe):
     """Writes the entities and relations that a plmarker model finds into spaCy documents.
 
-    The words are the document's own tokens, without white space; the sentences are the document's, or, where nothing
-    has set them, those that plmarker's sentence splitter finds in its text. Written are:
+    The words are the document's own tokens, without white space. The sentences are the document's own. A document
+    without sentences gets those of plmarker's sentence splitter. The component writes:
 
     - `doc.spans[spans_key]`: all entities, nested ones too, by sentence, then by place; their scores in
       `doc.spans[spans_key].attrs["scores"]`, an array of shape (entities,), as spaCy's `spancat` has them.
-    - `doc.ents`, in place of what was there: the same entities. It cannot hold overlaps: of entities that overlap only
-      the longest is in it (`spacy.util.filter_spans`).
+    - `doc.ents`: the same entities, in place of earlier ones. It cannot hold overlaps, so it has only the longest of
+      overlapping entities (`spacy.util.filter_spans`).
     - `doc._.relations`: a list of [`SpanRelation`]. It is computed from plain rows in `doc.user_data`, so that
       documents can be saved, and sent between processes.
 
-    It is never trained and saves nothing: the pipeline's config, which names the model, is all that it is made of.
+    The component is never trained, and saves nothing: the pipeline's config names the model.
 
     Args:
         model: the model; it stays on its device.
         name: the component's name in the pipeline.
         entity_threshold, relation_threshold: least score of what is written, for all labels or by label.
         spans_key: the group of `doc.spans` for the entities.
-        batch_tokens: most tokens of a packed row.
+        batch_tokens: most text tokens of a batch.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class PLMarkerComponent(Pipe):
         """Annotate a stream of documents, in order.
 
         Args:
-            batch_size: documents that are read ahead, so that rows of `batch_tokens` tokens are packed over them.
+            batch_size: documents that are read ahead. They share batches of `batch_tokens` tokens.
         """
         for docs in minibatch(stream, size=batch_size):
             try:

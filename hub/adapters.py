@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..modeling.base_plmarker import PLMarkerPreTrainedModel
 from ..modeling.schema_plmarker import PLMarkerError
+from ..modeling.task_model_plmarker import PLMarkerPreTrainedModel
 
 if TYPE_CHECKING:
     from .adapted import AdaptedModel

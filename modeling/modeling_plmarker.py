@@ -12,13 +12,14 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 from transformers.utils import ModelOutput
 
-from .base_plmarker import PLMarkerBaseModel, PLMarkerPreTrainedModel
+from .base_plmarker import PLMarkerBaseModel
 from .configuration_plmarker import PLMarkerConfig, PLMarkerEntityConfig, PLMarkerRelationConfig
 from .decoding_plmarker import ScoredRelation, remove_overlaps
 from .encoders_plmarker import check_marker_tokens
 from .extraction_plmarker import ExtractsFromText, Prediction
 from .prediction_plmarker import BATCH_TOKENS, as_annotations, predict_relations, predict_spans
 from .schema_plmarker import NIL, PLMarkerError, Threshold, least_scores
+from .task_model_plmarker import PLMarkerPreTrainedModel
 from .task_plmarker import Document
 from .windows_plmarker import WordTokenizer
 

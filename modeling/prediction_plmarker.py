@@ -15,7 +15,7 @@ from .rows_plmarker import Row
 from .schema_plmarker import LabelSchema, PLMarkerError, Threshold, least_scores
 from .span_tasks_plmarker import MAX_CANDIDATES
 from .task_plmarker import Document, Example, Scored, Task, batches
-from .windows_plmarker import Span, WordTokenizer
+from .windows_plmarker import WordTokenizer
 
 Item = TypeVar("Item")
 
@@ -216,13 +216,6 @@ def check_document(document: Any, number: int) -> None:
     for place, words in enumerate(sentences):
         if isinstance(words, str | bytes) or not isinstance(words, Sequence):
             raise PLMarkerError(f"{name}, sentence {place}: expected a list of words, got {type(words).__name__}")
-        wrong = next((word for word in words if not isinstance(word, str)), None)
-        if wrong is not None:
-            raise PLMarkerError(f"{name}, sentence {place}: a word is a string, got {wrong!r}")
-
-
-def check_spans(spans: Iterable[Span], n_words: int, name: str) -> None:
-    """Raise `PLMarkerError` for a span that does not lie in a document of `n_words` words."""
-    for start, end in spans:
-        if not 0 <= start <= end < n_words:
-            raise PLMarkerError(f"{name}: span [{start}, {end}] is not in its {n_words} words")
+        for word in words:
+            if not isinstance(word, str):
+                raise PLMarkerError(f"{name}, sentence {place}: a word is a string, got {word!r}")

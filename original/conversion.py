@@ -27,10 +27,10 @@ from transformers import (
     RobertaTokenizer,
 )
 
-from ..modeling.base_plmarker import PLMarkerPreTrainedModel, build_config
 from ..modeling.encoders_plmarker import add_marker_tokens, load_tokenizer
 from ..modeling.modeling_plmarker import PLMarkerForEntityRecognition, PLMarkerForRelationExtraction
 from ..modeling.schema_plmarker import LabelSchema, PLMarkerError
+from ..modeling.task_model_plmarker import PLMarkerPreTrainedModel, build_config
 from ..modeling.tasks_plmarker import task_of
 
 WEIGHTS = ("pytorch_model.bin", "model.safetensors")

@@ -21,10 +21,10 @@ from transformers.trainer_utils import EvalLoopOutput
 from ..data.coverage import Coverage
 from ..data.features import DocumentRows
 from ..hub.card import save_card
-from ..modeling.base_plmarker import PLMarkerPreTrainedModel
 from ..modeling.encoders_plmarker import check_marker_tokens
 from ..modeling.prediction_plmarker import BATCH_TOKENS, Scorer, checked_entity_types
 from ..modeling.schema_plmarker import PLMarkerError
+from ..modeling.task_model_plmarker import PLMarkerPreTrainedModel
 from ..modeling.tasks_plmarker import task_of
 from .collator import ExampleCollator
 from .evaluator import Evaluator

@@ -18,7 +18,7 @@ from ..data.files import whole_file
 from ..data.loading import dataset_revision, load_documents
 from ..hub.adapters import add_lora, check_lora
 from ..hub.card import FIGURES, save_card
-from ..modeling.base_plmarker import PLMarkerBaseModel, PLMarkerPreTrainedModel, build_config
+from ..modeling.base_plmarker import PLMarkerBaseModel
 from ..modeling.encoders_plmarker import load_tokenizer
 from ..modeling.modeling_plmarker import (
     PLMarkerForEntityRecognition,
@@ -26,6 +26,7 @@ from ..modeling.modeling_plmarker import (
     PLMarkerModel,
 )
 from ..modeling.schema_plmarker import LabelSchema, PLMarkerError
+from ..modeling.task_model_plmarker import PLMarkerPreTrainedModel, build_config
 from .evaluation import evaluate_documents
 from .experiment import Experiment, Task
 from .metrics import Metrics

@@ -11,20 +11,18 @@ from datasets import Dataset
 from datasets.fingerprint import Hasher
 
 from plmarker.data import EntityFeatures, LabelSchema, PLMarkerError, RelationFeatures, dataset_of, load_documents
-from plmarker.data.coverage import entity_coverage, relation_coverage
+from plmarker.data.coverage import Coverage, entity_coverage, relation_coverage
 from plmarker.data.documents import typed_document
-from plmarker.data.features import ENTITY_FEATURE_TYPES, RELATION_FEATURE_TYPES
+from plmarker.data.features import DocumentRows, arrow_features
 from plmarker.modeling.configuration_plmarker import PLMarkerEntityConfig, PLMarkerRelationConfig
 from plmarker.modeling.encoders_plmarker import load_tokenizer
-from plmarker.modeling.processing_plmarker import entity_features, features_of, relation_features
+from plmarker.modeling.rows_plmarker import Annotations, PairRow, SpanRow
+from plmarker.modeling.tasks_plmarker import task_of
 from plmarker.modeling.windows_plmarker import WordTokenizer
 
 BOTH = pytest.mark.parametrize(
-    ("make", "types", "function"),
-    [
-        (EntityFeatures, ENTITY_FEATURE_TYPES, entity_features),
-        (RelationFeatures, RELATION_FEATURE_TYPES, relation_features),
-    ],
+    ("make", "config_class", "row_class"),
+    [(EntityFeatures, PLMarkerEntityConfig, SpanRow), (RelationFeatures, PLMarkerRelationConfig, PairRow)],
 )
 
 
@@ -45,43 +43,52 @@ def mapped(documents: Dataset, function: Any) -> Dataset:
 
 
 @BOTH
-def test_map_gives_the_features_of_all_documents_in_order(
-    documents, minilm_tokenizer, sample_schema, make, types, function
+def test_map_gives_the_rows_of_all_documents_in_order(
+    documents, minilm_tokenizer, sample_schema, make, config_class, row_class
 ):
-    features = mapped(documents, make(minilm_tokenizer, sample_schema, max_pair_length=3))
+    rows = mapped(documents, make(minilm_tokenizer, sample_schema, max_pair_length=3))
     tokenize = WordTokenizer(minilm_tokenizer)
-    expected = [
-        feature for document in documents for feature in function(document, tokenize, sample_schema, max_pair_length=3)
-    ]
-    assert len(features) > len(documents)
-    assert set(features.column_names) == set(types)
-    for feature, want in zip(features, expected, strict=True):
-        assert feature == want
+    task = task_of(config_class(**sample_schema.to_dict(), max_pair_length=3))
+    expected = [row for document in documents for row in task.rows(document, tokenize, training=True)]
+    assert [row_class.from_mapping(row) for row in rows] == expected
+    # The annotations of a document are beside its first row.
+    first = {row["doc_key"]: row for row in reversed(list(rows))}
+    for document in documents:
+        annotations = Annotations.of_document(document, sample_schema)
+        found = first[document["doc_key"]]
+        assert {name: found[name] for name in vars(annotations)} == vars(annotations)
 
 
 @BOTH
-def test_mapped_features_have_their_declared_types(documents, minilm_tokenizer, sample_schema, make, types, function):
-    features = documents.map(
-        make(minilm_tokenizer, sample_schema), batched=True, remove_columns=documents.column_names, features=types
-    )
-    assert features.features == types
+def test_columns_have_the_types_that_are_derived_from_the_rows(
+    documents, minilm_tokenizer, sample_schema, make, config_class, row_class
+):
+    function = make(minilm_tokenizer, sample_schema)
+    assert function.types == arrow_features(row_class, Annotations)
+    rows = documents.map(function, batched=True, remove_columns=documents.column_names, features=function.types)
+    assert rows.features == function.types
 
 
-def test_a_document_without_instances_gives_no_feature(minilm_tokenizer, sample_schema):
+def test_no_text_is_in_two_rows_of_a_short_document(documents, minilm_tokenizer, sample_schema):
+    rows = mapped(documents, EntityFeatures(minilm_tokenizer, sample_schema, max_seq_length=512))
+    assert len(rows) == len(documents)
+
+
+def test_a_document_without_pairs_gives_no_row(minilm_tokenizer, sample_schema):
     documents = dataset_of([typed_document({"doc_key": "a", "sentences": [["Yes"]], "ner": [[]]})])
     assert len(mapped(documents, RelationFeatures(minilm_tokenizer, sample_schema))) == 0
     assert len(mapped(documents, EntityFeatures(minilm_tokenizer, sample_schema))) == 1
 
 
 @BOTH
-def test_a_label_outside_the_schema_is_an_error(documents, minilm_tokenizer, make, types, function):
+def test_a_label_outside_the_schema_is_an_error(documents, minilm_tokenizer, make, config_class, row_class):
     with pytest.raises(PLMarkerError, match="unknown entity label"):
         mapped(documents, make(minilm_tokenizer, LabelSchema(("Martian",))))
 
 
 @BOTH
 def test_equal_instances_have_one_fingerprint_even_after_use(
-    documents, minilm_tokenizer, sample_schema, make, types, function
+    documents, minilm_tokenizer, sample_schema, make, config_class, row_class
 ):
     """Otherwise `datasets` would compute again what it has cached."""
     used, fresh = (make(minilm_tokenizer, sample_schema, max_seq_length=128) for _ in range(2))
@@ -120,19 +127,36 @@ def test_several_processes_give_what_one_gives(documents, minilm_tokenizer, samp
 
 
 @BOTH
-def test_instances_travel_to_other_processes(documents, minilm_tokenizer, sample_schema, make, types, function):
+def test_instances_travel_to_other_processes(documents, minilm_tokenizer, sample_schema, make, config_class, row_class):
     features = make(minilm_tokenizer, sample_schema)
     columns = features(documents[:2])
     assert pickle.loads(pickle.dumps(features))(documents[:2]) == columns
 
 
-def test_the_empty_subject_is_asked_for(documents, minilm_tokenizer, sample_schema):
-    plain, training = (
-        mapped(documents, RelationFeatures(minilm_tokenizer, sample_schema, empty_subject=choice))
+def test_missing_subjects_are_there_in_training_alone(documents, minilm_tokenizer, sample_schema):
+    evaluation, training = (
+        mapped(documents, RelationFeatures(minilm_tokenizer, sample_schema, training=choice))
         for choice in (False, True)
     )
-    assert -1 not in plain["subject_start"]
-    assert -1 in training["subject_start"]
+    assert not any(-1 in starts for starts in evaluation["subject_starts"])
+    assert any(-1 in starts for starts in training["subject_starts"])
+
+
+def test_annotations_that_no_window_reaches_are_kept_in_an_empty_row(minilm_tokenizer, schema):
+    document = {"sentences": [["antidisestablishmentarianism"]], "ner": [[[0, 0, "PER"]]]}
+    documents = dataset_of([typed_document({"doc_key": "a", **document})])
+    for function in (
+        EntityFeatures(minilm_tokenizer, schema, max_seq_length=8, max_span_length=1),
+        RelationFeatures(minilm_tokenizer, schema, max_seq_length=9),
+    ):
+        (row,) = mapped(documents, function)
+        assert (row["labels"], row["gold_entities"]) == ([], [[0, 0, 0, 1]])
+
+
+def test_rows_of_a_model_s_own_task(documents, minilm_tokenizer, sample_schema):
+    config = PLMarkerEntityConfig(**sample_schema.to_dict(), method="bio")
+    rows = mapped(documents, DocumentRows(task_of(config), minilm_tokenizer))
+    assert rows["word_starts"] == rows["word_ends"]
 
 
 def covered(**changes: Any) -> dict[str, Any]:
@@ -147,16 +171,23 @@ def covered(**changes: Any) -> dict[str, Any]:
     )
 
 
+def coverage_of(config: Any, document: dict[str, Any], tokenizer: Any) -> Coverage:
+    task = task_of(config)
+    annotations = Annotations.of_document(document, config.schema)
+    count = entity_coverage if task.row_class is SpanRow else relation_coverage
+    return count(task, task.rows(document, WordTokenizer(tokenizer)), annotations)
+
+
 @pytest.mark.parametrize(
     ("max_seq_length", "max_span_length", "counts"),
-    [(64, 8, (3, 0, 0)), (64, 4, (3, 1, 0)), (6, 8, (3, 0, 1)), (6, 4, (3, 1, 0))],
+    [(64, 8, (3, 0, 0)), (64, 4, (3, 1, 0)), (8, 8, (3, 0, 0)), (8, 4, (3, 1, 0))],
 )
 def test_entities_out_of_reach_are_counted_by_reason(minilm_tokenizer, schema, max_seq_length, max_span_length, counts):
-    features = entity_features(covered(), WordTokenizer(minilm_tokenizer), schema, max_seq_length, max_span_length, 2)
-    coverage = entity_coverage(features, PLMarkerEntityConfig(max_span_length=max_span_length))
+    limits = {"max_seq_length": max_seq_length, "max_span_length": max_span_length}
+    coverage = coverage_of(PLMarkerEntityConfig(**schema.to_dict(), **limits), covered(), minilm_tokenizer)
     assert (coverage.entities, coverage.too_wide, coverage.entities_outside) == counts
-    lost = sum(counts[1:])
-    assert (f"{lost} of 3 entities" in str(coverage)) == bool(lost)
+    unreachable = sum(counts[1:])
+    assert (f"{unreachable} of 3 entities" in str(coverage)) == bool(unreachable)
 
 
 @pytest.mark.parametrize(
@@ -171,17 +202,17 @@ def test_entities_out_of_reach_are_counted_by_reason(minilm_tokenizer, schema, m
     ],
 )
 def test_relations_out_of_reach_are_counted_by_reason(minilm_tokenizer, schema, max_seq_length, predicted, counts):
-    document = covered(predicted_ner=predicted)
-    features = relation_features(document, WordTokenizer(minilm_tokenizer), schema, max_seq_length, 2)
-    coverage = relation_coverage(features, PLMarkerRelationConfig())
+    config = PLMarkerRelationConfig(**schema.to_dict(), max_seq_length=max_seq_length)
+    coverage = coverage_of(config, covered(predicted_ner=predicted), minilm_tokenizer)
     assert (coverage.relations, coverage.without_entity, coverage.relations_outside) == counts
-    lost = sum(counts[1:])
-    assert (f"{lost} of 2 relations" in str(coverage)) == bool(lost)
+    unreachable = sum(counts[1:])
+    assert (f"{unreachable} of 2 relations" in str(coverage)) == bool(unreachable)
 
 
 def test_full_coverage_says_so(minilm_tokenizer, schema):
-    features = entity_features(covered(), WordTokenizer(minilm_tokenizer), schema)
-    assert str(entity_coverage(features, PLMarkerEntityConfig())) == "every annotation can be found"
+    coverage = coverage_of(PLMarkerEntityConfig(**schema.to_dict()), covered(), minilm_tokenizer)
+    assert coverage.unreachable == 0
+    assert str(coverage) == "every annotation can be found"
 
 
 @pytest.mark.parametrize(("split", "too_wide"), [("train", 41), ("dev", 5), ("test", 11)])
@@ -190,16 +221,14 @@ def test_scierc_entities_wider_than_eight_words_are_as_many_as_known(
 ):
     documents = load_documents(shared / "data" / "scierc" / f"{split}.json")["train"]
     wide = [document for document in documents if any(e["end"] - e["start"] >= 8 for s in document["ner"] for e in s)]
-    tokenize = WordTokenizer(minilm_tokenizer)
-    features = (feature for document in wide for feature in entity_features(document, tokenize, scierc_schema))
-    coverage = entity_coverage(features, PLMarkerEntityConfig())
+    config = PLMarkerEntityConfig(**scierc_schema.to_dict())
+    coverage = sum((coverage_of(config, document, minilm_tokenizer) for document in wide), Coverage())
     assert (coverage.too_wide, coverage.entities_outside) == (too_wide, 0)
 
 
 def test_a_model_of_single_directions_can_find_both_relations_of_a_pair(minilm_tokenizer, schema):
     rows = [[0, 0, 6, 6, "OWNS"], [6, 6, 0, 0, "WORKS_FOR"], [0, 0, 0, 0, "OWNS"]]
     document = covered(relations=[rows, []])
-    for values, lost in (({}, 2), ({"bidirectional": False}, 1), ({"subject_markers": "levitated"}, 1)):
+    for values, count in (({}, 2), ({"bidirectional": False}, 1), ({"subject_markers": "levitated"}, 1)):
         config = PLMarkerRelationConfig(**schema.to_dict(), **values)
-        features = features_of(config, document, WordTokenizer(minilm_tokenizer))
-        assert relation_coverage(features, config).second_relation_label == lost
+        assert coverage_of(config, document, minilm_tokenizer).second_relation_label == count

@@ -181,7 +181,7 @@ BAD_FILES = {
     "a span outside its sentence": (json.dumps({**GOOD, "ner": [[[0, 2, "PER"]]]}), "is outside its sentence"),
     "zero documents": ("", "zero documents"),
     "zero gold entities": (json.dumps({**GOOD, "ner": [[]]}), "zero gold entities"),
-    "no words": (json.dumps({**GOOD, "sentences": "Ann sings"}), "sentences is a list of lists of words"),
+    "no words": (json.dumps({**GOOD, "sentences": "Ann sings"}), "list of lists of words"),
 }
 
 
@@ -408,7 +408,7 @@ def test_an_overwritten_run_takes_nothing_from_the_earlier_one(
     train = PLMarkerTrainer.train
 
     def interrupted(self: PLMarkerTrainer, *args: Any, **kwargs: Any) -> Any:
-        seen.append(self.config.model_type)
+        seen.append(self.task_config.model_type)
         if len(seen) == 1:
             raise KeyboardInterrupt
         return train(self, *args, **kwargs)

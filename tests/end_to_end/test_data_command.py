@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from datasets import load_dataset
 
-from plmarker import cli_data
-from plmarker.cli import main
+from plmarker.cli import data_push, main
 from plmarker.data import load_documents
 from plmarker.data.loading import SAMPLE_FOLDER
 
@@ -55,7 +54,8 @@ def test_a_known_corpus_is_built_from_an_archive(run, columns, tmp_path):
         file.add(columns, "conll2003")
     status, output, _, _ = run("build", "conll2003", "--source", archive, "--out", tmp_path / "out")
     assert status == 0
-    assert "train: 2 sentences, published are 14041" in output
+    assert "2 sentences" in output
+    assert "14041" in output
     assert len(load_documents(tmp_path / "out")["test"]) == 1
 
 
@@ -65,7 +65,8 @@ def test_an_archive_cannot_write_elsewhere(run, columns, tmp_path):
         file.add(columns / "train.txt", "../outside.txt")
     status, _, error, _ = run("build", "conll2003", "--source", archive, "--out", tmp_path / "out")
     assert status == 2
-    assert "no archive that can be unpacked" in error
+    assert "corpus.tgz" in error
+    assert "outside.txt" in error
     assert not (tmp_path.parent / "outside.txt").exists()
 
 
@@ -79,14 +80,14 @@ def test_an_archive_with_one_folder_keeps_its_splits(run, columns, tmp_path):
     status, _, _, result = run("build", "conll", "--source", archive, "--out", tmp_path / "out")
     assert status == 0
     assert set(result["splits"]["documents"]) == {"train", "validation", "test"}
-    assert any("what now...txt: warning: named after no split, left out" in w for w in result["warnings"])
+    assert any("what now...txt" in warning for warning in result["warnings"])
     assert all(str(archive) in warning for warning in result["warnings"])
 
 
 @pytest.mark.parametrize(("arguments", "said"), [
     (["build", "ace99", "--source", "x", "--out", "y"], "no corpus or format 'ace99', only ace04"),
     (["build", "scierc", "--source", "nowhere", "--out", "y"], "nowhere: no such file or folder"),
-    (["build", "fewnerd", "--source", ".", "--out", "y", "--config", "dev"], "has no part 'dev', only supervised"),
+    (["build", "fewnerd", "--source", ".", "--out", "y", "--config", "dev"], "'dev', only supervised"),
     (["build", "conll", "--source", ".", "--out", "y", "--config", "a"], "--config means nothing for conll"),
     (["build", "scierc", "--source", ".", "--out", "y", "--title", "a"], "--title means nothing for scierc"),
     (["check", "nowhere.jsonl"], "nowhere.jsonl: no such file or folder"),
@@ -184,7 +185,7 @@ def test_push_is_private_without_being_asked(run, tmp_path, monkeypatch):
         asked.append((folder, repo, public))
         return {"repo": repo, "private": not public, "url": f"https://hub/{repo}"}
 
-    monkeypatch.setattr(cli_data, "push_repository", push)
+    monkeypatch.setattr(data_push, "push_repository", push)
     assert "private" in run("push", "built", "--repo", "me/x")[1]
     assert "private" in run("push", "built", "--repo", "me/x", "--private")[1]
     assert "public" in run("push", "built", "--repo", "me/x", "--public")[1]

@@ -24,7 +24,7 @@ from transformers import AutoModel, PreTrainedTokenizerBase, TrainingArguments, 
 import plmarker
 from plmarker.cli import main
 from plmarker.data.loading import SAMPLE_FOLDER, dataset_revision
-from plmarker.trainers.adapters import add_lora
+from plmarker.hub.adapters import add_lora
 from plmarker.trainers.span_f1 import FOLDER
 
 TEXT = "Ada Morrow founded the Kelmoor Institute in 1998. 🙂 She married Tom Vell."

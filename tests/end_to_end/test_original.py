@@ -8,8 +8,8 @@ import pytest
 
 from plmarker.cli import main
 from plmarker.data import read_documents
-from plmarker.data.original import read_relation_results, write_relation_results
 from plmarker.modeling.schema_plmarker import PLMarkerError
+from plmarker.original.results import read_relation_results, write_relation_results
 
 
 @pytest.fixture(scope="module")

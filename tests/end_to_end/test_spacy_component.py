@@ -20,6 +20,7 @@ from plmarker import (
     PLMarkerModel,
 )
 from plmarker.modeling.decoding_plmarker import ScoredRelation, ScoredSpan
+from plmarker.modeling.prediction_plmarker import BATCH_TOKENS
 from plmarker.spacy_component import PLMarkerComponent, SpanRelation, relations_of
 
 TEXTS = [
@@ -171,13 +172,13 @@ def test_a_stream_gives_what_single_documents_give(nlp: Language) -> None:
         assert [found(doc) for doc in nlp.pipe(TEXTS, batch_size=batch_size)] == one_by_one
 
 
-def test_rows_are_packed_over_documents(nlp: Language, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_documents_share_batches(nlp: Language, monkeypatch: pytest.MonkeyPatch) -> None:
     component = nlp.get_pipe("plmarker")
     calls = []
     predict = component.model.predict
     monkeypatch.setattr(component.model, "predict", lambda *given: calls.append(given[1:]) or predict(*given))
     list(nlp.pipe(TEXTS, batch_size=len(TEXTS)))
-    assert calls == [(2048, 0.0, 0.0)]
+    assert calls == [(BATCH_TOKENS, 0.0, 0.0)]
 
 
 def test_an_error_handler_gets_the_documents_that_fail(nlp: Language, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,6 +234,7 @@ def test_an_entity_model_alone_gives_entities(
 ) -> None:
     entity, relation = parts
     english = spacy.blank("en")
+    entity.tokenizer = None
     entity.save_pretrained(tmp_path / "entity")
     with pytest.raises(PLMarkerError, match=r"entity: there is no tokenizer beside the model$"):
         english.add_pipe("plmarker", config={"model": str(tmp_path / "entity")})

@@ -17,7 +17,8 @@ from plmarker import (
 )
 from plmarker.modeling.decoding_plmarker import ScoredRelation, ScoredSpan
 from plmarker.modeling.encoders_plmarker import resolve_encoder
-from plmarker.modeling.processing_plmarker import gold_entities, gold_relations, sentence_ranges
+from plmarker.modeling.rows_plmarker import Annotations
+from plmarker.modeling.windows_plmarker import sentence_ranges
 from plmarker.trainers.metrics import EntityMetrics, RelationMetrics
 
 ENTITY_STEPS = 100
@@ -54,11 +55,12 @@ def guessed_entities(sample: Any, schema: LabelSchema) -> float:
     label = schema.entity_class(labels.most_common(1)[0][0])
     metrics = EntityMetrics(schema)
     for document in sample["validation"]:
+        annotations = Annotations.of_document(document, schema)
         for sentence, (first, _) in enumerate(sentence_ranges(document["sentences"])):
             words = enumerate(document["sentences"][sentence], start=first)
             runs = [[n for n, _ in run] for upper, run in groupby(words, lambda word: word[1][0].isupper()) if upper]
             spans = [ScoredSpan(run[0], run[-1], label, 1.0) for run in runs]
-            metrics.add(gold_entities(document, sentence, schema), spans, spans)
+            metrics.add(annotations.entities(sentence), spans, spans)
     return metrics.compute()["ent_f1"]
 
 
@@ -69,12 +71,13 @@ def guessed_relations(sample: Any, schema: LabelSchema) -> float:
     label = schema.relation_class(labels.most_common(1)[0][0])
     metrics = RelationMetrics(schema)
     for document in sample["validation"]:
+        annotations = Annotations.of_document(document, schema)
         for sentence in range(len(document["sentences"])):
-            gold = gold_entities(document, sentence, schema)
+            gold = annotations.entities(sentence)
             found = [
                 ScoredRelation((a[0], a[1]), (b[0], b[1]), label, 1.0, a[2], b[2]) for a, b in pairwise(sorted(gold))
             ]
-            metrics.add(gold, gold_relations(document, sentence, schema), gold, found)
+            metrics.add(gold, annotations.relations(sentence), gold, found)
     return metrics.compute()["rel_f1"]
 
 

@@ -18,6 +18,8 @@ from plmarker import (
     PLMarkerModel,
 )
 
+# Lines of Python beside the weights of a model that carries its code.
+MOST_LINES = 4800
 TEXT = "Ann Bell met Bob of Acme. Acme grew, and Bob married Ann in Oslo on a Monday."
 RUN = """
 import json, sys
@@ -109,6 +111,9 @@ def test_code_comes_only_when_it_is_asked_for(model, tmp_path):
     # What came with its code is saved without it by who has the package.
     PLMarkerModel.from_pretrained(tmp_path / "with").save_pretrained(tmp_path / "again")
     assert "auto_map" not in json.loads((tmp_path / "again" / "config.json").read_text())
+    # A checkpoint carries what its models need, and no more: no cards, no conversion, no command line.
+    n_lines = sum(len(path.read_text().splitlines()) for path in (tmp_path / "with").glob("*.py"))
+    assert n_lines < MOST_LINES
     # All that the modules import of each other is there.
     names = {path.stem for path in (tmp_path / "with").glob("*.py")}
     assert {"modeling_plmarker", "configuration_plmarker", "text_plmarker"} <= names

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from plmarker.modeling.configuration_plmarker import PLMarkerEntityConfig
 from plmarker.modeling.grouping_plmarker import Candidate, group_spans
-from plmarker.modeling.processing_plmarker import candidate_spans, entity_features
+from plmarker.modeling.span_tasks_plmarker import SpanTask, candidate_spans
+from plmarker.modeling.windows_plmarker import WordTokenizer
 
 CANDIDATES = [Candidate(start, end, (start, end)) for start, end in candidate_spans(0, 11, 4)]
 GROUPINGS = ("consecutive", "shuffle", "sort", "edge")
@@ -34,17 +36,20 @@ def test_without_a_limit_there_is_one_group():
 
 
 @pytest.mark.parametrize("grouping", GROUPINGS)
-def test_features_are_grouped_the_same_way_every_time_and_each_sentence_in_its_own(schema, minilm_tokenizer, grouping):
-    from plmarker.modeling.windows_plmarker import WordTokenizer
-
+def test_rows_are_grouped_the_same_way_every_time_and_each_sentence_by_itself(schema, minilm_tokenizer, grouping):
     document = {"doc_key": "a", "sentences": [["Ada", "met", "Bob", "and", "Eve"]] * 2, "ner": [[], []]}
     tokenize = WordTokenizer(minilm_tokenizer)
+    config = PLMarkerEntityConfig(
+        **schema.to_dict(), max_seq_length=64, max_span_length=3, max_pair_length=4, grouping=grouping
+    )
 
-    def spans(seed: int) -> list[list[tuple[int, int]]]:
-        features = entity_features(document, tokenize, schema, 64, 3, 4, grouping=grouping, seed=seed)
-        return [list(zip(f["word_starts"], f["word_ends"], strict=True)) for f in features]
+    def groups(seed: int) -> list[list[tuple[int, int]]]:
+        (row,) = SpanTask(config).rows(document, tokenize, training=True, seed=seed)
+        assert all(len(set(row.sentences[a:b])) == 1 for a, b in row.bounds)
+        return [row.spans[a:b] for a, b in row.bounds]
 
-    assert spans(1) == spans(1)
-    assert {span for group in spans(1) for span in group} == {span for group in spans(2) for span in group}
+    assert groups(1) == groups(1)
+    assert {span for group in groups(1) for span in group} == {span for group in groups(2) for span in group}
+    assert all(len(group) <= 4 for group in groups(1))
     if grouping == "shuffle":
-        assert spans(1) != spans(2)
+        assert groups(1) != groups(2)

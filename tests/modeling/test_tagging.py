@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plmarker.modeling.decoding_plmarker import label_words, spans_of_tags
+from plmarker.modeling.decoding_plmarker import label_words, span_probabilities
 from plmarker.modeling.tagging_plmarker import entities_of_tags, tag_classes, tags_of_entities
 
 KINDS = ("bio", "iob1", "io")
@@ -78,7 +78,7 @@ def test_the_likeliest_span_is_the_one_that_is_tagged(tags):
     logits = np.full((5, len(classes)), -4.0)
     for word, tag in enumerate(tags_of_entities(gold, 0, 4, tags)):
         logits[word, tag] = 4.0
-    spans, scores = spans_of_tags([(word, word) for word in range(5)], logits, tags, 3)
+    spans, scores = span_probabilities([(word, word) for word in range(5)], logits, tags, 3)
     assert len(spans) == 12
     best = spans[int(scores.argmax())]
     # Where beginnings have no tag of their own, the second word alone is as likely.

@@ -1,4 +1,4 @@
-"""Words to subwords, sentences to windows."""
+"""Words to subwords, documents to windows."""
 
 from itertools import accumulate
 
@@ -9,52 +9,89 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from plmarker.modeling import windows_plmarker
-from plmarker.modeling.windows_plmarker import Window, WordTokenizer, best_window, windows_of_sentence
-
-# Subwords of each word; a sentence; room in the window.
-LENGTHS = st.lists(st.integers(1, 5), min_size=1, max_size=30)
+from plmarker.modeling.encoders_plmarker import add_marker_tokens
+from plmarker.modeling.windows_plmarker import (
+    Reading,
+    SegmentedDocument,
+    Subwords,
+    Window,
+    WordTokenizer,
+    segment,
+    sentence_ranges,
+    window_around,
+)
 
 
 @st.composite
 def sentences(draw: st.DrawFn) -> tuple[list[int], int, int, int]:
-    lengths = draw(LENGTHS)
+    """Words of one to five subwords each; the first and the last word of a sentence; the room of a window."""
+    lengths = draw(st.lists(st.integers(1, 5), min_size=1, max_size=30))
     first = draw(st.integers(0, len(lengths) - 1))
     last = draw(st.integers(first, len(lengths) - 1))
     return [0, *accumulate(lengths)], first, last, draw(st.integers(1, 24))
 
 
-def reads(window: Window, word: int) -> bool:
-    return window.first_word <= word <= window.last_word
+def document_of(word_starts: list[int], first: int, last: int, room: int) -> SegmentedDocument:
+    """A document whose only sentence is a range of its words. The other words are context."""
+    return SegmentedDocument(Subwords(list(range(word_starts[-1])), word_starts), [(first, last)], room)
+
+
+def readings_of(word_starts: list[int], first: int, last: int, room: int) -> list[Reading]:
+    return document_of(word_starts, first, last, room).readings(0)
+
+
+def reads(reading: Reading, word: int) -> bool:
+    return reading.first_word <= word <= reading.last_word
 
 
 @given(sentences())
 def test_windows_hold_at_most_the_room_and_all_of_their_words(case):
     word_starts, first, last, room = case
-    for window in windows_of_sentence(word_starts, first, last, room):
-        assert 0 <= window.start <= word_starts[window.first_word]
-        assert word_starts[window.last_word + 1] <= window.stop <= word_starts[-1]
-        assert window.stop - window.start == min(room, word_starts[-1])
-        assert first <= window.first_word <= window.last_word <= last
+    for reading in readings_of(*case):
+        window = reading.window
+        assert 0 <= window.start <= word_starts[reading.first_word]
+        assert word_starts[reading.last_word + 1] <= window.stop <= word_starts[-1]
+        assert window.length == window.stop - window.start == min(room, word_starts[-1])
+        assert first <= reading.first_word <= reading.last_word <= last
 
 
 @given(sentences())
 def test_every_word_that_fits_by_itself_is_read_and_no_other(case):
     word_starts, first, last, room = case
-    windows = windows_of_sentence(word_starts, first, last, room)
+    readings = readings_of(*case)
     for word in range(first, last + 1):
         fits = word_starts[word + 1] - word_starts[word] <= room
-        assert any(reads(window, word) for window in windows) == fits
+        assert any(reads(reading, word) for reading in readings) == fits
 
 
 @given(sentences())
-def test_every_span_of_at_most_half_a_window_is_read_whole(case):
+def test_every_span_of_at_most_half_a_window_is_in_a_window_of_its_sentence(case):
     word_starts, first, last, room = case
-    windows = windows_of_sentence(word_starts, first, last, room)
+    readings = readings_of(*case)
     for start in range(first, last + 1):
         for end in range(start, last + 1):
             size = word_starts[end + 1] - word_starts[start]
             if size <= room / 2 or word_starts[last + 1] - word_starts[first] <= room:
-                assert best_window(windows, word_starts, start, end) is not None
+                assert any(reads(reading, start) and reads(reading, end) for reading in readings)
+
+
+@given(sentences())
+def test_every_span_of_at_most_the_room_has_a_window_and_no_wider_one(case):
+    word_starts, first, last, room = case
+    document = document_of(*case)
+    for start in range(first, last + 1):
+        for end in range(start, last + 1):
+            window = document.window_of(0, start, end)
+            assert (window is not None) == (word_starts[end + 1] - word_starts[start] <= room)
+            if window is not None:
+                assert window.start <= word_starts[start]
+                assert word_starts[end + 1] <= window.stop
+                assert window.length <= room
+                # The same question has the same answer.
+                assert document.window_of(0, start, end) == window
+    # Windows that were made for wide spans are among those of the sentence, and none is there twice.
+    readings = document.readings(0)
+    assert len(set(readings)) == len(readings)
 
 
 @given(sentences())
@@ -63,14 +100,14 @@ def test_a_sentence_that_fits_has_one_window_with_the_specified_context(case):
     start, stop = word_starts[first], word_starts[last + 1]
     if stop - start > room:
         return
-    (window,) = windows_of_sentence(word_starts, first, last, room)
+    (reading,) = readings_of(*case)
     left, right = start, word_starts[-1] - stop
     half = int((room - (stop - start)) / 2)
-    # The original's rule, for the side that is shorter and for the other one.
+    # The original has one rule for the shorter side, and one for the other side.
     shorter = min(left, right, half)
     longer = min(max(left, right), room - (stop - start) - shorter)
     contexts = (shorter, longer) if left < right else (longer, shorter)
-    assert window == Window(first, last, start - contexts[0], stop + contexts[1])
+    assert reading == Reading(first, last, Window(start - contexts[0], stop + contexts[1]))
 
 
 @pytest.mark.parametrize(
@@ -78,38 +115,70 @@ def test_a_sentence_that_fits_has_one_window_with_the_specified_context(case):
     [(4, (4, 8)), (6, (3, 9)), (7, (3, 10)), (12, (0, 12)), (15, (0, 15)), (50, (0, 20))],
 )
 def test_context_comes_from_both_sides(room, slice_):
-    (window,) = windows_of_sentence(list(range(21)), 4, 7, room)
-    assert (window.start, window.stop) == slice_
+    word_starts = list(range(21))
+    assert window_around(word_starts, 4, 7, room) == Window(*slice_)
+    (reading,) = readings_of(word_starts, 4, 7, room)
+    assert (reading.window.start, reading.window.stop) == slice_
 
 
 def test_a_word_longer_than_the_window_is_left_out_alone():
-    windows = windows_of_sentence([0, 1, 2, 12, 13, 14], 0, 4, 4)
-    assert [(window.first_word, window.last_word) for window in windows] == [(0, 1), (3, 4)]
+    readings = readings_of([0, 1, 2, 12, 13, 14], 0, 4, 4)
+    assert [(reading.first_word, reading.last_word) for reading in readings] == [(0, 1), (3, 4)]
 
 
-def test_no_window_is_made_for_a_sentence_of_one_word_that_does_not_fit():
-    assert windows_of_sentence([0, 9], 0, 0, 4) == []
+def test_a_sentence_of_one_word_that_does_not_fit_has_no_window():
+    assert readings_of([0, 9], 0, 0, 4) == []
+
+
+def test_a_sentence_without_words_has_no_window():
+    document = SegmentedDocument(Subwords([1, 2], [0, 1, 2]), [(0, 0), (1, 0), (1, 1)], 8)
+    assert [len(document.readings(sentence)) for sentence in range(3)] == [1, 0, 1]
 
 
 @given(sentences())
-def test_the_best_window_leaves_most_text_on_the_poorer_side(case):
-    word_starts, first, last, room = case
-    windows = windows_of_sentence(word_starts, first, last, room)
+def test_the_chosen_window_leaves_most_text_on_the_poorer_side(case):
+    word_starts, first, last, _ = case
+    document = document_of(*case)
     for word in range(first, last + 1):
         margins = [
-            min(word_starts[word] - window.start, window.stop - word_starts[word + 1])
-            for window in windows
-            if reads(window, word)
+            min(word_starts[word] - reading.window.start, reading.window.stop - word_starts[word + 1])
+            for reading in document.readings(0)
+            if reads(reading, word)
         ]
-        best = best_window(windows, word_starts, word, word)
-        if best is None:
+        window = document.window_of(0, word, word)
+        if window is None:
             assert not margins
         else:
-            window = windows[best]
             assert min(word_starts[word] - window.start, window.stop - word_starts[word + 1]) == max(margins)
 
 
-def test_words_are_tokenised_one_by_one(minilm_tokenizer):
+@given(
+    st.lists(st.lists(st.sampled_from(["a", "levitated", "antidisestablishmentarianism"]), max_size=12), max_size=4),
+    st.integers(8, 40),
+)
+def test_a_document_is_cut_at_its_sentences_and_positions_count_from_cls(minilm_tokenizer, document, room):
+    tokenize = WordTokenizer(minilm_tokenizer)
+    segmented = segment(document, tokenize, room)
+    words = [word for sentence in document for word in sentence]
+    assert segmented.subwords == tokenize(words)
+    assert segmented.sentences == sentence_ranges(document)
+    for sentence, (first, last) in enumerate(segmented.sentences):
+        readings = segmented.readings(sentence)
+        assert {word for r in readings for word in range(r.first_word, r.last_word + 1)} == {*range(first, last + 1)}
+        for reading in readings:
+            ids = segmented.input_ids(reading.window, tokenize)
+            assert (ids[0], ids[-1]) == (minilm_tokenizer.cls_token_id, minilm_tokenizer.sep_token_id)
+            assert len(ids) == reading.window.length + 2 <= room + 2
+            for word in range(reading.first_word, reading.last_word + 1):
+                start, end = (place(reading.window, word) for place in (segmented.position, segmented.last_position))
+                assert ids[start : end + 1] == tokenize([words[word]]).ids
+
+
+def test_sentences_count_words_through_the_document():
+    assert sentence_ranges([["a", "b"], [], ["c"]]) == [(0, 1), (2, 1), (2, 2)]
+
+
+def test_words_are_tokenized_one_by_one(minilm_tokenizer):
     words = ["Levitated", "markers", "Levitated", "naïve-ish", "."]
     subwords = WordTokenizer(minilm_tokenizer)(words)
     alone = [minilm_tokenizer(word, add_special_tokens=False)["input_ids"] for word in words]
@@ -117,7 +186,7 @@ def test_words_are_tokenised_one_by_one(minilm_tokenizer):
     assert subwords.word_starts[-1] == len(subwords.ids)
 
 
-def test_what_was_tokenised_before_changes_nothing(minilm_tokenizer):
+def test_words_from_before_change_nothing(minilm_tokenizer):
     used = WordTokenizer(minilm_tokenizer)
     used(["some", "other", "-LRB-", "words"])
     words = ["words", "-LRB-", "new", "ones"]
@@ -137,7 +206,7 @@ def test_no_words_are_no_subwords(minilm_tokenizer):
 
 
 @pytest.mark.parametrize("pair", ["-LRB- (", "-RRB- )", "-LSB- [", "-RSB- ]", "-LCB- {", "-RCB- }"])
-def test_treebank_brackets_are_read_as_brackets_unless_told_otherwise(minilm_tokenizer, pair):
+def test_treebank_brackets_are_read_as_brackets_by_default(minilm_tokenizer, pair):
     word, bracket = pair.split()
     mapped, plain = (WordTokenizer(minilm_tokenizer, map_brackets=choice) for choice in (True, False))
     assert mapped([word]) == mapped([bracket])
@@ -182,3 +251,12 @@ def test_byte_level_tokenizers_get_a_space_before_a_word_but_not_before_punctuat
 
 def test_a_tokenizer_without_cls_and_sep_lends_its_ends_of_text(byte_level_tokenizer):
     assert WordTokenizer(byte_level_tokenizer).with_special_tokens([7]) == [0, 7, 1]
+
+
+def test_words_spelled_like_added_markers_become_unknown():
+    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0, "[PAD]": 1, "a": 2}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]", pad_token="[PAD]")
+    marker = add_marker_tokens(fast, ["[unused0]"])
+    assert WordTokenizer(fast)(["a", "[unused0]"]).ids == [2, fast.unk_token_id]
+    assert marker != [fast.unk_token_id]

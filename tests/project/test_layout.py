@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FLOORS = ["modeling", "data", "trainers"]
+# A room imports rooms before it in this list, and none behind it.
+FLOORS = ["modeling", "data", "original", "hub", "trainers", "cli"]
 MODULES = [
     path for folder in ("", *FLOORS, "hub_configs") for path in (ROOT / folder).glob("**/*.py" if folder else "*.py")
 ]
@@ -24,7 +25,7 @@ def imported_floors(path: Path) -> set[str]:
             base = here[: len(here) - (node.level - 1)]
             module = [*base, *(node.module or "").split(".")]
             found.add(module[0])
-    return found & {*FLOORS, "cli", "cli_data"}
+    return found & set(FLOORS)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -35,8 +36,53 @@ def test_imports_are_relative_and_never_run_upwards(path: Path) -> None:
         assert not any(name.split(".")[0] == "plmarker" for name in names)
     room = path.relative_to(ROOT).parts[0]
     if room in FLOORS:
-        above = {*FLOORS[FLOORS.index(room) + 1 :], "cli", "cli_data"}
+        above = set(FLOORS[FLOORS.index(room) + 1 :])
         assert not imported_floors(path) & above
+
+
+def imported_modules(path: Path) -> set[str]:
+    """The modules of this package that a module imports, with dots between folders."""
+    here = list(path.relative_to(ROOT).with_suffix("").parts)[:-1]
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = [*here[: len(here) - (node.level - 1)], *(node.module or "").split(".")]
+            base = [part for part in base if part]
+            found.add(".".join(base))
+            found |= {".".join([*base, alias.name]) for alias in node.names}
+    return found
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    names = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in MODULES}
+    imports = {name: imported_modules(path) & names.keys() for name, path in names.items()}
+    done: set[str] = set()
+
+    def visit(name: str, trail: tuple[str, ...]) -> None:
+        assert name not in trail, f"{' -> '.join(trail)} -> {name}"
+        if name not in done:
+            for other in sorted(imports[name]):
+                visit(other, (*trail, name))
+            done.add(name)
+
+    for name in names:
+        visit(name, ())
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_import_hides_behind_type_checking(path: Path) -> None:
+    assert "TYPE_CHECKING" not in path.read_text(encoding="utf-8")
+
+
+def test_private_interfaces_are_used_in_one_file_of_the_models() -> None:
+    private = ("_scaled_dot_product", "_supports_attention_backend", "_model_mapping")
+    users = {
+        path.name
+        for path in (ROOT / "modeling").glob("*.py")
+        for name in private
+        if f".{name}" in path.read_text(encoding="utf-8")
+    }
+    assert users == {"internals_plmarker.py"}
 
 
 def test_modeling_needs_nothing_but_torch_and_transformers_and_what_they_bring() -> None:
@@ -55,7 +101,7 @@ def test_setup_cfg_lists_every_package() -> None:
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
     listed = setup["options"]["packages"].split()
-    rooms = ("modeling", "data", "trainers", "hub_configs")
+    rooms = (*FLOORS, "hub_configs")
     folders = [path.parent.relative_to(ROOT) for room in rooms for path in (ROOT / room).glob("**/__init__.py")]
     assert sorted(listed) == sorted(["plmarker", *(f"plmarker.{'.'.join(folder.parts)}" for folder in folders)])
 

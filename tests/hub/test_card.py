@@ -9,7 +9,7 @@ import pytest
 from huggingface_hub import ModelCard
 
 from plmarker import PLMarkerForEntityRecognition, PLMarkerForRelationExtraction, PLMarkerModel
-from plmarker.modeling.card_plmarker import model_card
+from plmarker.hub.card import model_card
 
 RUN = {
     "encoder": "org/encoder",

@@ -13,9 +13,9 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer, models
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedTokenizerFast
 
-from plmarker.modeling.conversion_plmarker import convert_checkpoint
 from plmarker.modeling.modeling_plmarker import PLMarkerForEntityRecognition, PLMarkerForRelationExtraction
 from plmarker.modeling.schema_plmarker import LabelSchema, PLMarkerError
+from plmarker.original.conversion import convert_checkpoint
 
 SIZES = {
     "hidden_size": 16,

@@ -1,0 +1,415 @@
+"""What the two task models share: an encoder that reads text first, and markers against the text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from huggingface_hub.errors import StrictDataclassError
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+from transformers import AutoModel, PreTrainedConfig, PreTrainedTokenizerBase
+
+from .attention_plmarker import LEVITATED, MarkerLayout, TextLayout
+from .base_plmarker import PLMarkerBaseModel, to_device
+from .configuration_plmarker import PLMarkerTaskConfig
+from .encoders_plmarker import (
+    add_marker_tokens,
+    check_encoder,
+    check_encoder_config,
+    choose_marker_tokens,
+    encoder_kwargs,
+    load_encoder,
+    load_encoder_config,
+    load_tokenizer,
+    position_offset,
+)
+from .internals_plmarker import attention_implementation
+from .schema_plmarker import LabelSchema, PLMarkerError
+from .states_plmarker import TextStates, read_tokens, run_dense, run_markers, run_text, watch_last_layer
+from .task_plmarker import Task
+from .tasks_plmarker import task_of
+
+# Markers of a chunk. On a CPU larger chunks are no faster, and their states take more memory.
+MARKER_TOKENS = 512
+
+Model = TypeVar("Model", bound="PLMarkerPreTrainedModel")
+
+
+class PLMarkerPreTrainedModel(PLMarkerBaseModel):
+    """An encoder that reads text first, and markers against the text; the base of the two task models.
+
+    Text never sees a marker. So `encode_text` reads windows once, and keeps the keys and values of every layer;
+    `encode_markers` reads any number of markers against them, in chunks of at most `marker_tokens` markers. Set
+    `model.marker_tokens` to bound memory. With `gradient_checkpointing_enable()` training keeps no chunk: each is
+    computed again when its gradient is needed.
+    """
+
+    config: PLMarkerTaskConfig
+    config_class: type[PLMarkerTaskConfig]
+    base_model_prefix = "encoder"
+    # The losses take num_items_in_batch, so that accumulated batches weigh every candidate alike.
+    accepts_loss_kwargs = True
+    marker_tokens: int = MARKER_TOKENS
+    gradient_checkpointing = False
+
+    def __init__(self, config: PLMarkerTaskConfig) -> None:
+        super().__init__(config)
+        encoder_config: Any = config.encoder_config
+        check_encoder_config(encoder_config)
+        # The dtype is the model's, not the one that the encoder was saved in.
+        self.encoder = AutoModel.from_config(
+            encoder_config,
+            attn_implementation=attention_implementation(self),
+            dtype=torch.get_default_dtype(),
+            **encoder_kwargs(encoder_config),
+        )
+        check_encoder(self.encoder)
+        watch_last_layer(self.encoder)
+        self.position_offset = position_offset(self.encoder)
+        dropout = config.head_dropout
+        if dropout is None:
+            # DistilBERT has another name for it.
+            dropout = getattr(encoder_config, "hidden_dropout_prob", getattr(encoder_config, "dropout", 0.0))
+        self.dropout = nn.Dropout(dropout)
+
+    @property
+    def task(self) -> Task[Any, Any]:
+        """The model's way of reading: candidates, rows, what the head reads, and decoding."""
+        return task_of(self.config)
+
+    @classmethod
+    def from_encoder(
+        cls: type[Model],
+        name_or_path: str,
+        schema: LabelSchema,
+        marker_init: str = "random",
+        tokenizer: PreTrainedTokenizerBase | None = None,
+        *,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        dtype: str | torch.dtype | None = None,
+        attn_implementation: str | None = None,
+        device_map: str | int | torch.device | None = None,
+        **config_values: Any,
+    ) -> Model:
+        """Start from a pretrained encoder, with new heads and marker tokens.
+
+        Args:
+            name_or_path: a Hub id, a local folder, or `minilm`.
+            schema: the labels to predict.
+            marker_init: `lm` copies the embeddings of the markers from [MASK] and from words that say what they mark
+                (the original's `lminit`). `random` leaves the embeddings as the encoder has them.
+            tokenizer: the tokenizer; by default the encoder's own.
+            revision, token: the revision on the Hub, and the access token.
+            dtype: the type of the weights, such as `torch.bfloat16` or `"bfloat16"`; by default float32.
+            attn_implementation: `levitated` (the default), or `eager` or `sdpa`, the dense reference.
+            device_map: one device, such as `"cuda:0"`; `"auto"` is the accelerator, if there is one.
+            config_values: fields of the model's config, such as `max_seq_length`.
+
+        Raises:
+            PLMarkerError: for an encoder that cannot be loaded or cannot carry levitated markers, a window longer
+                than its positions, an unknown dtype or device, and a field that the config does not have.
+
+        Example:
+            >>> schema = LabelSchema(("Person", "Place"))
+            >>> model = PLMarkerForEntityRecognition.from_encoder("minilm", schema, max_span_length=5)
+        """
+        if marker_init not in ("random", "lm"):
+            raise PLMarkerError(f"marker_init is 'random' or 'lm', not {marker_init!r}")
+        hub = {name: value for name, value in (("revision", revision), ("token", token)) if value is not None}
+        encoder_config = load_encoder_config(name_or_path, **hub)
+        check_encoder_config(encoder_config)
+        tokenizer = tokenizer or load_tokenizer(name_or_path, **hub)
+        # A name on the Hub says what the model is made of. A folder only says where somebody keeps files.
+        encoder_config._name_or_path = "" if Path(name_or_path).exists() else name_or_path
+        config = build_config(cls.config_class, schema, encoder_config, tokenizer, config_values)
+        words = task_of(config).marker_words
+        config.marker_tokens = choose_marker_tokens(tokenizer, len(words))
+        config.marker_token_ids = add_marker_tokens(tokenizer, config.marker_tokens)
+        encoder = load_encoder(name_or_path, encoder_config, **hub)
+        n_rows = max(config.marker_token_ids, default=0) + 1
+        if n_rows > encoder.config.vocab_size:
+            encoder.resize_token_embeddings(n_rows)
+            config.encoder_config.vocab_size = n_rows
+        model = cls(config)
+        model.check_window()
+        model.encoder.load_state_dict(encoder.state_dict())
+        if marker_init == "lm":
+            model.init_markers(tokenizer)
+        model.tokenizer = tokenizer
+        if attn_implementation is not None:
+            model.set_attn_implementation(attn_implementation)
+        if dtype is not None:
+            model.to(dtype=_dtype(dtype))  # type: ignore[call-arg]
+        if device_map is not None:
+            to_device(model, _device(device_map))
+        return model
+
+    @torch.no_grad()
+    def init_markers(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        """Copy the embeddings of the markers from [MASK] and from words that say what they mark.
+
+        Raises:
+            PLMarkerError: for a tokenizer without a mask token.
+        """
+        if tokenizer.mask_token_id is None:
+            raise PLMarkerError("marker_init 'lm' needs a tokenizer with a mask token; use 'random'")
+        table = self.encoder.get_input_embeddings().weight
+        for token_id, word in zip(self.config.marker_token_ids, self.task.marker_words, strict=True):
+            source = tokenizer.mask_token_id
+            if word is not None:
+                source = tokenizer(word, add_special_tokens=False)["input_ids"][0]
+            table[token_id] = table[source].clone()
+
+    def check_window(self) -> None:
+        """Raise `PLMarkerError` for a window longer than the encoder's positions."""
+        length: int = self.config.max_seq_length
+        encoder_config: Any = self.config.encoder_config
+        room = getattr(encoder_config, "max_position_embeddings", None)
+        if room is not None and length + self.position_offset > room:
+            raise PLMarkerError(
+                f"max_seq_length is {length}, but encoder {encoder_config.model_type!r} has positions for "
+                f"{room - self.position_offset} subwords"
+            )
+
+    def _set_gradient_checkpointing(
+        self, enable: bool = True, gradient_checkpointing_func: Any = None, every_n_layers: int = 1
+    ) -> None:
+        """transformers turns recomputation on and off by this. Chunks are computed again, and not single layers.
+
+        A layer that is computed again could not tell which layer it is, and so not which keys it reads.
+        """
+        self.gradient_checkpointing = enable
+
+    def heads(self, text: Tensor, markers: Tensor) -> tuple[Tensor, ...]:
+        """The logits of each head.
+
+        Args:
+            text: what the head reads of the text; shape (candidates, text states, hidden size).
+            markers: shape (candidates, markers, hidden size).
+
+        Returns:
+            Shape (candidates, classes) for each head.
+        """
+        raise NotImplementedError
+
+    def encode_text(self, input_ids: Tensor, lengths: Sequence[int], skip_last_layer: bool = False) -> TextStates:
+        """Read windows of text once. The result does not depend on any marker.
+
+        Args:
+            input_ids: the subwords of all windows, one behind the other; shape (tokens,).
+            lengths: tokens of each window.
+            skip_last_layer: leave out the last layer's attention and feed-forward where the encoder allows it. Markers
+                do not need them, and `read_tokens` computes them for single tokens.
+        """
+        if not self._recomputes:
+            return run_text(self.encoder, input_ids, lengths, self.position_offset, skip_last_layer)
+        hidden: list[Tensor] = []
+        layers: list[Sequence[Tensor]] = []
+        start = 0
+        for group in _groups(lengths, self.marker_tokens):
+
+            def run(ids: Tensor, group: Sequence[int] = group) -> tuple[Tensor, ...]:
+                states = run_text(self.encoder, ids, group, self.position_offset, False)
+                assert states.hidden is not None
+                return (states.hidden, *states.keys, *states.values)
+
+            first, *kept = checkpoint(run, input_ids[start : start + sum(group)], use_reentrant=False)
+            start += sum(group)
+            hidden.append(first)
+            layers.append(kept)
+        joined = [torch.cat(parts, dim=2) for parts in zip(*layers, strict=True)]
+        half = len(joined) // 2
+        layout = TextLayout(lengths, input_ids.device)
+        return TextStates(layout, joined[:half], joined[half:], torch.cat(hidden))
+
+    def encode_markers(
+        self, text: TextStates, counts: Sequence[int], marker_ids: Tensor, marker_positions: Tensor
+    ) -> Tensor:
+        """Read markers against kept text, in chunks. The chunks change no number.
+
+        Args:
+            text: what `encode_text` has returned.
+            counts: candidates of each window.
+            marker_ids: ids of the markers of each candidate, window by window; shape (candidates, markers).
+            marker_positions: the positions that they borrow, from 0 in each window; shape (candidates, markers).
+
+        Returns:
+            The encoder's output for the markers; shape (candidates, markers, hidden size).
+        """
+        parts = self._in_chunks(text, counts, marker_ids, marker_positions, lambda states, place: (states,))
+        return torch.cat([states for (states,) in parts])
+
+    def score(
+        self,
+        input_ids: Tensor,
+        window_sizes: Tensor,
+        read_tokens: Tensor,
+        read_index: Tensor,
+        marker_ids: Tensor,
+        marker_positions: Tensor,
+    ) -> tuple[Tensor, ...]:
+        """The logits of each head for a batch, as `Task.batch` makes it; shape (candidates, classes) each."""
+        # This is the only synchronisation with the device in a pass.
+        lengths, counts, reads = window_sizes.T.tolist()
+        if attention_implementation(self) != LEVITATED:
+            return self._score_dense(input_ids, lengths, counts, read_tokens, read_index, marker_ids, marker_positions)
+        # One layer for all tokens costs more than the same layer for a few of them.
+        text = self.encode_text(input_ids, lengths, skip_last_layer=2 * len(read_tokens) < len(input_ids))
+        read = self.dropout(self._read(text, read_tokens, reads))
+
+        def logits(markers: Tensor, place: slice) -> tuple[Tensor, ...]:
+            return self.heads(read[read_index[place]], self.dropout(markers))
+
+        parts = self._in_chunks(text, counts, marker_ids, marker_positions, logits)
+        return tuple(torch.cat(head) for head in zip(*parts, strict=True))
+
+    def _read(self, text: TextStates, index: Tensor, reads: Sequence[int]) -> Tensor:
+        if not len(index):
+            size: int = self.encoder.config.hidden_size
+            return torch.zeros(0, size, dtype=self.dtype, device=index.device)
+        return read_tokens(self.encoder, text, index, reads)
+
+    def _in_chunks(
+        self,
+        text: TextStates,
+        counts: Sequence[int],
+        marker_ids: Tensor,
+        marker_positions: Tensor,
+        use: Callable[[Tensor, slice], tuple[Tensor, ...]],
+    ) -> Iterator[tuple[Tensor, ...]]:
+        """Run markers in chunks, and pass their states, (candidates, markers, hidden size), to `use`.
+
+        Where chunks are recomputed, so is what `use` makes of them: only its results are kept.
+        """
+        block, joined = self.task.n_markers, self.task.joined
+        limit = max(1, self.marker_tokens // max(block, 1))
+        for first, stop, sizes, place in _chunks(counts, limit, whole_windows=any(joined)):
+            part = text.part(first, stop)
+            positions = marker_positions[place].flatten()
+            layout = MarkerLayout(part.layout, tuple(size * block for size in sizes), positions, block, joined)
+
+            def run(ids: Tensor, *kept: Tensor, layout: Any = layout, place: slice = place) -> tuple[Tensor, ...]:
+                if not block:
+                    return use(torch.zeros(len(ids), 0, self.encoder.config.hidden_size, device=ids.device), place)
+                half = len(kept) // 2
+                states = TextStates(layout.text, list(kept[:half]), list(kept[half:]))
+                markers = run_markers(self.encoder, states, layout, ids.flatten(), self.position_offset)
+                return use(markers.unflatten(0, (-1, block)), place)
+
+            kept = (*part.keys, *part.values)
+            if self._recomputes:
+                yield checkpoint(run, marker_ids[place], *kept, use_reentrant=False)
+            else:
+                yield run(marker_ids[place], *kept)
+
+    @property
+    def _recomputes(self) -> bool:
+        return self.gradient_checkpointing and self.training and torch.is_grad_enabled()
+
+    def _score_dense(
+        self,
+        input_ids: Tensor,
+        lengths: Sequence[int],
+        counts: Sequence[int],
+        index: Tensor,
+        read_index: Tensor,
+        marker_ids: Tensor,
+        marker_positions: Tensor,
+    ) -> tuple[Tensor, ...]:
+        """The reference: text and markers in one padded batch under a dense mask."""
+        task = self.task
+        text = TextLayout(lengths, input_ids.device)
+        sizes = tuple(count * task.n_markers for count in counts)
+        layout = MarkerLayout(text, sizes, marker_positions.flatten(), task.n_markers, task.joined)
+        is_eager = attention_implementation(self) == "eager"
+        states, markers = run_dense(
+            self.encoder, input_ids, lengths, layout, marker_ids.flatten(), self.position_offset, is_eager
+        )
+        read = self.dropout(states)[index][read_index]
+        return self.heads(read, self.dropout(markers).reshape(*marker_ids.shape, -1))
+
+
+def build_config(
+    config_class: type[PLMarkerTaskConfig],
+    schema: LabelSchema,
+    encoder_config: PreTrainedConfig,
+    tokenizer: PreTrainedTokenizerBase,
+    values: Mapping[str, Any],
+) -> Any:
+    """The config of a model, without marker tokens yet.
+
+    Raises:
+        PLMarkerError: naming a field that the config does not have, or a value that it does not take.
+    """
+    for name in values:
+        if name not in config_class.__dataclass_fields__:
+            raise PLMarkerError(f"{config_class.__name__} has no field {name!r}")
+    fields: dict[str, Any] = {**schema.to_dict(), **values}
+    try:
+        return config_class(encoder_config=encoder_config, pad_token_id=tokenizer.pad_token_id, **fields)
+    except StrictDataclassError as error:
+        raise PLMarkerError(f"{config_class.__name__}: {' '.join(str(error).split())}") from None
+
+
+def _device(device_map: Any) -> Any:
+    if isinstance(device_map, Mapping):
+        raise PLMarkerError("from_encoder takes one device; a model on several is loaded by from_pretrained")
+    if device_map != "auto":
+        return device_map
+    return torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+
+
+def _dtype(dtype: str | torch.dtype) -> torch.dtype:
+    found = getattr(torch, dtype.removeprefix("torch."), None) if isinstance(dtype, str) else dtype
+    if not isinstance(found, torch.dtype) or not found.is_floating_point:
+        raise PLMarkerError(f"dtype is a floating-point type such as 'bfloat16', got {dtype!r}")
+    return found
+
+
+def _groups(lengths: Sequence[int], limit: int) -> Iterator[list[int]]:
+    """Lengths of consecutive windows that have at most `limit` tokens together. A longer window is alone."""
+    group: list[int] = []
+    for length in lengths:
+        if group and sum(group) + length > limit:
+            yield group
+            group = []
+        group.append(length)
+    if group:
+        yield group
+
+
+def _chunks(counts: Sequence[int], limit: int, whole_windows: bool) -> Iterator[tuple[int, int, list[int], slice]]:
+    """Cut candidates into chunks of at most `limit`.
+
+    Args:
+        counts: candidates of each window.
+        whole_windows: never cut a window.
+
+    Yields:
+        The first window, the window behind the last one, the candidates of each window in the chunk, and all
+        candidates of the chunk as a slice.
+    """
+    first = start = 0
+    sizes: list[int] = []
+    for number, count in enumerate(counts):
+        left = count
+        while left:
+            if not sizes:
+                first = number
+            room = limit - sum(sizes)
+            taken = left if whole_windows else min(left, room)
+            if sizes and (not taken or taken > room):
+                yield first, first + len(sizes), sizes, slice(start, start + sum(sizes))
+                start, sizes = start + sum(sizes), []
+                continue
+            sizes = sizes + [0] * (number - first - len(sizes)) + [taken]
+            left -= taken
+            if left:
+                yield first, first + len(sizes), sizes, slice(start, start + sum(sizes))
+                start, sizes = start + sum(sizes), []
+    if sizes:
+        yield first, first + len(sizes), sizes, slice(start, start + sum(sizes))
