@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..modeling.schema_plmarker import PLMarkerError
 from ..modeling.task_model_plmarker import PLMarkerPreTrainedModel
 
-if TYPE_CHECKING:
-    from .adapted import AdaptedModel
 
-
-def add_lora(model: PLMarkerPreTrainedModel, **options: Any) -> AdaptedModel:
-    """Freeze a model but for new low-rank matrices in its encoder, its heads, and the embeddings of its markers.
-
-    Example:
-        `model = add_lora(model, r=16, lora_alpha=32)`, then `PLMarkerTrainer(model=model, ...)`, and afterwards
-        `model.push_to_hub(...)` for the adapter alone, or `model.merge_and_unload()` for a model as it was before.
+def add_lora(model: PLMarkerPreTrainedModel, **options: Any) -> Any:
+    """Freeze a model, and train new low-rank matrices in its encoder, its heads, and the embeddings of its markers.
 
     Args:
-        options: of `peft.LoraConfig`; `target_modules` are by default what peft knows of the encoder's architecture.
+        model: an entity model or a relation model.
+        options: options of `peft.LoraConfig`. By default `target_modules` are those that peft knows for the encoder.
+
+    Returns:
+        An [`AdaptedModel`], for `PLMarkerTrainer`. Its `push_to_hub` pushes the adapter alone, and its
+        `merge_and_unload` returns an ordinary model.
 
     Raises:
         PLMarkerError: where peft is missing, or does not take an option.
+
+    Example:
+        >>> model = add_lora(model, r=16, lora_alpha=32)  # doctest: +SKIP
     """
     if not isinstance(model, PLMarkerPreTrainedModel):
         raise PLMarkerError(
@@ -42,7 +43,7 @@ def add_lora(model: PLMarkerPreTrainedModel, **options: Any) -> AdaptedModel:
         name = next(name for name, module in model.named_modules() if module is table)
         options.setdefault("trainable_token_indices", {name: sorted(set(model.config.marker_token_ids))})
     try:
-        # What belongs to the adapter; for a Hub that shows it, and for who loads it.
+        # The Hub shows the base of an adapter, and loading needs it.
         options.setdefault("base_model_name_or_path", model.name_or_path or None)
         return AdaptedModel(model, LoraConfig(modules_to_save=heads, **options))
     except (TypeError, ValueError) as error:

@@ -7,7 +7,7 @@ merged, so that nothing of size (text + markers) squared is ever made. Three for
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, Protocol
@@ -117,14 +117,6 @@ class MarkerLayout:
     def is_joined(self) -> bool:
         """Whether markers of different blocks see each other."""
         return any(self.joined)
-
-    def windows(self) -> Iterator[tuple[slice, slice]]:
-        """The text tokens and the markers of each window that has markers."""
-        start = 0
-        for number, count in enumerate(self.counts):
-            if count:
-                yield slice(self.text.starts[number], self.text.starts[number + 1]), slice(start, start + count)
-            start += count
 
     @cached_property
     def window_ids(self) -> Tensor:
@@ -245,15 +237,14 @@ class WindowByWindow:
         self, query: Tensor, key: Tensor, value: Tensor, layout: TextLayout, scaling: float, dropout: float, reach: Any
     ) -> Tensor:
         pieces = []
-        for start, stop in zip(layout.starts, layout.starts[1:], strict=False):
-            q, k, v = (states[:, :, start:stop] for states in (query, key, value))
-            positions = torch.arange(stop - start, device=layout.device)
-            local = _local_mask(positions, stop - start, reach)
+        windows = (states.split(layout.lengths, dim=2) for states in (query, key, value))
+        for length, q, k, v in zip(layout.lengths, *windows, strict=True):
+            local = _local_mask(torch.arange(length, device=layout.device), length, reach)
             if dropout == 0.0:
                 pieces.append(F.scaled_dot_product_attention(q, k, v, attn_mask=local, scale=scaling))
             else:
-                weights = torch.softmax(_text_scores(q, k, scaling, local), dim=-1)
-                pieces.append(_dropout(weights, dropout) @ v)
+                weights, scale = _dropout(torch.softmax(_text_scores(q, k, scaling, local), dim=-1), dropout)
+                pieces.append(weights @ (v * scale))
         return torch.cat(pieces, dim=2)
 
     @torch.compiler.disable
@@ -272,14 +263,21 @@ class WindowByWindow:
         needs_gradient = torch.is_grad_enabled() and (query.requires_grad or text_key.requires_grad)
         attend = _merge_plain if needs_gradient or dropout else _merge_fused
         pieces = []
-        for text, markers in layout.windows():
-            q, k, v = (states[:, :, markers] for states in (query, key, value))
-            local = _local_mask(layout.positions[markers], text.stop - text.start, reach)
-            mask = layout.block_mask(markers)
-            block = k.shape[2] if mask is not None else layout.block
-            pieces.append(
-                attend(q, k, v, text_key[:, :, text], text_value[:, :, text], block, mask, scaling, dropout, local)
-            )
+        # Pieces of one split share a gradient. The gradient of a slice would be as large as the whole row.
+        texts = (states.split(layout.text.lengths, dim=2) for states in (text_key, text_value))
+        markers = (states.split(layout.counts, dim=2) for states in (query, key, value))
+        start = 0
+        for length, count, window_key, window_value, q, k, v in zip(
+            layout.text.lengths, layout.counts, *texts, *markers, strict=True
+        ):
+            if not count:
+                continue
+            place = slice(start, start + count)
+            start += count
+            local = _local_mask(layout.positions[place], length, reach)
+            mask = layout.block_mask(place)
+            block = count if mask is not None else layout.block
+            pieces.append(attend(q, k, v, window_key, window_value, block, mask, scaling, dropout, local))
         return torch.cat(pieces, dim=2) if len(pieces) != 1 else pieces[0]
 
 
@@ -298,11 +296,11 @@ def _merge_plain(
     """The markers of one window in plain, differentiable operations."""
     scores = _text_scores(query, text_key, scaling, local)
     if block:
-        scores = torch.cat([scores, _block_scores(query, key, block, mask) * scaling], dim=-1)
-    weights = _dropout(torch.softmax(scores, dim=-1), dropout)
+        scores = torch.cat([scores, _block_scores(query * scaling, key, block, mask)], dim=-1)
+    weights, scale = _dropout(torch.softmax(scores, dim=-1), dropout)
     text_weights, block_weights = weights.split([text_key.shape[2], block], dim=-1)
     output = text_weights @ text_value
-    return output + _block_values(block_weights, value, block) if block else output
+    return (output + _block_values(block_weights, value, block) if block else output) * scale
 
 
 def _merge_fused(
@@ -342,7 +340,8 @@ def _local_mask(positions: Tensor, text_length: int, reach: int | None) -> Tenso
 
 
 def _text_scores(query: Tensor, text_key: Tensor, scaling: float, local: Tensor | None) -> Tensor:
-    scores = query @ text_key.transpose(-1, -2) * scaling
+    # Scaling the queries costs less than scaling the scores.
+    scores = (query * scaling) @ text_key.transpose(-1, -2)
     return scores if local is None else scores.masked_fill(~local, float("-inf"))
 
 
@@ -357,21 +356,20 @@ def _block_values(weights: Tensor, value: Tensor, block: int) -> Tensor:
     return (weights.unflatten(2, (-1, block)) @ value.unflatten(2, (-1, block))).flatten(2, 3)
 
 
-def _dropout(weights: Tensor, p: float) -> Tensor:
-    """Attention dropout.
+def _dropout(weights: Tensor, p: float) -> tuple[Tensor, float]:
+    """Attention dropout: the weights with zeros in them, and what the sums of values have to be multiplied by.
 
     On a CPU, drawing the mask by torch costs more than all else that is done with the weights. There NumPy draws 16
     random bits for each weight. The seed comes from torch, so that torch's generator still decides, and recomputation
     draws the same mask. `p` is rounded to a multiple of 2 ** -16, and so is the scale.
     """
     if p == 0.0 or weights.device.type != "cpu":
-        return F.dropout(weights, p=p)
+        return F.dropout(weights, p=p), 1.0
     n_dropped = round(p * 2**16)
     seed = int(torch.randint(2**63 - 1, ()))
     bits = np.random.SFC64(seed).random_raw(-(-weights.numel() // 4)).view(np.int16)
     dropped = torch.from_numpy(bits[: weights.numel()] < n_dropped - 2**15).view(weights.shape)
-    zero = torch.zeros((), dtype=weights.dtype)
-    return torch.where(dropped, zero, weights * (2**16 / max(2**16 - n_dropped, 1)))
+    return weights.masked_fill(dropped, 0.0), 2**16 / max(2**16 - n_dropped, 1)
 
 
 class Padded:

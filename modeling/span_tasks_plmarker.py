@@ -91,8 +91,8 @@ class SpanTask(Task[PLMarkerEntityConfig, SpanRow]):
         return columns(example, "starts", "ends")
 
     def markers(self, example: Example[SpanRow]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        ids = np.asarray(self.config.marker_token_ids, dtype=np.int64)
-        return np.tile(ids, (len(example), 1)), columns(example, "starts", "ends")[:, : len(ids)]
+        ids = np.asarray(self.config.marker_token_ids[: self.n_markers], dtype=np.int64)
+        return np.tile(ids, (len(example), 1)), columns(example, "starts", "ends")[:, : self.n_markers]
 
     def decode(self, scored: Sequence[Scored[SpanRow]], n_sentences: int) -> list[list[ScoredSpan]]:
         """Label the spans of one document.

@@ -23,6 +23,7 @@ class TextStates:
         keys, values: of every layer; shape (1, heads, tokens, head size) each.
         hidden: the encoder's output; shape (tokens, hidden size). None where the last layer was left out.
         last_input: what the last layer was called with where it was left out: states, and further arguments.
+        pieces: the keys and values by window, made where gradients are needed.
     """
 
     layout: TextLayout
@@ -30,12 +31,24 @@ class TextStates:
     values: list[Tensor] = field(default_factory=list)
     hidden: Tensor | None = None
     last_input: tuple[Tensor, dict[str, Any]] | None = None
+    pieces: dict[int, tuple[Tensor, ...]] = field(default_factory=dict, repr=False)
 
     def part(self, first: int, stop: int) -> TextStates:
         """The keys and values of the windows from `first` to before `stop`."""
-        tokens = slice(self.layout.starts[first], self.layout.starts[stop])
-        keys, values = ([states[:, :, tokens] for states in layers] for layers in (self.keys, self.values))
+        if (first, stop) == (0, len(self.layout.lengths)):
+            return self
+        layers = (self.keys, self.values)
+        keys, values = ([self._windows(states, first, stop) for states in kind] for kind in layers)
         return TextStates(self.layout.part(first, stop), keys, values)
+
+    def _windows(self, states: Tensor, first: int, stop: int) -> Tensor:
+        if not states.requires_grad:
+            return states[:, :, self.layout.starts[first] : self.layout.starts[stop]]
+        # The gradient of a slice is as large as the whole row, and there are many slices. Pieces share one gradient.
+        if id(states) not in self.pieces:
+            self.pieces[id(states)] = states.split(self.layout.lengths, dim=2)
+        pieces = self.pieces[id(states)][first:stop]
+        return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=2)
 
 
 class _LastLayerReached(Exception):

@@ -286,6 +286,10 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
         Where chunks are recomputed, so is what `use` makes of them: only its results are kept.
         """
         block, joined = self.task.n_markers, self.task.joined
+        if not sum(counts):
+            size = self.encoder.config.hidden_size
+            yield use(torch.zeros(0, block, size, dtype=self.dtype, device=marker_ids.device), slice(0, 0))
+            return
         limit = max(1, self.marker_tokens // max(block, 1))
         for first, stop, sizes, place in _chunks(counts, limit, whole_windows=any(joined)):
             part = text.part(first, stop)
@@ -294,7 +298,7 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
 
             def run(ids: Tensor, *kept: Tensor, layout: Any = layout, place: slice = place) -> tuple[Tensor, ...]:
                 if not block:
-                    return use(torch.zeros(len(ids), 0, self.encoder.config.hidden_size, device=ids.device), place)
+                    return use(text.keys[0].new_zeros(len(ids), 0, self.encoder.config.hidden_size), place)
                 half = len(kept) // 2
                 states = TextStates(layout.text, list(kept[:half]), list(kept[half:]))
                 markers = run_markers(self.encoder, states, layout, ids.flatten(), self.position_offset)
@@ -330,7 +334,7 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
             self.encoder, input_ids, lengths, layout, marker_ids.flatten(), self.position_offset, is_eager
         )
         read = self.dropout(states)[index][read_index]
-        return self.heads(read, self.dropout(markers).reshape(*marker_ids.shape, -1))
+        return self.heads(read, self.dropout(markers).reshape(*marker_ids.shape, markers.shape[-1]))
 
 
 def build_config(

@@ -301,7 +301,8 @@ class PLMarkerTrainer(Trainer):
             self.control = self.callback_handler.on_prediction_step(self.args, self.state, self.control)
         total = _merged(gather_object([evaluator]))
         metrics = {} if total.loss.value is None else {"loss": total.loss.value}
-        logits = labels = None
+        logits: Any = None
+        labels: Any = None
         if not self.args.prediction_loss_only:
             metrics = total.compute() | metrics
             if self._tools.name == "relations":

@@ -14,7 +14,7 @@ from accelerate import PartialState
 from datasets import Dataset, DatasetDict, concatenate_datasets
 from transformers import AutoConfig, PreTrainedTokenizerBase, TrainingArguments, set_seed
 
-from ..data.files import whole_file
+from ..data.files import write_json
 from ..data.loading import dataset_revision, load_documents
 from ..hub.adapters import add_lora, check_lora
 from ..hub.card import FIGURES, save_card
@@ -325,9 +325,3 @@ def _earlier_checkpoint(folders: Sequence[Path], resume: bool, overwrite: bool) 
             shutil.rmtree(state.parent)
     PartialState().wait_for_everyone()
     return None
-
-
-def write_json(path: str | Path, values: Any) -> None:
-    """Write JSON. The file appears whole or not at all."""
-    with whole_file(path) as file:
-        file.write(json.dumps(values, indent=1, ensure_ascii=False) + "\n")

@@ -228,7 +228,6 @@ def test_a_layout_knows_windows_and_positions():
     assert TextLayout([], CPU).positions.tolist() == []
     markers = MarkerLayout(text, (2, 0, 4), torch.zeros(6, dtype=torch.long), 2)
     assert markers.window_ids.tolist() == [0, 0, 2, 2, 2, 2]
-    assert list(markers.windows()) == [(slice(0, 2), slice(0, 2)), (slice(3, 6), slice(2, 6))]
 
 
 @pytest.mark.parametrize(
@@ -291,7 +290,8 @@ def test_the_dense_mask_says_who_sees_whom(additive):
 def test_dropout_of_attention_weights_is_dropout(p):
     torch.manual_seed(3)
     weights = torch.ones(3, 7, 101, 103, requires_grad=True)
-    dropped = _dropout(weights, p)
+    masked, scale = _dropout(weights, p)
+    dropped = masked * scale
     kept = dropped.detach() > 0
     assert float(kept.float().mean()) == pytest.approx(1 - p, abs=5e-3)
     # Along every axis alike.
@@ -302,7 +302,6 @@ def test_dropout_of_attention_weights_is_dropout(p):
     dropped.sum().backward()
     torch.testing.assert_close(weights.grad, dropped.detach())
     torch.manual_seed(3)
-    again = _dropout(weights, p)
-    assert torch.equal(again, dropped)
-    assert not torch.equal(_dropout(weights, p), dropped)
-    assert torch.equal(_dropout(weights, 0.0), weights)
+    assert torch.equal(_dropout(weights, p)[0], masked)
+    assert not torch.equal(_dropout(weights, p)[0], masked)
+    assert torch.equal(_dropout(weights, 0.0)[0], weights)

@@ -1,6 +1,8 @@
 """The three models: saving, combining, extracting."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,8 +18,7 @@ from plmarker.modeling.modeling_plmarker import (
     PLMarkerForRelationExtraction,
     PLMarkerModel,
 )
-from plmarker.modeling.prediction_plmarker import predict_relations, predict_spans, score_features
-from plmarker.modeling.processing_plmarker import entity_features, relation_features
+from plmarker.modeling.prediction_plmarker import BATCHES_AHEAD, Scorer, predict_relations, predict_spans
 from plmarker.modeling.schema_plmarker import LabelSchema, PLMarkerError
 from plmarker.modeling.windows_plmarker import WordTokenizer
 
@@ -37,6 +38,11 @@ def document(n_sentences: int = 3) -> dict[str, Any]:
     }
 
 
+def batch_of(model: Any, document: dict[str, Any], tokenize: WordTokenizer) -> dict[str, torch.Tensor]:
+    """Everything that a model reads of a document, in one batch."""
+    return model.task.batch(model.task.examples(model.task.rows(document, tokenize))).inputs
+
+
 @pytest.fixture
 def model(tiny_entity_model, tiny_relation_model, minilm_tokenizer) -> PLMarkerModel:
     return PLMarkerModel.from_models(tiny_entity_model, tiny_relation_model, minilm_tokenizer)
@@ -53,18 +59,20 @@ def test_the_entity_model_is_saved_and_loaded_exactly(tiny_entity_model, tokeniz
     assert type(loaded) is PLMarkerForEntityRecognition
     assert loaded.config.schema == schema
     assert loaded.encoder.config._attn_implementation == "levitated"
-    row = tiny_entity_model.pack(entity_features(document(), tokenize, schema))
+    batch = batch_of(tiny_entity_model, document(), tokenize)
     with torch.no_grad():
-        assert torch.equal(loaded(**row).logits, tiny_entity_model(**row).logits)
+        assert torch.equal(loaded(**batch).logits, tiny_entity_model(**batch).logits)
+    # The tokenizer comes with it.
+    assert loaded.extract(TEXT) == tiny_entity_model.extract(TEXT)
 
 
 def test_the_relation_model_is_saved_and_loaded_exactly(tiny_relation_model, tokenize, schema, tmp_path):
     tiny_relation_model.save_pretrained(tmp_path)
     loaded = AutoModel.from_pretrained(tmp_path).eval()
     assert type(loaded) is PLMarkerForRelationExtraction
-    row = tiny_relation_model.pack(relation_features(document(2), tokenize, schema))
+    batch = batch_of(tiny_relation_model, document(2), tokenize)
     with torch.no_grad():
-        before, after = tiny_relation_model(**row), loaded(**row)
+        before, after = tiny_relation_model(**batch), loaded(**batch)
     assert torch.equal(before.logits, after.logits)
     assert torch.equal(before.entity_logits, after.entity_logits)
 
@@ -115,7 +123,7 @@ def test_a_model_of_entities_alone_finds_them_and_no_relations(tiny_entity_model
     assert extraction.entities == model.extract(TEXT).entities
 
 
-def test_what_is_found_stands_where_it_says(model):
+def test_entities_are_where_their_offsets_say(model):
     extraction = model.extract(TEXT)
     assert isinstance(extraction, plmarker.Extraction)
     assert len(extraction.entities) > 3
@@ -199,13 +207,13 @@ def test_extract_takes_text_or_words(model):
 
 
 @pytest.mark.parametrize("wrong", [5, b"abc", [b"abc"], [TEXT, None], {"text": TEXT}])
-def test_what_is_no_text_is_told(model, wrong):
-    with pytest.raises(PLMarkerError, match="extract takes a text or a list of texts, got "):
+def test_an_input_that_is_no_text_is_an_error(model, wrong):
+    with pytest.raises(PLMarkerError, match="a text or a list of texts"):
         model.extract(wrong)
 
 
-@pytest.mark.parametrize("wrong", [["Ann"], [["Ann", 3]], [b"Ann"]])
-def test_what_are_no_words_is_told(model, wrong):
+@pytest.mark.parametrize("wrong", [5, "Ann", ["Ann"], [["Ann", 3]], [b"Ann"]])
+def test_words_that_are_no_sentences_are_an_error(model, wrong):
     with pytest.raises(PLMarkerError, match="a list of sentences, each a list of words"):
         model.extract(words=wrong)
 
@@ -256,7 +264,7 @@ def test_thresholds_by_label_leave_other_labels_alone(model, tokenize):
 
 
 @pytest.mark.parametrize("name", ["entity_threshold", "relation_threshold"])
-def test_a_threshold_of_an_unknown_label_is_told(model, name):
+def test_a_threshold_of_an_unknown_label_is_an_error(model, name):
     with pytest.raises(PLMarkerError, match="threshold for an unknown label 'NIL'"):
         model.extract("Ann.", **{name: {"NIL": 0.5}})
     for wrong in (None, "0.5", {"PER": "0.5"}):
@@ -282,12 +290,8 @@ def test_extraction_leaves_the_training_mode_as_it_was(model, training):
     assert model.extract(TEXT) == first
 
 
-def test_the_training_mode_is_restored_when_a_stream_is_left_early_or_breaks(tiny_entity_model, tokenize):
+def test_a_stream_that_breaks_leaves_the_model_as_it_was(tiny_entity_model, tokenize):
     tiny_entity_model.train()
-    stream = predict_spans(tiny_entity_model, tokenize, iter([document()] * 3), batch_tokens=1)
-    next(stream)
-    stream.close()
-    assert tiny_entity_model.training
 
     def broken() -> Iterator[dict[str, Any]]:
         yield document()
@@ -298,7 +302,7 @@ def test_the_training_mode_is_restored_when_a_stream_is_left_early_or_breaks(tin
     assert tiny_entity_model.training
 
 
-def test_a_stream_is_read_only_as_far_ahead_as_rows_need(tiny_entity_model, tokenize):
+def test_a_stream_is_read_only_as_far_ahead_as_batches_need(tiny_entity_model, tokenize):
     n_read = 0
 
     def documents() -> Iterator[dict[str, Any]]:
@@ -308,43 +312,36 @@ def test_a_stream_is_read_only_as_far_ahead_as_rows_need(tiny_entity_model, toke
             yield document()
 
     next(predict_spans(tiny_entity_model, tokenize, documents(), batch_tokens=20))
-    assert n_read < 10
+    assert n_read < BATCHES_AHEAD * 20 / 10
 
 
-def by_span(scored: list[tuple[dict[str, Any], tuple[torch.Tensor, ...]]], prefix: str) -> dict[tuple, np.ndarray]:
-    """Logits of every span or pair, whatever feature it came in."""
+def by_candidate(scored: list[Any]) -> dict[tuple, np.ndarray]:
+    """Logits of every span or pair, in any example."""
     logits = {}
-    for feature, heads in scored:
-        subject = feature.get("subject_word_start"), feature.get("subject_word_end")
-        spans = zip(feature[f"{prefix}word_starts"], feature[f"{prefix}word_ends"], strict=True)
-        for number, span in enumerate(spans):
-            logits[feature["sentence"], subject, span] = torch.cat([head[number] for head in heads]).numpy()
+    for item in scored:
+        row = item.example.row
+        keys = list(zip(row.subjects, row.objects, strict=True)) if hasattr(row, "subjects") else row.spans
+        for number, key in enumerate(keys[item.example.first : item.example.stop]):
+            logits[key] = np.concatenate([head[number] for head in item.logits])
     return logits
 
 
+@pytest.mark.parametrize("model_class", [PLMarkerForEntityRecognition, PLMarkerForRelationExtraction])
 @pytest.mark.parametrize("group", [None, 5, 1])
-@pytest.mark.parametrize("batch_tokens", [1, 90, None])
-def test_grouping_and_row_budget_change_no_entity_logit(tiny_entity_model, tokenize, schema, group, batch_tokens):
-    whole, grouped = (entity_features(document(), tokenize, schema, 64, 4, size) for size in (None, group))
-    expected = by_span(score_features(tiny_entity_model, whole, None), "")
-    found = by_span(score_features(tiny_entity_model, grouped, batch_tokens), "")
+@pytest.mark.parametrize(("batch_tokens", "marker_tokens"), [(1, 2), (90, 14), (10_000, 10_000)])
+def test_grouping_batches_and_chunks_change_no_logit(
+    make_tiny_model, tokenize, model_class, group, batch_tokens, marker_tokens
+):
+    model = make_tiny_model(model_class, max_seq_length=64, max_pair_length=group)
+    rows = model.task.rows(document(), tokenize)
+    expected = by_candidate(Scorer.of_model(model, 10_000).score(model.task.examples(rows)))
+    model.marker_tokens = marker_tokens
+    grouped = model.task.rows(document(), tokenize, training=model_class is PLMarkerForEntityRecognition)
+    examples = [example for row in grouped for example in model.task.training_examples(row)]
+    found = by_candidate(Scorer.of_model(model, batch_tokens).score(examples))
     assert found.keys() == expected.keys()
-    for span, logits in found.items():
-        np.testing.assert_allclose(logits, expected[span], rtol=0, atol=1e-4)
-
-
-@pytest.mark.parametrize("group", [None, 2, 1])
-@pytest.mark.parametrize("batch_tokens", [1, 60, None])
-def test_grouping_and_row_budget_change_no_relation_logit(tiny_relation_model, tokenize, schema, group, batch_tokens):
-    expected = by_span(
-        score_features(tiny_relation_model, relation_features(document(), tokenize, schema, 64), None), "object_"
-    )
-    features = relation_features(document(), tokenize, schema, 64, group)
-    found = by_span(score_features(tiny_relation_model, features, batch_tokens), "object_")
-    assert len(expected) == 9 + 4
-    assert found.keys() == expected.keys()
-    for pair, logits in found.items():
-        np.testing.assert_allclose(logits, expected[pair], rtol=0, atol=1e-4)
+    for candidate, logits in found.items():
+        np.testing.assert_allclose(logits, expected[candidate], rtol=0, atol=1e-4)
 
 
 def test_sentences_longer_than_the_window_are_labelled_to_their_end(make_tiny_model, tokenize):
@@ -358,14 +355,16 @@ def test_sentences_longer_than_the_window_are_labelled_to_their_end(make_tiny_mo
 @pytest.mark.parametrize("nil_weight", [1.0, 0.2])
 def test_the_entity_loss_is_the_weighted_mean_over_all_spans(make_tiny_model, tokenize, schema, nil_weight):
     model = make_tiny_model(PLMarkerForEntityRecognition, nil_weight=nil_weight)
-    row = model.pack(entity_features(document(), tokenize, schema))
+    row = batch_of(model, document(), tokenize)
     with torch.no_grad():
         output = model(**row)
         unlabelled = model(**{name: tensor for name, tensor in row.items() if name != "labels"})
+        halved = model(**row, num_items_in_batch=2 * len(row["labels"]))
     losses = F.cross_entropy(output.logits, row["labels"], reduction="none")
     weights = torch.where(row["labels"] == 0, nil_weight, 1.0)
     torch.testing.assert_close(output.loss, (losses * weights).sum() / weights.sum())
     assert unlabelled.loss is None
+    torch.testing.assert_close(halved.loss, (losses * weights).sum() / (2 * len(losses)))
     assert torch.equal(unlabelled.logits, output.logits)
 
 
@@ -374,7 +373,7 @@ def test_the_relation_loss_weighs_nil_in_its_relation_part_only(make_tiny_model,
     keys = ("head_start", "head_end", "tail_start", "tail_end")
     annotated["relations"] = [[dict(zip(keys, (0, 1, 3, 3), strict=True), label="MARRIED")], [], []]
     model = make_tiny_model(PLMarkerForRelationExtraction, nil_weight=0.2)
-    row = model.pack(relation_features(annotated, tokenize, schema, 64))
+    row = batch_of(model, annotated, tokenize)
     with torch.no_grad():
         output = model(**row)
     weight = torch.tensor([0.2, 1, 1, 1, 1, 1])
@@ -402,19 +401,81 @@ def test_entity_types_come_from_the_model_or_from_the_input(tiny_relation_model,
         list(predict_relations(tiny_relation_model, tokenize, [document()], entity_types="gold"))
 
 
-def test_minilm_reads_language_through_levitated_markers(schema, minilm_tokenizer):
-    """Markers borrow what stands at their position: the same word in another context has other states."""
+def test_minilm_reads_language_through_levitated_markers(schema):
+    """Markers read the text at their position: the same word in another context has other states."""
     model = PLMarkerForEntityRecognition.from_encoder("minilm", schema, marker_init="lm").eval()
-    tokenize = WordTokenizer(minilm_tokenizer)
+    tokenize = WordTokenizer(model.tokenizer)
     states = []
     for words in (["The", "bank", "of", "the", "river"], ["The", "shore", "of", "the", "river"], ["Run", "fast"]):
-        features = entity_features({"doc_key": "d", "sentences": [words]}, tokenize, schema, max_span_length=1)
-        row = model.pack(features)
+        ids = torch.tensor(tokenize.with_special_tokens(tokenize(words).ids))
         with torch.no_grad():
-            encoded = model.encode(row["input_ids"], row["position_ids"], row["window_lengths"])
-        states.append(encoded[row["span_index"][1, 0]])
+            text = model.encode_text(ids, [len(ids)])
+            marker_ids = torch.tensor([model.config.marker_token_ids])
+            markers = model.encode_markers(text, [1], marker_ids, torch.tensor([[2, 2]]))
+        states.append(markers[0, 0])
     near, far = (F.cosine_similarity(states[0], other, dim=0) for other in states[1:])
     assert near > far + 0.03
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("model_class", [PLMarkerForEntityRecognition, PLMarkerForRelationExtraction])
+def test_many_candidates_stay_in_a_gibibyte(model_class, training, tmp_path):
+    """500 words with 8-word spans, or 60 entities in a sentence, in a process of its own."""
+    script = tmp_path / "read.py"
+    script.write_text(MANY)
+    done = subprocess.run(
+        [sys.executable, str(script), model_class.__name__, str(training)], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    n_candidates, mebibytes = map(float, done.stdout.split()[-2:])
+    assert n_candidates == (3972 if model_class is PLMarkerForEntityRecognition else 3600)
+    assert mebibytes < 1024
+
+
+MANY = """
+import resource, sys
+from pathlib import Path
+import torch, plmarker
+from plmarker import LabelSchema
+from plmarker.modeling.windows_plmarker import WordTokenizer
+
+name, training = sys.argv[1], sys.argv[2] == "True"
+model = getattr(plmarker, name).from_encoder("minilm", LabelSchema(("A",), ("R",)), max_seq_length=512)
+sentence = ["the"] * 500
+ner = [[{"start": 8 * n, "end": 8 * n, "label": "A"} for n in range(60)]]
+task = model.task
+rows = task.rows({"sentences": [sentence], "ner": ner}, WordTokenizer(model.tokenizer))
+examples = task.examples(rows)
+if not training:
+    # Only the evaluation of all subjects at once: batches are cut by the scorer.
+    from plmarker.modeling.prediction_plmarker import Scorer
+    level = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    scored = Scorer.of_model(model).score(examples)
+    count = sum(len(item.example) for item in scored)
+else:
+    model.train()
+    model.activation_checkpointing_enable() if hasattr(model, "activation_checkpointing_enable") else (
+        model.gradient_checkpointing_enable()
+    )
+    level = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    members = examples if "Entity" in name else examples[:4]
+    count = sum(map(len, examples))
+    model(**task.batch(members).inputs).loss.backward()
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(count, (peak - level) / 1024)
+"""
+
+
+def test_from_encoder_takes_the_options_of_loading(schema):
+    model = PLMarkerForEntityRecognition.from_encoder(
+        "minilm", schema, dtype="bfloat16", attn_implementation="sdpa", device_map="cpu"
+    )
+    assert model.dtype == torch.bfloat16
+    assert model.encoder.config._attn_implementation == "sdpa"
+    assert model.device.type == "cpu"
+    for wrong in ({"dtype": "int8"}, {"device_map": {"": "cpu"}}, {"device_map": "nowhere"}):
+        with pytest.raises(PLMarkerError):
+            PLMarkerForEntityRecognition.from_encoder("minilm", schema, **wrong)
 
 
 @pytest.mark.parametrize("model_class", [PLMarkerForEntityRecognition, PLMarkerForRelationExtraction])

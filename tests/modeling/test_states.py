@@ -1,0 +1,242 @@
+"""Text first: markers read against kept text equal text and markers under a dense mask, in states and gradients."""
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import AutoConfig
+
+from plmarker.modeling.configuration_plmarker import PLMarkerEntityConfig, PLMarkerRelationConfig
+from plmarker.modeling.internals_plmarker import encoder_layers
+from plmarker.modeling.modeling_plmarker import PLMarkerForEntityRecognition, PLMarkerForRelationExtraction
+from plmarker.modeling.rows_plmarker import PairRow, SpanRow
+from plmarker.modeling.states_plmarker import run_text
+
+SIZES = {
+    "vocab_size": 60,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "max_position_embeddings": 80,
+    "pad_token_id": 0,
+}
+FAMILIES: dict[str, dict[str, Any]] = {
+    "bert": {},
+    "roberta": {"pad_token_id": 1},
+    "xlm-roberta": {"pad_token_id": 1},
+    "albert": {"embedding_size": 16},
+    "electra": {"embedding_size": 16},
+    # One layer sees all of the window, the other four subwords to either side.
+    "modernbert": {"local_attention": 8, "global_attn_every_n_layers": 2},
+}
+# Floating-point sums in another order.
+TOLERANCE = {"rtol": 0, "atol": 1e-4}
+TEXTS = [list(range(5, 35)), list(range(10, 19)), list(range(20, 45))]
+SPANS = [[(1, 1), (1, 4), (3, 28), (20, 22), (28, 28)], [(7, 7)], []]
+
+
+def tiny_model(family: str, task: str = "entity", dropout: float = 0.0, **values: Any) -> Any:
+    """A random model whose weights are so large that attention chooses: small ones would take a mean of everything."""
+    torch.manual_seed(0)
+    encoder = AutoConfig.for_model(family, **{**SIZES, **FAMILIES[family]})
+    for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "attention_dropout", "mlp_dropout"):
+        if hasattr(encoder, name):
+            setattr(encoder, name, dropout)
+    common = {"encoder_config": encoder, "entity_labels": ["A"], "head_dropout": dropout}
+    if task == "entity":
+        model: Any = PLMarkerForEntityRecognition(PLMarkerEntityConfig(marker_token_ids=[3, 4], **common, **values))
+    else:
+        model = PLMarkerForRelationExtraction(
+            PLMarkerRelationConfig(marker_token_ids=[2, 3, 4, 46], relation_labels=["R"], **common, **values)
+        )
+    for parameter in model.parameters():
+        if parameter.dim() > 1:
+            torch.nn.init.normal_(parameter, std=0.3)
+    return model.eval()
+
+
+def span_batch(model: Any, spans: list[list[tuple[int, int]]] = SPANS) -> dict[str, torch.Tensor]:
+    examples = []
+    for text, chosen in zip(TEXTS, spans, strict=True):
+        starts, ends = [start for start, _ in chosen], [end for _, end in chosen]
+        row = SpanRow("d", text, [0] * len(chosen), [0] * len(chosen), [len(chosen)], starts, ends, starts, ends)
+        examples += model.task.examples([row])
+    return model.task.batch(examples).inputs
+
+
+def pair_batch(model: Any) -> dict[str, torch.Tensor]:
+    """Two subjects of one window, and one of another."""
+    examples = []
+    for text, pairs in (
+        (TEXTS[0], [((2, 4), (2, 4)), ((2, 4), (9, 9)), ((9, 9), (2, 4))]),
+        (TEXTS[1], [((1, 1), (5, 6))]),
+    ):
+        row = PairRow("d", text)
+        for subject, entity in pairs:
+            row.sentences.append(0)
+            row.labels.append(1)
+            row.examples.append(1)
+            for kind, (start, end) in (("subject", subject), ("object", entity)):
+                values = {"word_starts": start, "word_ends": end, "starts": start, "ends": end, "types": 1, "labels": 1}
+                for name, value in values.items():
+                    getattr(row, f"{kind}_{name}").append(value)
+        examples += model.task.training_examples(row)
+    return model.task.batch(examples).inputs
+
+
+def gradients(model: Any, batch: dict[str, torch.Tensor], seed: int = 0) -> dict[str, torch.Tensor]:
+    model.zero_grad()
+    torch.manual_seed(seed)
+    model(**batch).loss.backward()
+    return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+
+def assert_equal_gradients(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
+    assert found.keys() == expected.keys()
+    assert len(found) > 10
+    for name, gradient in expected.items():
+        scale = max(1.0, float(gradient.abs().max()))
+        torch.testing.assert_close(found[name] / scale, gradient / scale, **TOLERANCE, msg=f"gradient of {name}")
+
+
+CASES = [
+    ("entity", {}, span_batch),
+    ("entity", {"method": "t-concat"}, span_batch),
+    ("relation", {}, pair_batch),
+    ("relation", {"att_left": True}, pair_batch),
+    ("relation", {"subject_markers": "levitated"}, pair_batch),
+]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(("task", "values", "make"), CASES, ids=["markers", "t-concat", "solid", "joined", "levitated"])
+def test_logits_and_gradients_equal_those_under_a_dense_mask(family, task, values, make):
+    model = tiny_model(family, task, **values)
+    batch = make(model)
+    with torch.no_grad():
+        logits = model(**batch).logits
+    expected = gradients(model, batch)
+    for chunk in (2, 6, 1000):
+        model.marker_tokens = chunk
+        with torch.no_grad():
+            torch.testing.assert_close(model(**batch).logits, logits, **TOLERANCE)
+        torch.testing.assert_close(model(**batch).logits, logits, **TOLERANCE)
+        assert_equal_gradients(gradients(model, batch), expected)
+    for dense in ("eager", "sdpa"):
+        model.set_attn_implementation(dense)
+        torch.testing.assert_close(model(**batch).logits, logits, **TOLERANCE)
+        assert_equal_gradients(gradients(model, batch), expected)
+
+
+@pytest.mark.filterwarnings("ignore:.*gradient_checkpointing")
+@pytest.mark.parametrize("dropout", [0.0, 0.2])
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(("task", "make"), [("entity", span_batch), ("relation", pair_batch)])
+def test_recomputed_chunks_give_the_same_gradients(family, task, make, dropout):
+    model = tiny_model(family, task, dropout).train()
+    # One chunk and one group of windows: without recomputation the same random numbers are drawn in the same order.
+    model.marker_tokens = 1000
+    batch = make(model)
+    if dropout:
+        # The last layer is always computed for all text where it is recomputed.
+        batch["read_tokens"], batch["read_index"] = _all_tokens(batch)
+    expected = gradients(model, batch)
+    model.gradient_checkpointing_enable()
+    assert model.is_gradient_checkpointing
+    assert_equal_gradients(gradients(model, batch), expected)
+    if not dropout:
+        for chunk in (2, 12):
+            model.marker_tokens = chunk
+            assert_equal_gradients(gradients(model, batch), expected)
+    model.gradient_checkpointing_disable()
+    assert not model.is_gradient_checkpointing
+    assert_equal_gradients(gradients(model, batch), expected) if not dropout else None
+
+
+def _all_tokens(batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Read every token, so that the last layer is computed for all of them; the heads still read the same ones."""
+    tokens = torch.arange(len(batch["input_ids"]))
+    batch["window_sizes"] = batch["window_sizes"].clone()
+    batch["window_sizes"][:, 2] = batch["window_sizes"][:, 0]
+    return tokens, batch["read_tokens"][batch["read_index"]]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_last_layer_runs_for_the_read_tokens_alone_with_the_same_states(family):
+    model = tiny_model(family)
+    ids, lengths = torch.tensor(TEXTS[0] + TEXTS[1]), [len(TEXTS[0]), len(TEXTS[1])]
+    index = torch.tensor([0, 7, 29, 33])
+    with torch.no_grad():
+        whole = model.encode_text(ids, lengths)
+        short = model.encode_text(ids, lengths, skip_last_layer=True)
+        skips = encoder_layers(model.encoder) is not None
+        assert (short.hidden is None) == skips == (family != "albert")
+        for one, other in zip(short.keys + short.values, whole.keys + whole.values, strict=True):
+            torch.testing.assert_close(one, other, **TOLERANCE)
+        torch.testing.assert_close(model._read(short, index, [3, 1]), whole.hidden[index], **TOLERANCE)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("family", FAMILIES)
+def test_text_states_are_those_of_the_encoder_alone(family):
+    model = tiny_model(family)
+    states = model.encode_text(torch.tensor([n for text in TEXTS for n in text]), [len(text) for text in TEXTS])
+    model.set_attn_implementation("sdpa")
+    for number, text in enumerate(TEXTS):
+        alone = model.encoder(input_ids=torch.tensor([text])).last_hidden_state[0]
+        start, stop = states.layout.starts[number : number + 2]
+        torch.testing.assert_close(states.hidden[start:stop], alone, **TOLERANCE)
+
+
+@torch.no_grad()
+@given(
+    spans=st.lists(
+        st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)), max_size=5), min_size=3, max_size=3
+    ).filter(any),
+    chunk=st.integers(2, 12),
+)
+@settings(max_examples=25)
+def test_chunks_and_neighbours_change_no_marker(spans, chunk):
+    model = MODEL
+    ids, lengths = torch.tensor([n for text in TEXTS for n in text]), [len(text) for text in TEXTS]
+    text = model.encode_text(ids, lengths)
+    flat = [span for members in spans for span in members]
+    marker_ids = torch.tensor([[3, 4]] * len(flat))
+    model.marker_tokens = chunk
+    together = model.encode_markers(text, [len(members) for members in spans], marker_ids, torch.tensor(flat))
+    place = 0
+    for window, members in enumerate(spans):
+        for span in members:
+            counts = [int(number == window) for number in range(3)]
+            alone = model.encode_markers(text, counts, torch.tensor([[3, 4]]), torch.tensor([span]))
+            torch.testing.assert_close(together[place], alone[0], **TOLERANCE)
+            place += 1
+
+
+MODEL = tiny_model("bert")
+
+
+def test_a_batch_without_markers_or_read_tokens_has_no_logits():
+    model = tiny_model("bert")
+    batch = {
+        "input_ids": torch.tensor(TEXTS[0]),
+        "window_sizes": torch.tensor([[30, 0, 0]]),
+        "read_tokens": torch.zeros(0, dtype=torch.long),
+        "read_index": torch.zeros(0, 2, dtype=torch.long),
+        "marker_ids": torch.zeros(0, 2, dtype=torch.long),
+        "marker_positions": torch.zeros(0, 2, dtype=torch.long),
+    }
+    assert model(**batch).logits.shape == (0, 2)
+
+
+def test_the_pass_of_another_thread_does_not_disturb_the_hook():
+    """Two passes over one encoder at once keep their own inputs of the last layer."""
+    model = tiny_model("bert")
+    with torch.no_grad():
+        first = run_text(model.encoder, torch.tensor(TEXTS[0]), [30], 0, True)
+        second = run_text(model.encoder, torch.tensor(TEXTS[1]), [9], 0, True)
+    assert first.last_input[0].shape[1] == 30
+    assert second.last_input[0].shape[1] == 9
