@@ -312,7 +312,7 @@ class PLMarkerTrainer(Trainer):
             if self.compute_metrics is not None:
                 metrics = self.compute_metrics(EvalPrediction(predictions=logits, label_ids=labels)) | metrics
         return EvalLoopOutput(
-            predictions=logits,  # type: ignore[arg-type]
+            predictions=logits,
             label_ids=labels,
             metrics={f"{metric_key_prefix}_{name}": value for name, value in metrics.items()},
             num_samples=len(dataloader.dataset),  # type: ignore[arg-type]

@@ -217,7 +217,7 @@ def _train(
         write_json(Path(experiment.output_dir) / EXPERIMENT_FILE, _identity(experiment))
     adapted = None if task.peft is None else add_lora(model, **task.peft)
     trainer = PLMarkerTrainer(
-        adapted or model,  # type: ignore[arg-type]
+        adapted or model,
         arguments,
         train_dataset=concatenate_datasets([data[split] for split in experiment.train_splits]),
         eval_dataset=validation,
