@@ -26,7 +26,7 @@ except ImportError as error:
 
 NAME = "plmarker"
 EXTENSION = "relations"
-# Where a document keeps the rows of its relations.
+# The key of `doc.user_data` for the rows of the relations.
 USER_DATA = "plmarker_relations"
 
 

@@ -1,4 +1,4 @@
-"""What `plmarker predict` reads and writes: texts or documents in, one JSON line for each out."""
+"""The input and output of `plmarker predict`: texts or documents in, one JSON line for each out."""
 
 from __future__ import annotations
 
@@ -64,13 +64,13 @@ def write_resumable(
     process: Callable[[Iterator[Document]], Iterator[dict[str, Any]]],
     settings: dict[str, Any],
 ) -> int:
-    """Write one JSON line for each item; what an interrupted call has written is not computed again.
+    """Write one JSON line for each item. Lines of an interrupted call are not computed again.
 
     Args:
-        path: appears when all is written; until then the lines are in `PATH.partial`.
-        items: the inputs, in the same order in every call, with `doc_key` and `text`, which the results repeat.
+        path: the file, which appears when all lines are written. Until then they are in `PATH.partial`.
+        items: the inputs, in the same order in every call. The results repeat their `doc_key` and `text`.
         process: yields a result for each item, in order.
-        settings: what the results depend on beside the items, such as the model; kept in `PATH.partial.settings`.
+        settings: further values that the results depend on, such as the model. They are in `PATH.partial.settings`.
 
     Returns:
         Lines in the finished file.
@@ -99,7 +99,7 @@ def write_resumable(
 
 
 def _cut_last_line(partial: Path) -> int:
-    """Cut off what an interruption left of a line, which may end inside a character; count the whole lines."""
+    """Remove a line that an interruption has cut off, perhaps inside a character. Count the whole lines."""
     count = end = 0
     with partial.open("rb+") as lines:
         for line in lines:
@@ -111,7 +111,7 @@ def _cut_last_line(partial: Path) -> int:
 
 
 def _skip(items: Iterator[Document], partial: Path, count: int) -> Iterator[Document]:
-    """Pass over the items whose results are in the partial file, and make sure that they are theirs."""
+    """Skip the items whose results are in the partial file, and make sure that the results belong to them."""
     with partial.open(encoding="utf-8") as lines:
         for number, line in enumerate(islice(lines, count), start=1):
             item = next(items, None)

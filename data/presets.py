@@ -1,4 +1,4 @@
-"""Labels and limits of known corpora, for checkpoints and experiments that do not say them."""
+"""Labels and limits of known corpora, for checkpoints and experiments that do not name them."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ KEYS = ("entity_labels", "relation_labels", "symmetric_labels", "entity", "relat
 
 @dataclass(frozen=True)
 class Preset:
-    """What a corpus's models have in common.
+    """The settings that all models of a corpus share.
 
     Args:
         schema: the labels, in the order of the models' classes.
-        entity, relation: fields of the two models' configs.
+        entity, relation: fields of the configs of the two models.
     """
 
     schema: LabelSchema
@@ -51,7 +51,7 @@ def load_preset(name: str | Path) -> Preset:
 
 @lru_cache
 def _known() -> dict[str, Any]:
-    """Read once: each builder of a corpus asks for its labels when it is imported."""
+    """The presets of the file, read once: every builder of a corpus needs its labels at import."""
     return _read(PRESETS_FILE)
 
 
@@ -63,7 +63,7 @@ def read_mapping(path: Path, expected: str) -> dict[str, Any]:
     """Read a YAML file that holds a mapping.
 
     Args:
-        expected: what the mapping has, for the error.
+        expected: the keys of the mapping, for the message.
 
     Raises:
         PLMarkerError: naming the file, for broken YAML or anything but a mapping.

@@ -14,7 +14,7 @@ class AdaptedModel(PeftModel):
 
     @property
     def adapter_of(self) -> str:
-        """The model that the adapter was trained on; an empty text where that has no name."""
+        """Name of the model that the adapter was trained on; empty where it has no name."""
         return self.peft_config[self.active_adapter].base_model_name_or_path or ""
 
     def save_pretrained(self, save_directory: str, *args: Any, **kwargs: Any) -> None:
@@ -24,6 +24,6 @@ class AdaptedModel(PeftModel):
             save_card(self.get_base_model().config, save_directory, adapter_of=self.adapter_of)
 
     def _upload_modified_files(self, working_dir: Any, repo_id: str, *args: Any, **kwargs: Any) -> Any:
-        """What transformers pushes a folder by, after it has put a template there."""
+        """transformers uploads a folder by this. It has put a template there, which our card replaces."""
         save_card(self.get_base_model().config, working_dir, repo_id, adapter_of=self.adapter_of)
         return super()._upload_modified_files(working_dir, repo_id, *args, **kwargs)

@@ -1,4 +1,4 @@
-"""The card of a model: what it finds, what it was trained on, its figures, how to use it."""
+"""The card of a model: its labels, training data, figures and use."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
 
-# Metrics that stand on a card, with the entities that they stand on.
+# The metrics of a card, with the entities that they join.
 FIGURES = {
     "ent_f1": "Ent F1",
     "rel_f1": "Rel F1, predicted entities",
@@ -25,11 +25,11 @@ CITATION = """@inproceedings{ye-etal-2022-packed,
   booktitle = {Proceedings of ACL 2022},
   year = {2022}
 }"""
-# Whoever edits a card takes this line out, and the card is theirs.
+# A person who edits a card deletes this line. Then the card is never overwritten.
 GENERATED = (
     "<!-- Written by plmarker, and written anew when the model is saved or pushed, as long as this line is here. -->"
 )
-# So begins the card that transformers and peft make where there is none.
+# transformers and peft begin a missing card with this line.
 TEMPLATE = "# Model Card for Model ID"
 EXAMPLE = "Ines Tavarro founded the Brellin Observatory in 1974."
 
@@ -53,7 +53,7 @@ from transformers import AutoModel
 # Relations between given entities; with an entity model PLMarkerModel.from_models makes it extract from text.
 model = AutoModel.from_pretrained({name})""",
 }
-# Of an adapter of a model that has a name; and of one that was begun from an encoder: heads and markers are in it.
+# How to load an adapter: of a named model, or of an encoder. The second kind holds the heads and the markers.
 USE_OF_ADAPTER = """import plmarker  # registers the model types
 from peft import PeftModel
 from transformers import AutoModel
@@ -67,17 +67,17 @@ schema = LabelSchema({labels})
 base = {model_class}.from_encoder({encoder}, schema{options})
 model = PeftModel.from_pretrained(base, {name})"""
 MODEL_CLASSES = {"plmarker-ner": "PLMarkerForEntityRecognition", "plmarker-re": "PLMarkerForRelationExtraction"}
-# Of a model with its code beside it.
+# For a model with its code beside it.
 WITH_CODE = (
     "Where plmarker is not installed, leave its import out and load the model with `trust_remote_code=True`; "
     "`pip install sentencex` splits sentences as plmarker does."
 )
-# Fields of a config that `from_encoder` finds out by itself.
+# `from_encoder` sets these fields of a config itself.
 FOUND = ("encoder_config", "marker_tokens", "marker_token_ids", "pad_token_id", "training_run")
 
 
 def is_generated(card: str) -> bool:
-    """Whether a card is as `model_card` wrote it, or a template, not somebody's own."""
+    """Whether `model_card` or a template wrote a card, and no person edited it."""
     return GENERATED in card or TEMPLATE in card
 
 
@@ -88,11 +88,11 @@ def save_card(
     tags: Sequence[str] = (),
     adapter_of: str | None = None,
 ) -> None:
-    """Write a model's card, README.md, into its folder, unless there is one of somebody's own.
+    """Write a model's card, README.md, into its folder, unless a person wrote or edited the card there.
 
     Args:
-        name: by which the model is loaded; by default that of the folder.
-        tags: further ones; those that a card here has already stay.
+        name: the name by which the model is loaded; by default the folder's.
+        tags: further tags. Tags of an earlier card are kept.
         adapter_of: see `model_card`.
     """
     path = Path(folder) / "README.md"
@@ -111,19 +111,19 @@ def model_card(config: Any, name: str, tags: Sequence[str] = (), adapter_of: str
     """Write the card of a model from its config.
 
     Args:
-        config: of any of the three models; its `training_run`, where there is one, says how it was trained: `encoder`,
+        config: the config of any of the three models. Its `training_run` describes the training: `encoder`,
             `dataset` (or a list of them), `config_name` (a configuration of the dataset), `split`, `revision`, `seed`,
             `metrics` (fractions), `hyperparameters` by task, `license`.
-        name: by which it is loaded, a Hub id or a folder.
+        name: the name by which the model is loaded, a Hub id or a folder.
         tags: further tags.
-        adapter_of: of an adapter, the model that it was trained on, an empty text where that has no name.
+        adapter_of: for an adapter, the name of the model that it was trained on; empty where it has no name.
     """
     run: Mapping[str, Any] = config.training_run or {}
     schema = config.schema
     metrics = {
         key: value for key, value in (run.get("metrics") or {}).items() if key in FIGURES and isinstance(value, float)
     }
-    # An entity model keeps the relation labels of its schema, but finds none.
+    # An entity model keeps the relation labels of its schema, but finds no relations.
     relations = config.model_type == "plmarker-re" or getattr(config, "relation_config", None) is not None
     own_tags = ["plmarker", "named-entity-recognition", *(["relation-extraction"] if relations else [])]
     data = ModelCardData(
@@ -165,7 +165,7 @@ def model_card(config: Any, name: str, tags: Sequence[str] = (), adapter_of: str
 
 
 def _use(config: Any, name: str, adapter_of: str | None) -> str:
-    """The snippet. Names are quoted: what a strange checkpoint says of itself must not become code."""
+    """The snippet. Names are quoted: the name in a strange checkpoint must not become code."""
     if adapter_of is None:
         return USES[config.model_type].format(name=_quoted(name), example=_quoted(EXAMPLE))
     if adapter_of:
@@ -204,7 +204,7 @@ def _eval_result(key: str, value: float, run: Mapping[str, Any]) -> EvalResult:
 
 
 def _datasets(run: Mapping[str, Any]) -> list[str]:
-    """What the model was trained on; the first is what its figures are of."""
+    """The training data. The figures are those of the first dataset."""
     named = run.get("dataset") or "unknown"
     return [str(name) for name in named] if isinstance(named, list | tuple) else [str(named)]
 
@@ -241,7 +241,7 @@ def _labels(labels: Sequence[str]) -> str:
 
 
 def _code(value: Any) -> str:
-    """Whatever a checkpoint says of itself, as nothing but text."""
+    """A value of a checkpoint as plain text."""
     return f"`{' '.join(str(value).replace('`', ' ').split())}`"
 
 

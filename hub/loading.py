@@ -1,4 +1,4 @@
-"""A model with its tokenizer, by name, for programs: whatever is wrong with it is one sentence."""
+"""Loading a model with its tokenizer by name. Every problem gives one sentence."""
 
 from __future__ import annotations
 

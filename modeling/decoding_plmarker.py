@@ -33,12 +33,12 @@ class ScoredSpan:
 
 @dataclass(frozen=True)
 class ScoredRelation:
-    """A relation that the relation model finds; of a symmetric one the head is the span that was seen first.
+    """A relation that the relation model finds. The head of a symmetric relation is the span that was seen first.
 
     Args:
         head, tail: spans of words.
         label: class index, forward and never NIL.
-        score: geometric mean of the probabilities that the two directions give, between 0 and 1.
+        score: geometric mean of the probabilities of the two directions, between 0 and 1.
         head_label, tail_label: entity classes of the two spans.
     """
 
@@ -50,7 +50,7 @@ class ScoredRelation:
     tail_label: int
 
 
-# The score by which a relation is sorted: of the added scores of a pair, the winning class and its forward class.
+# Gives the score by which a relation is sorted: from the added scores of a pair, the winner and its forward class.
 SortingScore = Callable[[Array, int, int], float]
 
 
@@ -97,7 +97,7 @@ def label_words(first_word: int, logits: Array, tags: str) -> list[ScoredSpan]:
     """The entities that a sequence tagger finds in a sentence.
 
     Args:
-        first_word: of the sentence, at document level.
+        first_word: the first word of the sentence, at document level.
         logits: shape (words, tag classes), see `tag_classes`.
 
     Returns:
@@ -116,24 +116,24 @@ def label_words(first_word: int, logits: Array, tags: str) -> list[ScoredSpan]:
 def span_probabilities(
     words: Sequence[Span], logits: Array, tags: str, max_span_length: int
 ) -> tuple[list[Span], NDArray[np.floating]]:
-    """How probable spans are for a sequence tagger: the best label's tags over all words of the span.
+    """The probability of each span for a sequence tagger: that of the best label's tags over all words of the span.
 
     Args:
         words: the words of a sentence, as spans.
         logits: shape (words, tag classes), see `tag_classes`.
 
     Returns:
-        All spans of at most `max_span_length` words, and for each the geometric mean of its tags' probabilities and
-        that of the next word's not going on with it, so that wide spans are not at a disadvantage.
+        All spans of at most `max_span_length` words, and a probability for each. It is the geometric mean of the
+        probabilities of its tags, and of the next word not continuing it. So wide spans have no disadvantage.
     """
     log_scores = log_softmax(np.asarray(logits, dtype=np.float64))
     if tags == "io":
         begin = inside = log_scores[:, 1:]
     else:
         begin, inside = log_scores[:, 1::2], log_scores[:, 2::2]
-        # In IOB1 most entities begin with an `I-`.
+        # In IOB1 most entities begin with `I-`.
         begin = np.maximum(begin, inside) if tags == "iob1" else begin
-    # Probability that a word does not go on with an entity of each label; behind the last word nothing does.
+    # Probability that the next word does not continue an entity of each label. Nothing continues behind the last word.
     ends = np.vstack([np.log1p(-np.minimum(np.exp(inside), 1 - 1e-12))[1:], np.zeros((1, inside.shape[1]))])
     spans: list[Span] = []
     scores: list[float] = []
@@ -179,15 +179,15 @@ def decode_relations(
 ) -> list[ScoredRelation]:
     """Relations of one sentence, from both directions of every pair (paper, section 3.3).
 
-    For an unordered pair, in first-seen order, the scores of the two directions are added, the second with forward
-    and inverse classes swapped. A pair with a NIL type at an end gives nothing; of relations with the same label and
-    overlapping subjects and objects the one with the best score stays.
+    Unordered pairs are read in first-seen order. The scores of the two directions are added, after forward and inverse
+    classes of the second one are swapped. A pair with a NIL type at an end gives no relation. A relation is dropped
+    where a better one has the same label, and overlapping subjects and overlapping objects.
 
     Args:
-        subjects, objects: the pair of each row; a row with subject = object says only what it says of the type.
+        subjects, objects: the pair of each row. A row with subject = object only gives the type.
         relation_logits: shape (pairs, relation classes), inverse classes included.
         entity_logits: shape (pairs, entity classes), of the object; None only with `given_types`.
-        given_types: take these entity classes in place of the model's own.
+        given_types: the entity classes to take in place of the model's own.
         threshold: least score of a relation that is kept, by label too.
         pair_scores: the form of the scores: `log_softmax`, `softmax` or `raw`.
         sorting_score: the score by which relations are sorted, from the added scores of a pair, the winning class and
@@ -237,18 +237,18 @@ def decode_directed(
     pair_scores: str = "log_softmax",
     self_pairs: bool = False,
 ) -> list[ScoredRelation]:
-    """Relations of one sentence, each direction of a pair by itself; a symmetric one may be found in both.
+    """Relations of one sentence, each direction of a pair by itself. A symmetric relation may be found in both.
 
     Args:
         subjects, objects: the pair of each row.
-        relation_logits: shape (pairs, relation classes); a row whose best class is an inverse one gives nothing.
+        relation_logits: shape (pairs, relation classes). A row whose best class is an inverse one gives no relation.
         subject_types, object_types: entity classes of each row's subject and object.
         threshold: least probability of a relation that is kept, by label too.
-        pair_scores: what relations are sorted by: `log_softmax`, `softmax` or `raw`.
+        pair_scores: the scores by which relations are sorted: `log_softmax`, `softmax` or `raw`.
         self_pairs: keep a relation of a span with itself.
 
     Returns:
-        The relations, best first; as in `decode_relations` none that overlaps a better one of its label.
+        The relations, best first, without those that overlap a better one of their label.
     """
     if not len(subjects):
         return []
@@ -293,7 +293,7 @@ def _without_overlaps(found: Sequence[tuple[float, ScoredRelation]]) -> list[Sco
 
 
 def types_from_relations(relations: Sequence[ScoredRelation]) -> dict[Span, int]:
-    """The type of each span that occurs in a relation: the one from its highest-scoring relation.
+    """The type of each span that occurs in a relation, taken from its highest-scoring relation.
 
     Args:
         relations: best score first, as `decode_relations` returns them.

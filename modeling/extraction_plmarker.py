@@ -1,4 +1,4 @@
-"""What `extract` returns: entities and relations with character offsets."""
+"""Extractions: the entities and relations of a text, with character offsets."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Entity:
 
 @dataclass(frozen=True)
 class Relation:
-    """A relation between two entities of one sentence; the direction of a symmetric one means nothing.
+    """A relation between two entities of one sentence. The direction of a symmetric relation means nothing.
 
     Args:
         head, tail: the entities.
@@ -60,7 +60,7 @@ class Extraction:
     """Everything found in one text.
 
     Args:
-        text: the text that the offsets count in; for pre-tokenized input its words with spaces between.
+        text: the text that the offsets count in. Pre-tokenized words are joined by spaces.
         sentences: the words that the model read.
         entities: by sentence, then by place.
         relations: by sentence, then best first.
@@ -72,7 +72,7 @@ class Extraction:
     relations: list[Relation] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready: relations name their head and tail by index into `entities`."""
+        """JSON-ready values. Relations name their head and tail by index into `entities`."""
         index = {entity: number for number, entity in reversed(list(enumerate(self.entities)))}
         return {
             "text": self.text,
@@ -95,13 +95,13 @@ def build_extraction(
 
     Args:
         located: character offsets of the words of every sentence.
-        spans, relations: what was found in every sentence, by words of the document.
+        spans, relations: the spans and relations of every sentence, by words of the document.
     """
     words = [offsets for sentence in located for offsets in sentence]
     result = Extraction(text, [[text[start:end] for start, end in sentence] for sentence in located])
     for sentence, (found, linked) in enumerate(zip(spans, relations, strict=True)):
         entity_of: dict[tuple[int, int], Entity] = {}
-        # Of one span with several labels, relations mean the more probable.
+        # A relation joins the most probable of several entities with one span.
         for span in sorted(found, key=lambda span: (span.start, span.end, -span.score)):
             start, end = words[span.start][0], words[span.end][1]
             label = schema.entity_classes[span.label]

@@ -13,7 +13,7 @@ Item = TypeVar("Item")
 
 
 class Generator(Protocol):
-    """What grouping asks of a random number generator; `random.Random` has it."""
+    """The methods of a random number generator that grouping needs. `random.Random` has them."""
 
     def shuffle(self, items: list, /) -> None: ...
 
@@ -41,15 +41,15 @@ def group_spans(
 ) -> Iterator[list[Candidate]]:
     """Divide spans into groups of at most `size`.
 
-    In evaluation the division changes no score; in training it says which spans share an example, and so a batch.
+    The division changes no score. In training it decides which spans share an example, and so a batch.
 
     Args:
         spans: by start, then by end.
         size: None puts all into one group.
-        grouping: `consecutive` keeps the order; `shuffle` does not; `sort` orders by start or end, up or down, as the
-            generator has it; `edge` does so too, and puts spans with the same start (or end) into one group as far as
-            they fit.
-        axis: of `edge`, 0 for starts and 1 for ends; None leaves it to the generator.
+        grouping: `consecutive` keeps the order, `shuffle` draws one. `sort` orders by start or end, up or down; the
+            generator chooses. `edge` sorts too, and puts spans with the same start (or end) into one group where they
+            fit.
+        axis: for `edge`, 0 sorts by starts and 1 by ends. None lets the generator choose.
     """
     spans = list(spans)
     if grouping == "shuffle":

@@ -50,7 +50,7 @@ def model_class_of(config: PreTrainedConfig) -> Any:
 
 
 def encoder_layers(encoder: nn.Module) -> list[nn.Module] | None:
-    """The layers of an encoder, in order; None where they share weights or cannot be told.
+    """The layers of an encoder, in order; None where layers share weights or are not found.
 
     transformers has no public name for them. They are the one list of blocks that can be recomputed.
     """

@@ -347,7 +347,7 @@ class PLMarkerModel(ExtractsFromText, PLMarkerBaseModel):
 
 
 def loss_totals(num_items_in_batch: Any) -> tuple[Any, Any]:
-    """What a weighted and what an unweighted loss is divided by; None stands for the sum of the weights."""
+    """The divisors of a weighted and of an unweighted loss. None means the sum of the weights."""
     if num_items_in_batch is None:
         return None, None
     if isinstance(num_items_in_batch, Tensor) and num_items_in_batch.numel() == 2:
@@ -361,7 +361,7 @@ def weighted_cross_entropy(logits: Tensor, labels: Tensor, nil_weight: float, to
     Args:
         logits: shape (candidates, classes).
         labels: shape (candidates,).
-        total: what the sum is divided by. None takes the sum of the weights, which gives the weighted mean.
+        total: the divisor. None takes the sum of the weights, which gives the weighted mean.
     """
     weight = torch.ones(logits.shape[-1], dtype=torch.float32, device=logits.device)
     weight[0] = nil_weight

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 NIL = "NIL"
-# Least score of what is kept: one for all labels, or by label; a label that is not named keeps all.
+# Least score of a kept span or relation: one for all labels, or one for each label. Other labels have no threshold.
 Threshold = float | Mapping[str, float]
 
 
 class PLMarkerError(ValueError):
-    """Bad input, told in one sentence that names the place, what was found and what was expected."""
+    """Bad input. The message is one sentence that names the place, what was found and what was expected."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class LabelSchema:
 
     Args:
         entity_labels: entity types, in the order of the model's classes.
-        relation_labels: relation types; symmetric ones are moved to the front. Empty for a corpus without relations.
-        symmetric_labels: the relation types for which (a, b) and (b, a) say the same.
+        relation_labels: relation types. Symmetric types are moved to the front. Empty for a corpus without relations.
+        symmetric_labels: the relation types for which (a, b) and (b, a) mean the same.
 
     Raises:
         PLMarkerError: for a repeated label, a label named NIL, or a symmetric label that is no relation label.
@@ -60,7 +60,7 @@ class LabelSchema:
 
         Args:
             documents: documents with `ner` and `relations` as lists, per sentence, of objects with a `label`.
-            symmetric_labels: which relation labels are symmetric; the data cannot tell.
+            symmetric_labels: the symmetric relation labels. The data does not show them.
         """
         entity_labels: set[str] = set()
         relation_labels: set[str] = set()
@@ -127,7 +127,7 @@ def least_scores(threshold: Threshold, classes: Sequence[str]) -> list[float]:
         classes: class names, NIL first.
 
     Raises:
-        PLMarkerError: for a threshold of a label that there is not, and for one that is no number.
+        PLMarkerError: for a threshold of an unknown label, and for a threshold that is no number.
     """
     for score in threshold.values() if isinstance(threshold, Mapping) else [threshold]:
         if isinstance(score, bool) or not isinstance(score, int | float) or score != score:

@@ -18,7 +18,7 @@ def tag_classes(labels: Iterable[str], tags: str) -> list[str]:
 
 
 def tags_of_entities(entities: Sequence[Sequence[int]], first_word: int, last_word: int, tags: str) -> list[int]:
-    """Tag the words of a sentence. Of overlapping entities the wider one is tagged, then the first.
+    """Tag the words of a sentence. Where entities overlap, the wider one is tagged, then the first one.
 
     Args:
         entities: rows of [start, end, class], class counted from 1 as in the schema.

@@ -9,9 +9,9 @@ from transformers.utils import logging
 
 logger = logging.get_logger(__name__)
 
-# Words as annotated corpora cut them: hyphenated words stay whole, punctuation and clitics stand alone, and each
-# Chinese character is a word. Combining marks, joiners and the skin tones of emoji belong to what they follow; other
-# invisible characters are no words.
+# Words are cut as in annotated corpora: hyphenated words stay whole, punctuation and clitics are their own words, and
+# each Chinese character is a word. Combining marks, joiners and the skin tones of emoji belong to the character before
+# them. Other invisible characters are no words.
 WORD = regex.compile(
     r"""\p{Han}
       | (?&letters)(?:[-.](?&letters))*
@@ -23,7 +23,7 @@ WORD = regex.compile(
       )""",
     regex.VERBOSE,
 )
-# What sentencex cannot take: lone surrogates, and spaces of several bytes, on which it panics (1.0.32).
+# sentencex cannot take lone surrogates, and it panics at spaces of several bytes (1.0.32).
 UNSPLITTABLE = regex.compile(r"[\p{Cs}]|(?![\n\r\t])\s")
 
 SENTENCE_END = regex.compile(r"(?<=[.!?。！？]['\"”’)\]]*)\s+|\n\s*\n")
@@ -36,12 +36,12 @@ def split_sentences(text: str, language: str = "en") -> list[str]:
     """Split text into sentences with the library sentencex.
 
     Args:
-        language: ISO 639-1 code; sentencex falls back to its general rules for one that it does not know. Where
-            sentencex is missing (a checkpoint with its code, without this package), a sentence ends at a full stop,
-            question or exclamation mark before white space, or at an empty line.
+        language: ISO 639-1 code. sentencex has general rules for unknown codes. Without sentencex (a checkpoint that
+            carries its code), a sentence ends at an empty line, or at a full stop, question mark or exclamation mark
+            before white space.
 
     Returns:
-        Sentences in order, as they stand in the text, without the white space around them.
+        Sentences in order, as they are in the text, without the white space around them.
     """
     # Character by character, so that the offsets stay.
     clean = UNSPLITTABLE.sub(" ", text)
@@ -66,7 +66,7 @@ def locate_words(text: str, splitter: SentenceSplitter = split_sentences) -> lis
     """Character offsets of the words of every sentence of a text; `text[start:end]` is the word.
 
     Args:
-        splitter: returns the sentences of a text, in order, as they stand in it.
+        splitter: returns the sentences of a text, in order, as they are in it.
 
     Raises:
         ValueError: when the splitter returns a sentence that is not in the text after the one before it.

@@ -26,7 +26,7 @@ def is_unused(token: str) -> bool:
 
 
 def is_reserved(token: AddedToken) -> bool:
-    """Whether an added token never stands for text: special tokens and unused tokens."""
+    """Whether an added token never means text. Special tokens and unused tokens are such tokens."""
     return token.special or is_unused(token.content)
 
 

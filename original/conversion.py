@@ -1,7 +1,7 @@
 """Checkpoints of the published implementation, as models of this project.
 
-A checkpoint is a folder `checkpoint-STEP` with weights and `config.json`; the vocabulary lies beside it or one folder
-up. It does not say its labels, nor most of its limits: the caller names them.
+A checkpoint is a folder `checkpoint-STEP` with weights and `config.json`. The vocabulary is beside it or one folder up.
+The labels and most limits are not in it: the caller names them.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ TOKENIZERS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "roberta": (RobertaTokenizer, ("vocab.json", "merges.txt")),
     "albert": (AlbertTokenizer, ("spiece.model", "tokenizer.json")),
 }
-# What the original stores and never reads.
+# The original stores these tensors and never reads them.
 UNUSED = ("pooler.", "embeddings.position_ids")
-# The markers' names by encoder: BERT's reserved tokens stand at fixed ids, ALBERT gets new ones.
+# The reserved tokens of BERT have fixed ids. ALBERT gets new tokens.
 FIRST_BERT_MARKER_ID = 1
 
 logger = logging.getLogger(__name__)
@@ -62,11 +62,11 @@ def convert_checkpoint(
     Args:
         folder: `checkpoint-STEP`, or the folder that holds one.
         schema: the labels, in the original's order.
-        entity_values, relation_values: fields of the model's config, such as `max_seq_length`; which of the two are
-            read, and the variant, is told by the checkpoint's heads.
-        encoder: where the vocabulary is, if it is not beside the checkpoint: a Hub id or a folder.
-        defaults: the usual limits of a corpus, under `entity` and `relation`; what a variant asks for and the two
-            arguments above go before them.
+        entity_values, relation_values: fields of the model's config, such as `max_seq_length`. The heads of the
+            checkpoint show which of the two apply, and the variant.
+        encoder: the encoder with the vocabulary, if that is not beside the checkpoint: a Hub id or a folder.
+        defaults: the usual limits of a corpus, under `entity` and `relation`. The variant and the two arguments above
+            go first.
 
     Returns:
         The entity model or the relation model in float32, and its tokenizer.
@@ -151,7 +151,7 @@ def _split(state: State, prefix: str) -> tuple[State, State]:
 
 
 def _encoder_config(folder: Path, family: str, state: State) -> PreTrainedConfig:
-    """The encoder's own fields of `config.json`; what it says of labels is wrong."""
+    """The encoder's own fields of `config.json`. The labels there are wrong."""
     path = folder / "config.json"
     if not path.is_file():
         raise PLMarkerError(f"{path}: no such file")
@@ -224,11 +224,11 @@ def _entity_values(folder: Path, heads: State, schema: LabelSchema, hidden_size:
 
 
 def _relation_values(folder: Path, heads: State, schema: LabelSchema) -> tuple[dict[str, Any], LabelSchema]:
-    """The variant, by the heads that are there and their number of classes."""
+    """The variant, from the heads and their number of classes."""
     if not schema.relation_labels:
         raise PLMarkerError(f"{folder}: a relation model, but the schema has no relation labels")
     if "re_classifier.weight" in heads:
-        # That script has groups of 64 pairs and sorts by raw scores, whatever it is told.
+        # That script always has groups of 64 pairs and sorts by raw scores.
         return {"subject_markers": "levitated", "max_pair_length": 64, "pair_scores": "raw"}, schema
     values: dict[str, Any] = {"entity_head": "ner_classifier.weight" in heads}
     n_classes = len(heads["re_classifier_m1.weight"])
@@ -246,7 +246,7 @@ def _is_relation(heads: State) -> bool:
 
 
 def _warn_of_window(folder: Path, values: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    """The window of training, which the original may evaluate with another one."""
+    """Warn where the window of training is another one than the preset's: the original may evaluate with either."""
     trained = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("max_seq_length")
     if trained is not None and "max_seq_length" not in given and trained != values.get("max_seq_length", trained):
         logger.warning(

@@ -1,4 +1,4 @@
-"""What the published scripts compute by a fault or an accident, Q1 to Q6 of docs/original.md.
+"""The quirks of the published scripts: faults and accidents that change results, Q1 to Q6 of docs/original.md.
 
 `compat="original"` wraps a model's task into one of the tasks here. Nobody else runs this code.
 """

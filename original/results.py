@@ -1,7 +1,7 @@
 """Files of the published scripts: `ent_pred_SPLIT.json` and `pred_results.json`.
 
-`ent_pred_test.json` is a corpus in the exchange format, one document a line, with `predicted_ner`: whatever reads
-documents reads it, and `write_documents` writes it. `pred_results.json` is one JSON object for a whole corpus: for the
+`ent_pred_test.json` is a corpus in the exchange format, one document a line, with `predicted_ner`. All functions for
+documents read it, and `write_documents` writes it. `pred_results.json` is one JSON object for a whole corpus: for the
 number of each document a list of [sentence, relations], each relation as [[head start, head end], [tail start, tail
 end], label].
 """
@@ -21,7 +21,7 @@ from ..modeling.schema_plmarker import PLMarkerError
 def write_relation_results(path: str | Path, documents: Iterable[Mapping[str, Any]]) -> None:
     """Write the `predicted_relations` of documents as the original's `pred_results.json`.
 
-    As there, only sentences with entities are listed. The file appears whole or not at all.
+    Only sentences with entities are listed, as in the original. The file appears whole or not at all.
 
     Raises:
         PLMarkerError: for a document without `predicted_relations`.
@@ -45,7 +45,7 @@ def write_relation_results(path: str | Path, documents: Iterable[Mapping[str, An
 
 
 def read_relation_results(path: str | Path, documents: Sequence[Mapping[str, Any]]) -> list[Document]:
-    """Read the original's `pred_results.json` into the `predicted_relations` of the documents that it is of.
+    """Read the original's `pred_results.json` into the `predicted_relations` of the documents that it belongs to.
 
     Args:
         documents: the corpus, in the order of the file that the results were made from.

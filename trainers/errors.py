@@ -1,4 +1,4 @@
-"""Errors by kind: what a model gets wrong, for the eye of a person."""
+"""Errors by kind, for a person to read."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 from ..modeling.decoding_plmarker import ScoredRelation, ScoredSpan, overlaps
-from .metrics import Row
+from .metrics import AnnotationRow
 
 
-def entity_errors(gold: Sequence[Row], kept: Sequence[ScoredSpan]) -> Counter[str]:
+def entity_errors(gold: Sequence[AnnotationRow], kept: Sequence[ScoredSpan]) -> Counter[str]:
     """Count a sentence's wrong and missed entities.
 
     Returns:
@@ -35,7 +35,10 @@ def entity_errors(gold: Sequence[Row], kept: Sequence[ScoredSpan]) -> Counter[st
 
 
 def relation_errors(
-    gold_relations: Sequence[Row], given: Sequence[Row], relations: Sequence[ScoredRelation], n_symmetric: int
+    gold_relations: Sequence[AnnotationRow],
+    given: Sequence[AnnotationRow],
+    relations: Sequence[ScoredRelation],
+    n_symmetric: int,
 ) -> Counter[str]:
     """Count a sentence's wrong and missed relations, by spans and label.
 

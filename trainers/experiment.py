@@ -1,4 +1,4 @@
-"""An experiment as a YAML file: a dataset, an encoder, and what is trained with which arguments."""
+"""An experiment as a YAML file: a dataset, an encoder, and the models to train with their arguments."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TRAINING_FIELDS = {item.name: item for item in fields(TrainingArguments) if item
 
 @dataclass
 class Task:
-    """What is trained for one task.
+    """The training of one model.
 
     Args:
         model: fields of the model's config and `marker_init`, as `from_encoder` takes them.
@@ -40,18 +40,18 @@ class Experiment:
         encoder: a Hub id, a local folder, or `minilm`.
         dataset: as `load_documents` takes it.
         output_dir: where the model, its figures and the checkpoints go.
-        entity, relation: what to train; at least one.
+        entity, relation: the models to train; at least one.
         symmetric_labels: the relation labels that have no direction.
-        entity_labels, relation_labels: the labels, where they are not to be collected from the data.
-        preset: a corpus whose labels, and quirks of the original, these are, see `load_preset`; what is given beside
-            it goes before.
-        folds: parts of the dataset, each with its own splits, over which to train one after the other: folders in it,
-            or configurations of a Hub dataset.
+        entity_labels, relation_labels: the labels. Without them they are collected from the data.
+        preset: a corpus with these labels and these quirks of the original, see `load_preset`. Values of the file go
+            first.
+        folds: configurations of the dataset, each with its own splits. They are trained one after the other. They are
+            folders in a local dataset, or configurations of a Hub dataset.
         train_splits: the splits to train on.
-        entity_types: whose entity types Rel+ compares, see [`RelationMetrics`].
-        seed: of initialisation, shuffling and dropout.
-        license: of the model, by the name that the Hub has for it, for its card.
-        reported: F1 in percent that was published for this experiment, by metric; `source` says where.
+        entity_types: whose entity types Rel+ compares and `extract` returns, see [`RelationMetrics`].
+        seed: seed of initialisation, shuffling and dropout.
+        license: the model's licence for its card, by its name on the Hub.
+        reported: the published F1 of this experiment in percent, by metric; `source` names the publication.
     """
 
     encoder: str
@@ -88,11 +88,11 @@ def experiment_names() -> list[str]:
 def load_experiment(name: str | Path, overrides: Mapping[str, Any] | None = None) -> Experiment:
     """Read an experiment from a YAML file, or by the name of one in `hub_configs`.
 
-    A file that `extends` another holds only what differs; mappings are merged, and a null takes a key away.
+    A file that `extends` another file holds only the differences. Mappings are merged, and a null removes a key.
 
     Args:
-        overrides: values in place of those in the file: top-level keys, or fields of `TrainingArguments`, which then
-            hold for every task.
+        overrides: values that replace those of the file: top-level keys, or fields of `TrainingArguments` for every
+            model.
 
     Raises:
         PLMarkerError: for a missing file, broken YAML, an unknown or a missing key, naming file and key.
@@ -172,7 +172,7 @@ def _experiment(path: Path, values: dict[str, Any], overrides: dict[str, Any]) -
 
 
 def _check_reported(path: Path, reported: Any) -> None:
-    """Published figures are percentages, by metric, and say where they stand."""
+    """Published figures are percentages by metric, with their source."""
     if not isinstance(reported, dict):
         raise PLMarkerError(f"{path}: 'reported' is a mapping, got {reported!r}")
     for key, value in reported.items():
@@ -193,11 +193,11 @@ def _task(path: Path, name: str, values: Any, overrides: dict[str, Any]) -> Task
         if key not in TRAINING_FIELDS:
             raise PLMarkerError(f"{path}: {name}.training.{key} is no field of transformers.TrainingArguments")
         if key in EXPERIMENT_FIELDS:
-            raise PLMarkerError(f"{path}: {name}.training.{key} stands at the top of the file, once for all tasks")
+            raise PLMarkerError(f"{path}: {name}.training.{key} belongs to the top of the file, once for all models")
         # YAML reads `no` as false.
         if key.endswith("_strategy") and value is False:
             training[key] = "no"
-        # YAML reads 3e-4 as a string: only 3.0e-4 is a number to it.
+        # YAML reads 3e-4 as a string. Only 3.0e-4 is a number in YAML.
         number = next((kind for kind in (float, int) if kind.__name__ in str(TRAINING_FIELDS[key].type)), None)
         if isinstance(value, str) and number and "str" not in str(TRAINING_FIELDS[key].type):
             try:

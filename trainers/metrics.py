@@ -1,7 +1,7 @@
-"""Ent, Rel and Rel+: what is counted, by label and overall (paper, section 3).
+"""Ent, Rel and Rel+, by label and overall (paper, section 3).
 
-Every annotation counts against recall, whether a model could reach it or not. A symmetric relation counts twice, in
-gold, in predictions and when it is right. Rel asks for both spans and the label; Rel+ for both types too.
+Every annotation counts against recall, also where no candidate can match it. A symmetric relation counts twice: in
+gold, in predictions and when it is right. Rel compares both spans and the label, Rel+ also both types.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from ..modeling.decoding_plmarker import ScoredRelation, ScoredSpan, types_from_
 from ..modeling.schema_plmarker import LabelSchema
 from .span_f1.counting import Score
 
-Row = Sequence[int]
+AnnotationRow = Sequence[int]
 Metrics = dict[str, float]
 
 
@@ -28,13 +28,13 @@ class EntityMetrics:
         self.kept = Score()
         self.labelled = Score()
 
-    def add(self, gold: Sequence[Row], labelled: Sequence[ScoredSpan], kept: Sequence[ScoredSpan]) -> None:
+    def add(self, gold: Sequence[AnnotationRow], labelled: Sequence[ScoredSpan], kept: Sequence[ScoredSpan]) -> None:
         """Count one sentence.
 
         Args:
             gold: annotated entities as [start, end, class].
             labelled: the spans whose class is not NIL.
-            kept: what is left of them without overlaps.
+            kept: these spans without overlaps.
         """
         truth = {tuple(row) for row in gold}
         for score, spans in ((self.labelled, labelled), (self.kept, kept)):
@@ -59,7 +59,7 @@ class RelationMetrics:
         entity_types: `relation` takes the types that the relation model gives (the original's default), `input` those
             of the entities that it was given (the original's `use_ner_results`).
         directed: a symmetric relation must be found in both directions, each counts once (the original, for models
-            that decide on each direction alone); else one direction stands for both.
+            that decide on each direction alone). Otherwise one direction counts for both.
     """
 
     def __init__(self, schema: LabelSchema, entity_types: str = "relation", directed: bool = False) -> None:
@@ -72,9 +72,9 @@ class RelationMetrics:
 
     def add(
         self,
-        gold: Sequence[Row],
-        gold_relations: Sequence[Row],
-        given: Sequence[Row],
+        gold: Sequence[AnnotationRow],
+        gold_relations: Sequence[AnnotationRow],
+        given: Sequence[AnnotationRow],
         relations: Sequence[ScoredRelation],
     ) -> None:
         """Count one sentence.

@@ -9,7 +9,7 @@ from typing import Any
 
 from .metrics import Metrics
 
-# Metric name and the row of the table that it fills; every relation figure says which entities it stands on.
+# Metric names and the rows of the table. Every relation figure names the entities that it joins.
 ROWS = (
     ("ent", "Ent"),
     ("rel", "Rel   predicted entities"),
@@ -18,7 +18,7 @@ ROWS = (
     ("gold_rel_strict", "Rel+  gold entities"),
 )
 TITLES = dict(ROWS)
-# Entities with the types that the relation model gives them, where it finds a relation (the original's `ner_f1`).
+# Entities with the types of the relation model, where it finds a relation (the original's `ner_f1`).
 RETYPED_ROWS = (
     ("retyped_ent_f1", "Types predicted entities"),
     ("gold_retyped_ent_f1", "Types gold entities"),

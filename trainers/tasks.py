@@ -1,4 +1,4 @@
-"""What training and evaluation need to know of each task: its figures, and what it cannot reach."""
+"""The figures and the coverage of each task, in one table."""
 
 from __future__ import annotations
 

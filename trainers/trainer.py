@@ -50,7 +50,7 @@ REFUSED: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 
 def hp_space(trial: Any) -> dict[str, Any]:
-    """What `hyperparameter_search` tries with optuna: learning rates and batches around the published experiments'."""
+    """The default space of `hyperparameter_search`: learning rates and batch sizes around the published ones."""
     return {
         "learning_rate": trial.suggest_float("learning_rate", 5e-6, 3e-4, log=True),
         "per_device_train_batch_size": trial.suggest_categorical("per_device_train_batch_size", [8, 16, 32]),
@@ -233,7 +233,7 @@ class PLMarkerTrainer(Trainer):
     def get_batch_samples(
         self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
     ) -> tuple[list[Any], Any]:
-        """As in `Trainer`. Where NIL has a weight, the sum of the weights stands beside the number of candidates."""
+        """As in `Trainer`. Where NIL has a weight, this adds the sum of the weights to the number of candidates."""
         batches, count = super().get_batch_samples(epoch_iterator, num_batches, device)
         nil_weight = self.task_config.nil_weight
         if count is None or nil_weight == 1.0:
@@ -343,7 +343,7 @@ class PLMarkerTrainer(Trainer):
     def train(self, *args: Any, **kwargs: Any) -> Any:
         """As in `Trainer`. Then the model's config knows how it was trained, for its card."""
         if self.model is not None:
-            # What the config says of an earlier training is not true of a model that is trained on.
+            # The config's description of an earlier training is wrong for a model that is trained again.
             self._trained_config.training_run = None
         result = super().train(*args, **kwargs)
         if self.entity_types is not None and hasattr(self._trained_config, "entity_types"):
@@ -391,7 +391,7 @@ class PLMarkerTrainer(Trainer):
         save_card(config, str(self.args.output_dir), name, tags, getattr(model, "adapter_of", None))
 
     def _training_run(self) -> dict[str, Any]:
-        """What this Trainer knows of the training, see [`model_card`]."""
+        """The training as this Trainer knows it, see [`model_card`]."""
         split, metrics = self._figures()
         return {
             "encoder": self.task_config.encoder_config._name_or_path,

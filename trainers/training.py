@@ -1,4 +1,4 @@
-"""Running an experiment: train the models, keep the best, combine them, and report their figures."""
+"""Running an experiment: train the models, keep the best checkpoints, join the models, and report their figures."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ EXPERIMENT_FILE = "experiment.json"
 METRICS_FILE = "metrics.json"
 FINISHED_FILE = "finished"
 ADAPTER_FOLDER = "adapter"
-# Training arguments that a model's card tells.
+# The training arguments that a model's card shows.
 SHOWN_ARGUMENTS = (
     "num_train_epochs",
     "max_steps",
@@ -57,23 +57,27 @@ MODEL_CLASSES: dict[str, type[PLMarkerPreTrainedModel]] = {
 def run_experiment(
     experiment: Experiment, resume: bool = False, overwrite: bool = False, fold: str | None = None
 ) -> Metrics | None:
-    """Train what the experiment says, and save the model at its `output_dir`.
+    """Train the models of an experiment, and save the model at its `output_dir`.
 
-    With both tasks the saved model is the combined one; checkpoints lie in a folder for each task. The best epoch on
+    Two models are saved as one combined model. Each model has a folder for its checkpoints. The best epoch on
     `validation`, where there is one, is kept.
 
     Args:
-        resume: continue from the last checkpoints; what is finished is not done again.
-        overwrite: remove what an earlier run left first.
-        fold: which of the experiment's folds to train and evaluate on.
+        experiment: the experiment.
+        resume: continue from the last checkpoints. A finished model is not trained again.
+        overwrite: first remove the files of an earlier run.
+        fold: the fold to train and evaluate on.
 
     Returns:
         Figures on `test`, as `evaluate_documents` gives them, also written to `metrics.json`; empty without `test`.
-        Of several processes only the main one saves and evaluates; the others get None.
+        Only the main process saves and evaluates; other processes get None.
 
     Raises:
-        PLMarkerError: for bad data or arguments, for an earlier run at this place without a word on it, and for one of
-            another experiment that is to be resumed.
+        PLMarkerError: for bad data or arguments, for an earlier run in this folder without `resume` or `overwrite`, and
+            for an earlier run of another experiment with `resume`.
+
+    Example:
+        >>> run_experiment(load_experiment("demo"), overwrite=True)["rel_strict_f1"]  # doctest: +SKIP
     """
     output_dir = Path(experiment.output_dir)
     if resume:
@@ -81,12 +85,12 @@ def run_experiment(
         if (output_dir / METRICS_FILE).is_file():
             finished: Metrics = json.loads((output_dir / METRICS_FILE).read_text(encoding="utf-8"))
             return finished
-    # Before the data: of a repository that is pushed to meanwhile, what was read is not newer than what is told.
+    # The revision is read before the data. If the repository changes in between, the card names the older revision.
     revision = dataset_revision(experiment.dataset)
     data = load_documents(experiment.dataset, config_name=fold)
     schema = experiment_schema(experiment, data)
     if experiment.entity_labels is not None or experiment.relation_labels is not None:
-        # Labels were given, not collected: a document with another one is told by file and line.
+        # The labels were given. A document with another label is an error that names file and line.
         data = load_documents(experiment.dataset, schema, config_name=fold)
     _warn_of_rare_labels(data)
     tokenizer = load_tokenizer(experiment.encoder)
@@ -108,7 +112,7 @@ def run_experiment(
         entity,  # type: ignore[arg-type]
         relation,  # type: ignore[arg-type]
     ).metrics
-    # The weights are there, whatever becomes of the evaluation; its figures come to the config and the card.
+    # The weights are saved already: a failing evaluation loses nothing. The figures are added to the config and card.
     saved.config.training_run = {**run, "metrics": {key: metrics[key] for key in FIGURES if key in metrics}}
     saved.config.save_pretrained(output_dir)
     save_card(saved.config, output_dir)
@@ -122,7 +126,7 @@ def _save(
     run: dict[str, Any],
     output_dir: Path,
 ) -> PLMarkerBaseModel:
-    """Save the combined model, or the one that there is, with its card and the tokenizer; return what was saved."""
+    """Save the combined model or the only model, with its card and the tokenizer. Return the saved model."""
     entity, relation = models.get("entity"), models.get("relation")
     for part in models.values():
         part.config.training_run = None
@@ -137,7 +141,7 @@ def _save(
 
 
 def _training_run(experiment: Experiment, fold: str | None, revision: str | None) -> dict[str, Any]:
-    """What a model's card says of its training; of folders only the names."""
+    """The training as the model's card shows it. Folders are shown by their names alone."""
     return {
         "encoder": _shown(experiment.encoder),
         "dataset": _shown(experiment.dataset),
@@ -159,7 +163,7 @@ def _training_run(experiment: Experiment, fold: str | None, revision: str | None
 
 
 def _shown(name: str) -> str:
-    """A Hub id as it is, of a folder its name."""
+    """A Hub id as it is, and the name of a folder."""
     return Path(name).resolve().name if Path(name).exists() else name
 
 
@@ -174,7 +178,7 @@ def experiment_schema(experiment: Experiment, data: DatasetDict) -> LabelSchema:
 
 
 def _check_models(experiment: Experiment, schema: LabelSchema, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Find what is wrong in any model's options before the first one is trained."""
+    """Find mistakes in the options of all models before the first model is trained."""
     for name, task in experiment.tasks.items():
         values = {key: value for key, value in task.model.items() if key != "marker_init"}
         try:
@@ -208,8 +212,8 @@ def _train(
     model = MODEL_CLASSES[name].from_encoder(experiment.encoder, schema, tokenizer=tokenizer, **task.model)
     if resume and (folder / FINISHED_FILE).is_file():
         return MODEL_CLASSES[name].from_pretrained(folder)
-    # Last of all checks: a mistake in the experiment must not cost the earlier run. What is yet to come goes with it:
-    # a later --resume must not take the earlier run's model for this one's.
+    # This check is the last one: a mistake in the experiment must not remove the earlier run. Later models of that run
+    # are removed too, so that --resume does not take them for models of this run.
     names = list(experiment.tasks)
     folders = [Path(experiment.output_dir) / task for task in names[names.index(name) :]]
     checkpoint = _earlier_checkpoint(folders, resume, overwrite)
@@ -226,20 +230,20 @@ def _train(
     )
     trainer.train(resume_from_checkpoint=checkpoint)
     if adapted is not None:
-        # The adapter for those who have the encoder, the merged model for all else.
+        # The adapter is for people who have the encoder. All else uses the merged model.
         trained = {"encoder": _shown(experiment.encoder), "dataset": _shown(experiment.dataset)}
         model.config.training_run = {**(model.config.training_run or {}), **trained}
         adapted.save_pretrained(str(folder / ADAPTER_FOLDER), is_main_process=PartialState().is_main_process)
         model = trainer.model = adapted.merge_and_unload()
     trainer.save_model()
     if PartialState().is_main_process:
-        # Last: a model that was cut off while it was written is not taken for a finished one.
+        # This file comes last: a model that was cut off while it was written must not look finished.
         (folder / FINISHED_FILE).touch()
     return model
 
 
 def _arguments(experiment: Experiment, name: str, task: Task, validates: bool) -> TrainingArguments:
-    """What the task is trained with; with validation the best epoch, or what is evaluated in its place, is kept."""
+    """The training arguments of a model. With validation, the best evaluated checkpoint is kept."""
     given = task.training
     strategy = given.get("eval_strategy", given.get("save_strategy", "epoch"))
     values: dict[str, Any] = {"report_to": "none", "save_total_limit": 1}
@@ -256,7 +260,7 @@ def _arguments(experiment: Experiment, name: str, task: Task, validates: bool) -
 
 
 def _identity(experiment: Experiment) -> dict[str, Any]:
-    """What makes a run this one, in the form in which JSON gives it back."""
+    """The settings that identify a run, as JSON returns them."""
     values = {
         key: value for key, value in asdict(experiment).items() if key not in ("output_dir", "license", "reported")
     }
@@ -265,7 +269,7 @@ def _identity(experiment: Experiment) -> dict[str, Any]:
 
 
 def _check_same(output_dir: Path, experiment: Experiment) -> None:
-    """Refuse to go on with a run of another experiment."""
+    """Refuse to continue a run of another experiment."""
     path = output_dir / EXPERIMENT_FILE
     if not path.is_file():
         return
@@ -289,7 +293,7 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _warn_of_rare_labels(data: DatasetDict) -> None:
-    """A label that training never shows is most often a mistyped one."""
+    """Warn of labels that never occur in training: most of them are mistyped."""
     schemas = {name: LabelSchema.from_documents(split) for name, split in data.items()}
     for name, schema in schemas.items():
         for kind in ("entity_labels", "relation_labels"):
@@ -300,10 +304,10 @@ def _warn_of_rare_labels(data: DatasetDict) -> None:
 
 
 def _earlier_checkpoint(folders: Sequence[Path], resume: bool, overwrite: bool) -> str | None:
-    """The checkpoint to continue from, where that is asked for; what an earlier run left is not lost unasked.
+    """The checkpoint to continue from with `resume`. Without `overwrite`, no file of an earlier run is removed.
 
     Args:
-        folders: of the task to train, and of those to train after it.
+        folders: the folder of the model to train, and those of the models after it.
     """
     # Trainer writes its state last: a checkpoint without it was cut off.
     states = [
