@@ -14,6 +14,7 @@ demo: $(VENV)/installed
 	$(BIN)/plmarker train demo --overwrite
 	$(BIN)/plmarker predict out/demo data/sample/test.jsonl --out out/demo/predictions.jsonl
 	$(BIN)/plmarker predict out/demo --text "$$(cat data/sample/paragraph.txt)"
+	$(BIN)/python benchmarks/check_demo.py out/demo
 
 # The models of the tests are too small to gain from several threads; the files of tests run side by side instead.
 test: $(VENV)/installed-test

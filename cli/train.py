@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import yaml
+from accelerate import PartialState
 
 from ..modeling.schema_plmarker import PLMarkerError
 from ..trainers.experiment import TRAINING_FIELDS, load_experiment
@@ -55,6 +56,9 @@ def run(options: argparse.Namespace) -> Any:
             results[" ".join([*([fold] if fold else []), str(experiment.seed)])] = metrics
             print(f"\n{experiment.output_dir}, seed {experiment.seed}: figures on test, in percent\n")
             print(figures_table(metrics) if metrics else "there is no split 'test'")
+    # A process that ends before the others would break their connections.
+    PartialState().wait_for_everyone()
+    PartialState().destroy_process_group()
     if len(results) > 1:
         print("\n" + runs_table(results))
     if experiment.reported and options.encoder is None:

@@ -37,6 +37,9 @@ weight = float(model.classifier.weight.detach().double().sum())
 with open(f"{folder}/{arguments.process_index}.json", "w") as file:
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     json.dump([weight, figures["eval_ent_f1"], figures["eval_loss"], *losses], file)
+# A process that ends before the other one would break its connection.
+trainer.accelerator.wait_for_everyone()
+trainer.accelerator.end_training()
 """
 
 
