@@ -266,7 +266,7 @@ def test_bad_training_arguments_are_one_line(
     [
         ({"entity": {"model": {"max_span_lenght": 3}}}, "has no field 'max_span_lenght'"),
         ({"entity": {"model": {"max_seq_length": "64"}}}, "max_seq_length"),
-        ({"entity": {"training": {"seed": 3}}}, "entity.training.seed stands at the top of the file"),
+        ({"entity": {"training": {"seed": 3}}}, "entity.training.seed"),
         ({"symmetric_labels": "SPOUSE_OF"}, "'symmetric_labels' is a list of strings"),
         ({"relation": {"model": {"subject_markers": "x"}}}, "relation.model: PLMarkerRelationConfig"),
         ({"epochs": 3}, "unknown key 'epochs'"),
