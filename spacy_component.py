@@ -47,7 +47,7 @@ class SpanRelation:
 
 
 def relations_of(doc: Doc) -> list[SpanRelation]:
-    """What `doc._.relations` gives: by sentence, then best first; of several components, one after the other."""
+    """Compute `doc._.relations`: component by component, then by sentence, then by score, highest first."""
     return [
         SpanRelation(_span(doc, head), _span(doc, tail), label, score)
         for rows in doc.user_data.get(USER_DATA, {}).values()
@@ -209,7 +209,7 @@ def make_component(
         entity_threshold, relation_threshold, spans_key, batch_tokens: see [`PLMarkerComponent`].
 
     Raises:
-        PLMarkerError: as `load_extractor` does, and where documents have an extension `relations` of somebody else.
+        PLMarkerError: as in `load_extractor`, and where another component has set an extension `relations`.
     """
     getter = Doc.get_extension(EXTENSION)[2]
     if getter is None or not is_same_func(getter, relations_of):

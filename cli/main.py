@@ -40,7 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("plmarker: interrupted; repeat the command to continue predict, add --resume for train", file=sys.stderr)
         return 130
-    if options.json:
+    # Processes that torchrun starts beside the main process have no result. They must not write the same file.
+    if options.json and result is not None:
         write_json(options.json, result)
     return int(bool(isinstance(result, dict) and result.get("problems")))
 

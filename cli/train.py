@@ -36,7 +36,7 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> Any:
-    """Train, print the figures on test, and return them by seed and fold."""
+    """Train, print the figures on test, and return them by seed and fold. Only the main process returns figures."""
     overrides = training_overrides(options.rest)
     for name in ("encoder", "dataset", "output_dir"):
         if getattr(options, name) is not None:
@@ -59,6 +59,8 @@ def run(options: argparse.Namespace) -> Any:
     # A process that ends before the others would break their connections.
     PartialState().wait_for_everyone()
     PartialState().destroy_process_group()
+    if not PartialState().is_main_process:
+        return None
     if len(results) > 1:
         print("\n" + runs_table(results))
     if experiment.reported and options.encoder is None:

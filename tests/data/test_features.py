@@ -190,6 +190,16 @@ def test_entities_out_of_reach_are_counted_by_reason(minilm_tokenizer, schema, m
     assert (f"{unreachable} of 3 entities" in str(coverage)) == bool(unreachable)
 
 
+@pytest.mark.parametrize(("max_span_length", "counts"), [(8, (1, 0, 1)), (6, (1, 1, 0))])
+def test_an_entity_that_no_window_holds_is_counted_as_outside(minilm_tokenizer, schema, max_span_length, counts):
+    # Seven subwords, and a window has room for six.
+    document = covered(ner=[[[0, 6, "PER"]], []], relations=None)
+    config = PLMarkerEntityConfig(**schema.to_dict(), max_seq_length=8, max_span_length=max_span_length)
+    coverage = coverage_of(config, document, minilm_tokenizer)
+    assert (coverage.entities, coverage.too_wide, coverage.entities_outside) == counts
+    assert "1 of 1 entities" in str(coverage)
+
+
 @pytest.mark.parametrize(
     ("max_seq_length", "predicted", "counts"),
     [

@@ -1,4 +1,4 @@
-"""A stand-in of the Hub on 127.0.0.1: what huggingface_hub asks of it, in memory."""
+"""A small Hub on 127.0.0.1 for tests. It answers the requests of huggingface_hub, and keeps everything in memory."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LFS = re.compile(r"/(?:(dataset|space)s/)?([^/]+/[^/]+)\.git/info/lfs/objects/ba
 
 
 class Refusal(Exception):
-    """An error of the Hub: its status, the code that clients tell it by, and other headers."""
+    """An error of the Hub: its status, the code by which clients recognise it, and other headers."""
 
     def __init__(self, status: int, code: str, headers: Mapping[str, str] | None = None) -> None:
         self.status, self.headers = status, {"X-Error-Code": code, "X-Error-Message": code, **(headers or {})}
@@ -44,7 +44,7 @@ class File:
         return hashlib.sha1(b"blob %d\0" % len(self.content) + self.content).hexdigest()
 
     def entry(self, path: str) -> dict[str, Any]:
-        """As a listing shows it."""
+        """The file's entry in a listing."""
         large = {"lfs": {"oid": self.oid, "size": len(self.content), "pointerSize": 1}} if self.is_large else {}
         return {"type": "file", "path": path, "oid": self.oid, "size": len(self.content), **large}
 
@@ -54,7 +54,7 @@ class Repository:
     private: bool
     # Every commit with all of its files, the newest last.
     commits: dict[str, dict[str, File]] = field(default_factory=dict)
-    # What is only proposed.
+    # The files of proposals that nobody has merged.
     pull_requests: list[dict[str, File]] = field(default_factory=list)
 
     def commit(self, files: dict[str, File]) -> str:
@@ -67,7 +67,7 @@ class Repository:
         return list(self.commits.values())[-1]
 
     def resolve(self, revision: str) -> str:
-        """The commit that is meant: `main` is the newest."""
+        """The commit of a revision. `main` is the newest commit."""
         revision = list(self.commits)[-1] if revision == "main" else revision
         if revision not in self.commits:
             raise Refusal(404, "RevisionNotFound")
@@ -76,7 +76,7 @@ class Repository:
 
 @dataclass
 class Hub:
-    """What is stored, and what was asked for.
+    """The stored repositories, and a transcript of all requests.
 
     Args:
         endpoint: for `HF_ENDPOINT`.
@@ -105,7 +105,7 @@ class Handler(BaseHTTPRequestHandler):
         super().__init__(*args)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing on standard error: the transcript has it."""
+        """Write nothing to standard error. The transcript has every request."""
 
     def handle_request(self) -> None:
         url = urlsplit(self.path)
@@ -116,7 +116,7 @@ class Handler(BaseHTTPRequestHandler):
         except Refusal as refusal:
             status, headers, content = refusal.status, refusal.headers, b"{}"
         except Exception as error:
-            # A fault of this stand-in; the transcript is where it is looked for.
+            # A fault of this Hub. The transcript is printed when a test fails.
             status, headers, content = 500, {"X-Error-Message": repr(error)}, b"{}"
             self.hub.transcript.append(repr(error))
         self.hub.transcript.append(f"{self.command} {self.path} {status}")
@@ -132,7 +132,7 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self, path: str, query: dict[str, list[str]], body: bytes) -> tuple[int, dict[str, str], bytes]:
         """Status, headers and content."""
         if self.command == "PUT" and path.startswith("/large/"):
-            # As on the Hub, where the address itself is the secret.
+            # No token is needed: as on the Hub, the address itself is the secret.
             if hashlib.sha256(body).hexdigest() != path.rpartition("/")[2]:
                 raise Refusal(400, "BadDigest")
             self.hub.large[path.rpartition("/")[2]] = body
@@ -171,7 +171,7 @@ class Handler(BaseHTTPRequestHandler):
         return self.headers.get("Authorization") == f"Bearer {self.hub.token}"
 
     def repository(self, kind: str | None, repo: str, write: bool = False) -> Repository:
-        """A repository, if it is there for who asks; to others it is not there."""
+        """A repository. Without the owner's token, a private repository looks like one that does not exist."""
         found = self.hub.repositories.get((kind or "model", repo))
         if not self.is_owner and (found is None or found.private or write):
             raise Refusal(401, "RepoNotFound")
@@ -195,7 +195,7 @@ class Handler(BaseHTTPRequestHandler):
         sha = repository.resolve(revision)
         file = repository.commits[sha].get(name)
         if file is None:
-            # With the commit clients remember that the file is missing in it.
+            # Clients remember by this commit that the file is missing in it.
             raise Refusal(404, "EntryNotFound", {"X-Repo-Commit": sha})
         headers = {"ETag": f'"{file.oid}"', "X-Repo-Commit": sha, "Accept-Ranges": "bytes"}
         wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
@@ -208,7 +208,7 @@ class Handler(BaseHTTPRequestHandler):
         return 206, {**headers, "Content-Range": f"bytes {first}-{last}/{size}"}, file.content[first : last + 1]
 
     def uploads(self, batch: dict[str, Any]) -> list[dict[str, Any]]:
-        """Where each large file goes; nowhere if it is there."""
+        """The address for each large file. A file that is stored already gets none."""
         return [
             {**wanted, "actions": {"upload": {"href": f"{self.hub.endpoint}/large/{wanted['oid']}"}}}
             if wanted["oid"] not in self.hub.large
@@ -270,7 +270,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def hub() -> Iterator[Hub]:
-    """A Hub without repositories, for as long as the module's tests run."""
+    """A Hub that has no repositories at first. It runs as long as the tests of the module."""
     stored = Hub()
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, stored))
     stored.endpoint = f"http://127.0.0.1:{server.server_port}"

@@ -18,7 +18,7 @@ COLUMNS = "-DOCSTART- -X- O O\n\nAnn NN I-NP B-PER\nsings NN I-NP O\n\nBob NN I-
 
 @pytest.fixture
 def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Runs a command; gives its status, what it printed, what it said is wrong, and its JSON."""
+    """Runs a command, and returns its status, its output, its error output and its JSON."""
 
     def run(*arguments: object) -> tuple[int, str, str, Any]:
         file = tmp_path / "result.json"
@@ -75,7 +75,7 @@ def test_an_archive_with_one_folder_keeps_its_splits(run, columns, tmp_path):
     with zipfile.ZipFile(archive, "w") as file:
         for path in columns.iterdir():
             file.write(path, f"corpus/{path.name}")
-        # Not a way out of the folder.
+        # Two dots in a name are no way out of the folder.
         file.writestr("corpus/what now...txt", "Ann\tO\n")
     status, _, _, result = run("build", "conll", "--source", archive, "--out", tmp_path / "out")
     assert status == 0
@@ -113,7 +113,7 @@ def test_build_refuses_bad_files_with_the_first_ten_problems(run, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_check_reads_any_format_and_tells_the_alignment(run, tmp_path):
+def test_check_reads_any_format_and_counts_the_alignment(run, tmp_path):
     (tmp_path / "a.txt").write_text("Ann sings.")
     (tmp_path / "a.ann").write_text("T1\tPER 0 3\tAnn\nT2\tX 5 9\tings\n")
     status, output, _, result = run("check", tmp_path)
@@ -170,7 +170,7 @@ def test_convert_does_not_write_over_anything(run, columns, tmp_path):
         assert "would write over it" in error
 
 
-def test_convert_tells_what_a_format_cannot_hold_and_leaves_nothing(run, tmp_path):
+def test_convert_names_what_a_format_cannot_hold_and_leaves_no_file(run, tmp_path):
     out = tmp_path / "sample.conll"
     status, _, error, _ = run("convert", SAMPLE_FOLDER / "test.jsonl", "--out", out)
     assert status == 2
@@ -178,7 +178,7 @@ def test_convert_tells_what_a_format_cannot_hold_and_leaves_nothing(run, tmp_pat
     assert not any(path.name.startswith("sample.conll") for path in tmp_path.iterdir())
 
 
-def test_push_is_private_without_being_asked(run, tmp_path, monkeypatch):
+def test_push_is_private_by_default(run, tmp_path, monkeypatch):
     asked: list[tuple[str, str, bool]] = []
 
     def push(folder: str, repo: str, public: bool) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""The way of a corpus and a model over the Hub, on a stand-in of it: built, pushed, loaded, trained on, used.
+"""A corpus and a model are built, pushed, loaded and used, on a small Hub that runs on this machine.
 
-This file is also the program of the two who tell it, the owner and a stranger: huggingface_hub reads its environment
-when it is imported, so that they need processes of their own.
+This file is also the program of the owner and of a stranger. huggingface_hub reads its environment when it is
+imported, so each of the two needs a process.
 """
 
 import importlib.util
@@ -58,7 +58,7 @@ def documents_of(folder: Path, split: str, count: int) -> None:
 
 
 def owner(folder: Path) -> None:
-    """All that a token allows."""
+    """Everything that the owner of a token can do."""
     os.chdir(folder)
     share_data(folder)
     share_model(trained_model(folder, plmarker.load_documents("me/tiny")["train"]))
@@ -67,7 +67,7 @@ def owner(folder: Path) -> None:
 
 
 def share_data(folder: Path) -> None:
-    """A corpus: built, pushed twice, loaded, published."""
+    """Build a corpus, push it twice, load it, and publish it."""
     source, built, api = folder / "source", folder / "tiny", HfApi()
     source.mkdir()
     documents_of(source, "train", 6)
@@ -93,7 +93,7 @@ def share_data(folder: Path) -> None:
     assert main([*build, "--overwrite"]) == 0
     assert main([*push, "me/tiny"]) == 0
     after = set(api.list_repo_files("me/tiny", repo_type="dataset"))
-    # The split that is as it was keeps its file.
+    # A split that did not change keeps its file.
     assert [len({name for name in names if "train-" in name}) for names in (before - after, after - before)] == [1, 1]
     assert len(before) == len(after)
     assert len(load_dataset("me/tiny", split="train")) == 8
@@ -106,7 +106,7 @@ def share_data(folder: Path) -> None:
 
 
 def share_model(model: plmarker.PLMarkerModel) -> None:
-    """A model, with its card and with its code; loaded, and used in a pipeline."""
+    """Push a model with its card and with its code, load it, and use it in a pipeline."""
     api = HfApi()
     model.push_to_hub("me/model", private=True)
     assert api.repo_info("me/model").private
@@ -146,7 +146,7 @@ def share_model(model: plmarker.PLMarkerModel) -> None:
 
 
 def share_adapter() -> None:
-    """An adapter of the pushed model: alone on the Hub, and loaded by its name."""
+    """Push an adapter of the pushed model without the model, and load it by its name."""
     adapted = add_lora(AutoModel.from_pretrained("me/model").entity, r=2)
     with torch.no_grad():
         for name, parameter in adapted.named_parameters():
@@ -164,7 +164,7 @@ def share_adapter() -> None:
 
 
 def share_metric() -> None:
-    """The metric, as a Space."""
+    """Push the metric as a Space, and load it."""
     api = HfApi()
     api.create_repo("me/span_f1", repo_type="space", space_sdk="static")
     api.upload_folder(repo_id="me/span_f1", repo_type="space", folder_path=FOLDER, ignore_patterns="__pycache__/*")
@@ -178,7 +178,7 @@ def share_metric() -> None:
 
 
 def trained_model(folder: Path, documents: Dataset) -> plmarker.PLMarkerModel:
-    """Two steps of training for each of the two models."""
+    """Train each of the two models for two steps."""
     labels: dict[str, set[str]] = {
         name: {row["label"] for document in documents for rows in document[name] for row in rows}
         for name in ("ner", "relations")
@@ -195,14 +195,14 @@ def trained_model(folder: Path, documents: Dataset) -> plmarker.PLMarkerModel:
         assert trainer.train().global_step == 2
         models.append(model.eval())
     step("train")
-    # They have learnt nothing; so they find something all the same.
+    # The models have learnt nothing. These biases make them find something.
     models[0].classifier.bias.data[0] = -9
     models[1].subject_classifier.bias.data[0] = -9
     return plmarker.PLMarkerModel.from_models(*models, tokenizer)
 
 
 def stranger(folder: Path) -> None:
-    """All that nobody is kept from, and what one is."""
+    """Load what is public, and fail to load or write anything else."""
     assert len(load_dataset("me/open", split="train")) == 8
     assert plmarker.load_documents("me/open").num_rows == {"train": 8, "validation": 2}
     assert isinstance(AutoModel.from_pretrained("me/model-code"), plmarker.PLMarkerModel)
@@ -222,24 +222,24 @@ def stranger(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, minilm_tokenizer: PreTrainedTokenizerBase) -> Path:
-    """Where both work, with a tiny encoder in it."""
+    """The folder of both programs, with a tiny encoder in it."""
     folder = tmp_path_factory.mktemp("hub")
     save_tiny_encoder(folder / "encoder", minilm_tokenizer)
     return folder
 
 
 @pytest.fixture(scope="module")
-def owner_told(folder: Path, hub: Any) -> list[str]:
+def owner_lines(folder: Path, hub: Any) -> list[str]:
     return tell(__file__, "owner", folder, hub, hub.token)
 
 
-def test_with_a_token_the_whole_story_runs(owner_told, hub):
-    assert steps_of(owner_told) == OWNER_STEPS
+def test_the_owner_completes_all_steps(owner_lines, hub):
+    assert steps_of(owner_lines) == OWNER_STEPS
     private = {repo for (_, repo), repository in hub.repositories.items() if repository.private}
     assert private == {"me/tiny", "me/model", "me/card", "me/saved", "me/adapter"}
 
 
-def test_what_was_pushed_lies_on_the_hub(owner_told, hub):
+def test_the_hub_has_the_pushed_files(owner_lines, hub):
     card = hub.files("me/tiny", "dataset")["README.md"].decode()
     assert 'load_dataset("me/tiny")' in card
     plain, with_code = hub.files("me/model"), hub.files("me/model-code")
@@ -251,7 +251,7 @@ def test_what_was_pushed_lies_on_the_hub(owner_told, hub):
     assert "trust_remote_code=True" in with_code["README.md"].decode()
     assert "trust_remote_code" not in plain["README.md"].decode()
     assert json.loads(with_code["config.json"])["auto_map"]["AutoModel"] == "modeling_plmarker.PLMarkerModel"
-    # A proposal carries its own card, a commit of the weights too.
+    # A proposal contains its own card, and so does a commit of weights.
     (proposed,) = hub.repositories["model", "me/card"].pull_requests
     assert "value: 0.75" in proposed["README.md"].content.decode()
     assert "- proposed" in proposed["README.md"].content.decode()
@@ -261,7 +261,7 @@ def test_what_was_pushed_lies_on_the_hub(owner_told, hub):
     assert {"span_f1.py", "counting.py"} <= hub.files("me/span_f1", "space").keys()
 
 
-def test_without_a_token_only_what_is_public_is_there(owner_told, folder, hub):
+def test_a_stranger_sees_only_public_repositories(owner_lines, folder, hub):
     lines = tell(__file__, "stranger", folder, hub)
     assert steps_of(lines) == STRANGER_STEPS
     assert ("dataset", "me/other") not in hub.repositories

@@ -1,7 +1,7 @@
 """The code and the commands that users are promised, one after the other, with small models and corpora.
 
-Names of the Hub are those of the promise: they lie on a stand-in of it, or in a local folder of that name. This file is
-also the program in which that code runs.
+The names of repositories are those of the documentation. They are on a small Hub that runs on this machine, or are
+local folders of that name. This file is also the program in which that code runs.
 """
 
 import json
@@ -43,7 +43,7 @@ def write(path: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def command(line: str) -> None:
-    """What a user types after `plmarker`."""
+    """Run `plmarker` with the arguments of a line."""
     assert main(shlex.split(line)) == 0, line
 
 
@@ -60,7 +60,7 @@ def build_and_push_a_corpus() -> None:
 def load_data() -> None:
     local = load_dataset("plmarker/ace05")
     shutil.rmtree("plmarker")
-    # Now there is no such folder: the name means the private repository.
+    # The folder is gone, so the name now means the private repository.
     ds = load_dataset("plmarker/ace05")
     assert {split: rows.to_list() for split, rows in ds.items()} == {s: rows.to_list() for s, rows in local.items()}
 
@@ -121,7 +121,7 @@ def fine_tune_by_command() -> None:
 
 
 def fine_tune_by_torchrun() -> None:
-    """The Trainer's own way to several processes."""
+    """Train in two processes, started by torchrun."""
     line = f"train scierc-ner-scibert --output_dir runs/two {SHORT} --use_cpu true --json two.json"
     launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone"]
     done = subprocess.run([*launch, "-m", "plmarker", *shlex.split(line)], capture_output=True, encoding="utf-8")
@@ -130,7 +130,7 @@ def fine_tune_by_torchrun() -> None:
 
 
 def push_a_model() -> None:
-    """What the next parts load, by the command's model: it has learnt nothing, so its heads are made to find things."""
+    """Push the model of the command for the next parts. It has learnt nothing; new biases make it find something."""
     model = AutoModel.from_pretrained("runs/scierc")
     model.entity.classifier.bias.data[0] = -9
     model.relation.subject_classifier.bias.data[0] = -9
@@ -226,7 +226,7 @@ def user(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory, minilm_tokenizer: PreTrainedTokenizerBase, hub: Any) -> list[str]:
+def steps(tmp_path_factory: pytest.TempPathFactory, minilm_tokenizer: PreTrainedTokenizerBase, hub: Any) -> list[str]:
     pytest.importorskip("evaluate")
     folder = tmp_path_factory.mktemp("user")
     save_tiny_encoder(folder / "tiny-scibert", minilm_tokenizer)
@@ -234,11 +234,11 @@ def told(tmp_path_factory: pytest.TempPathFactory, minilm_tokenizer: PreTrainedT
 
 
 @pytest.mark.parametrize("part", [part.__name__ for part in PARTS])
-def test_what_is_promised_runs(told: list[str], part: str) -> None:
-    assert part in told
+def test_what_is_promised_runs(steps: list[str], part: str) -> None:
+    assert part in steps
 
 
-def test_what_was_pushed_has_a_card(told: list[str], hub: Any) -> None:
+def test_what_was_pushed_has_a_card(steps: list[str], hub: Any) -> None:
     card = hub.files("org/plmarker-small")["README.md"].decode()
     assert "license: mit" in card
     assert "plmarker/small" in card

@@ -1,4 +1,4 @@
-"""The original's checkpoints and files, from the command line: converted, evaluated, written and read back."""
+"""The commands convert and evaluate checkpoints of the original, and write and read its result files."""
 
 import json
 from pathlib import Path

@@ -48,7 +48,7 @@ def folder(
     parts: tuple[PLMarkerForEntityRecognition, PLMarkerForRelationExtraction],
     minilm_tokenizer: PreTrainedTokenizerBase,
 ) -> str:
-    """The two as a checkpoint."""
+    """A checkpoint with both models."""
     PLMarkerModel.from_models(*parts, minilm_tokenizer).save_pretrained(tmp_path / "model")
     return str(tmp_path / "model")
 
@@ -61,7 +61,7 @@ def nlp(folder: str) -> Language:
 
 
 def found(doc: Doc, key: str = "plmarker") -> dict[str, Any]:
-    """What stands in a document, as `Extraction.to_dict` would have it, without numbers of sentences."""
+    """Entities and relations of a document, in the form of `Extraction.to_dict`, without sentence numbers."""
     group = doc.spans[key]
     entities = [
         (span.text, span.label_, span.start_char, span.end_char, pytest.approx(score))
@@ -83,7 +83,7 @@ def expected(model: PLMarkerModel, words: list[list[str]]) -> dict[str, Any]:
 
 
 def of_words(nlp: Language, words: list[list[str]]) -> Doc:
-    """A document with the given sentences, whose text is that of `extract(words=...)`, but for the line's end."""
+    """A document with the given sentences. Its text is that of `extract(words=...)`, without line ends."""
     tokens = [word for sentence in words for word in sentence]
     begins = [number == 0 for sentence in words for number in range(len(sentence))]
     return Doc(nlp.vocab, words=tokens, spaces=[True] * (len(tokens) - 1) + [False], sent_starts=begins)
@@ -112,7 +112,7 @@ def test_sentences_are_the_documents_own_or_those_of_its_text(nlp: Language) -> 
         token.is_sent_start = token.text == "met" or token.is_space
     component(thirds)
     for doc, words in ((split, halves), (thirds, [["Ann"], ["met", "Bob", "."], ["Acme", "owns"], ["Initech", "."]])):
-        # By words, since extract joins them with single spaces.
+        # The texts are compared without spaces, since extract joins words with single spaces.
         extraction = component.model.extract(words=words)
         spans = doc.spans["plmarker"]
         assert [("".join(span.text.split()), span.label_) for span in spans] == [
@@ -161,7 +161,7 @@ def test_ents_are_the_longest_of_nested_spans(nlp: Language, monkeypatch: pytest
         "Bob",
         "MARRIED",
     )
-    # Nothing that two components write gets in each other's way, and one that runs again replaces what it wrote.
+    # Two components do not overwrite each other, and a second run of a component replaces its first.
     other = PLMarkerComponent(component.model, spans_key="other")
     assert len(other(component(doc))._.relations) == 2
 
@@ -184,7 +184,7 @@ def test_documents_share_batches(nlp: Language, monkeypatch: pytest.MonkeyPatch)
 def test_an_error_handler_gets_the_documents_that_fail(nlp: Language, monkeypatch: pytest.MonkeyPatch) -> None:
     component = nlp.get_pipe("plmarker")
     monkeypatch.setattr(component.model, "tokenizer", None)
-    with pytest.raises(PLMarkerError, match="the model has no tokenizer"):
+    with pytest.raises(PLMarkerError, match="no tokenizer"):
         list(nlp.pipe(TEXTS))
     failed: list[Doc] = []
     nlp.set_error_handler(lambda name, proc, docs, error: failed.extend(docs))
@@ -236,7 +236,7 @@ def test_an_entity_model_alone_gives_entities(
     english = spacy.blank("en")
     entity.tokenizer = None
     entity.save_pretrained(tmp_path / "entity")
-    with pytest.raises(PLMarkerError, match=r"entity: there is no tokenizer beside the model$"):
+    with pytest.raises(PLMarkerError, match=r"entity: .*no tokenizer"):
         english.add_pipe("plmarker", config={"model": str(tmp_path / "entity")})
     minilm_tokenizer.save_pretrained(tmp_path / "entity")
     english.add_pipe("plmarker", config={"model": str(tmp_path / "entity")})
@@ -244,30 +244,30 @@ def test_an_entity_model_alone_gives_entities(
     assert doc.ents
     assert doc._.relations == []
     relation.save_pretrained(tmp_path / "relation")
-    with pytest.raises(PLMarkerError, match=r"of type 'plmarker-re', expected .* \(plmarker, plmarker-ner\)$"):
+    with pytest.raises(PLMarkerError, match=r"relation: .*'plmarker-re'.*plmarker-ner"):
         english.add_pipe("plmarker", name="second", config={"model": str(tmp_path / "relation")})
 
 
-def test_what_is_no_plmarker_model_is_told_in_one_sentence(tmp_path: Path, folder: str) -> None:
+def test_another_model_gives_one_sentence(tmp_path: Path, folder: str) -> None:
     (tmp_path / "empty").mkdir()
     BertConfig().save_pretrained(tmp_path / "bert")
     for name, message in (
-        ("empty", "empty: no plmarker model here, "),
-        ("missing", "missing: no plmarker model here, "),
-        ("bert", r"bert: a model of type 'bert', expected a plmarker model \(plmarker, plmarker-ner\)$"),
+        ("empty", "empty: "),
+        ("missing", "missing: "),
+        ("bert", "bert: .*'bert'.*plmarker-ner"),
     ):
         with pytest.raises(PLMarkerError, match=message) as error:
             spacy.blank("en").add_pipe("plmarker", config={"model": str(tmp_path / name)})
         assert "\n" not in str(error.value)
-    with pytest.raises(PLMarkerError, match="device 'toaster' cannot be used: "):
+    with pytest.raises(PLMarkerError, match="'toaster'"):
         spacy.blank("en").add_pipe("plmarker", config={"model": folder, "device": "toaster"})
 
 
-def test_an_extension_of_somebody_else_is_not_taken_over(folder: str) -> None:
+def test_an_extension_of_another_component_is_kept(folder: str) -> None:
     old = Doc.remove_extension("relations")
     try:
         Doc.set_extension("relations", default=None)
-        with pytest.raises(PLMarkerError, match=r"doc\._\.relations is an extension of another component"):
+        with pytest.raises(PLMarkerError, match=r"doc\._\.relations"):
             spacy.blank("en").add_pipe("plmarker", config={"model": folder})
     finally:
         Doc.set_extension("relations", getter=old[2], force=True)
@@ -277,7 +277,7 @@ def test_a_saved_pipeline_is_loaded_in_another_process(folder: str, tmp_path: Pa
     english = spacy.blank("en")
     english.add_pipe("plmarker", config={"model": folder})
     english.to_disk(tmp_path / "pipeline")
-    # There is no entry point: spaCy would import torch for it whenever it makes any pipeline.
+    # The package has no entry point for spaCy: with one, spaCy would import torch for every pipeline.
     lines = [
         "import sys, spacy",
         "import plmarker.spacy_component",

@@ -37,7 +37,7 @@ def schema(sample: Any) -> LabelSchema:
 
 @pytest.fixture(scope="module", params=[1])
 def encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """MiniLM's embeddings and first layers: enough to learn something in seconds; for relations it takes two."""
+    """MiniLM's embeddings and first layers. They learn something in seconds. Relations need two layers."""
     folder = tmp_path_factory.mktemp("encoder")
     path = resolve_encoder("minilm")
     AutoModel.from_pretrained(path, num_hidden_layers=request.param).save_pretrained(folder)

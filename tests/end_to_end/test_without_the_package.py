@@ -108,12 +108,12 @@ def test_code_comes_only_when_it_is_asked_for(model, tmp_path):
         "AutoConfig": "configuration_plmarker.PLMarkerConfig",
         "AutoModel": "modeling_plmarker.PLMarkerModel",
     }
-    # What came with its code is saved without it by who has the package.
+    # Where the package is installed, a model that came with its code is saved without it.
     PLMarkerModel.from_pretrained(tmp_path / "with").save_pretrained(tmp_path / "again")
     assert "auto_map" not in json.loads((tmp_path / "again" / "config.json").read_text())
-    # A checkpoint carries what its models need, and no more: no cards, no conversion, no command line.
+    # A checkpoint carries no more than its models need: no cards, no conversion, no command line.
     n_lines = sum(len(path.read_text().splitlines()) for path in (tmp_path / "with").glob("*.py"))
     assert n_lines < MOST_LINES
-    # All that the modules import of each other is there.
+    # Modules that other modules import are there too.
     names = {path.stem for path in (tmp_path / "with").glob("*.py")}
     assert {"modeling_plmarker", "configuration_plmarker", "text_plmarker"} <= names

@@ -1,7 +1,10 @@
 """What a user gets: entities and relations by character, each once."""
 
+import pickle
+from dataclasses import replace
+
 from plmarker.modeling.decoding_plmarker import ScoredRelation, ScoredSpan
-from plmarker.modeling.extraction_plmarker import build_extraction
+from plmarker.modeling.extraction_plmarker import Extraction, build_extraction
 from plmarker.modeling.text_plmarker import locate_words
 
 TEXT = "Ann married Bob. Bob sings."
@@ -28,3 +31,20 @@ def test_a_symmetric_relation_found_in_both_directions_is_given_once(schema):
         ("Bob", "WORKS_FOR", "Ann"),
     ]
     assert all(TEXT[entity.start : entity.end] == entity.text for entity in found.entities)
+
+
+def test_an_extraction_that_was_replaced_or_copied_can_still_be_written(schema):
+    spans = [[ScoredSpan(0, 0, PER, 0.9), ScoredSpan(2, 2, PER, 0.8)], [ScoredSpan(4, 4, PER, 0.7)]]
+    relations = [[ScoredRelation((0, 0), (2, 2), MARRIED, 0.9, PER, PER)], []]
+    found = build_extraction(TEXT, locate_words(TEXT), spans, relations, schema)
+    expected = found.to_dict()
+    assert expected["relations"] == [{"head": 0, "tail": 1, "label": "MARRIED", "score": 0.9}]
+    # Equal entities are the same entity, whichever objects they are.
+    copied = [replace(entity) for entity in found.entities]
+    assert replace(found).to_dict() == expected
+    assert replace(found, entities=copied).to_dict() == expected
+    assert pickle.loads(pickle.dumps(found)).to_dict() == expected
+    shown = replace(found, entities=copied[::-1], relations=[replace(relation) for relation in found.relations])
+    assert shown.to_dict()["relations"] == [{"head": 2, "tail": 1, "label": "MARRIED", "score": 0.9}]
+    assert replace(found, entities=[], relations=[]).to_dict() == {"text": TEXT, "entities": [], "relations": []}
+    assert Extraction("").to_dict() == {"text": "", "entities": [], "relations": []}

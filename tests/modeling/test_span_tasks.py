@@ -2,19 +2,17 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from reading_documents import count_subwords, documents, entity, example_document, word_text
-from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
-from tokenizers.pre_tokenizers import Whitespace
-from transformers import PreTrainedTokenizerFast
 
 from plmarker.modeling.configuration_plmarker import PLMarkerEntityConfig
-from plmarker.modeling.encoders_plmarker import add_marker_tokens
+from plmarker.modeling.decoding_plmarker import label_spans
 from plmarker.modeling.schema_plmarker import LabelSchema, PLMarkerError
 from plmarker.modeling.span_tasks_plmarker import SpanTask, candidate_spans
+from plmarker.modeling.task_plmarker import Scored
 from plmarker.modeling.tasks_plmarker import task_of
 from plmarker.modeling.windows_plmarker import WordTokenizer, sentence_ranges
 
@@ -116,16 +114,53 @@ def test_a_tagger_reads_words_and_their_tags(tokenize, schema, tags, labels):
     assert row.labels[:7] == labels
 
 
-def test_words_spelled_like_added_markers_become_unknown():
-    tokenizer = Tokenizer(WordLevel({"[UNK]": 0, "[PAD]": 1, "a": 2}, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = Whitespace()
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]", pad_token="[PAD]")
-    marker = add_marker_tokens(fast, ["[unused0]"])
-    assert WordTokenizer(fast)(["a", "[unused0]"]).ids == [2, fast.unk_token_id]
-    assert marker != [fast.unk_token_id]
-
-
 def test_annotations_given_twice_count_once(tokenize, schema):
     document = {"sentences": [["Ada"]], "ner": [[entity(0, 0, "PER")] * 2]}
     (row,) = task(schema).rows(document, tokenize)
     assert row.labels == [1]
+
+
+def logits_of(spans: list[tuple[int, int]], n_classes: int) -> np.ndarray:
+    """Random logits that depend on the span alone."""
+    return np.array([np.random.default_rng(span).normal(0, 3, n_classes) for span in spans], dtype=np.float32)
+
+
+@given(document=documents(), size=st.sampled_from([16, 40, 128]), random=st.randoms())
+def test_spans_are_decoded_by_sentence_however_they_were_read(document, size, random, tokenize, schema):
+    entities = task(schema, max_seq_length=size, max_span_length=3, max_pair_length=5)
+    rows = entities.rows(document, tokenize)
+    examples = entities.examples(rows)
+    assert sum(map(len, examples)) == sum(len(row.labels) for row in rows)
+    random.shuffle(examples)
+    scored = [Scored(e, (logits_of(e.row.spans[e.first : e.stop], 3),)) for e in examples]
+    found = entities.decode(scored, len(document["sentences"]))
+    likeliest = entities.likeliest(scored, len(document["sentences"]), 4)
+    for sentence in range(len(document["sentences"])):
+        spans = [span for row in rows for span, n in zip(row.spans, row.sentences, strict=True) if n == sentence]
+        expected = label_spans(spans, logits_of(spans, 3)) if spans else []
+        assert sorted(found[sentence], key=str) == sorted(expected, key=str)
+        nil = {
+            span: float(np.exp(row[0]) / np.exp(row).sum())
+            for span, row in zip(spans, logits_of(spans, 3), strict=True)
+        }
+        assert likeliest[sentence] == sorted(sorted(spans, key=nil.get)[:4])
+
+
+def test_a_tagger_s_word_that_no_window_holds_ends_an_entity(tokenize, schema):
+    words = ["Ada", "antidisestablishmentarianism", "Bell"]
+    tagger = task(schema, method="bio", max_seq_length=8)
+    examples = tagger.examples(tagger.rows({"sentences": [words]}, tokenize))
+    assert sorted(span for e in examples for span in e.row.spans) == [(0, 0), (2, 2)]
+    # Ada is tagged B-PER, Bell I-PER.
+    tags = {0: 1, 2: 2}
+    scored = [
+        Scored(e, (np.eye(5, dtype=np.float32)[[tags[w] for w in e.values("word_starts")]] * 9,)) for e in examples
+    ]
+    (found,) = tagger.decode(scored, 1)
+    assert [(span.start, span.end, span.label) for span in found] == [(0, 0, 1), (2, 2, 1)]
+
+
+def test_nothing_that_was_read_decodes_to_nothing(schema):
+    for method in ("marker", "bio"):
+        assert task(schema, method=method).decode([], 2) == [[], []]
+        assert task(schema, method=method).likeliest([], 2, 4) == [[], []]

@@ -88,7 +88,8 @@ def test_a_batch_of_spans_reads_their_ends_and_puts_markers_there(examples):
     batch = ENTITIES.batch(examples)
     inputs = batch.inputs
     check_sizes(inputs, sum(map(len, examples)))
-    assert len(inputs["window_sizes"]) == len({example.text for example in examples})
+    # All examples of a row share its text.
+    assert len(inputs["window_sizes"]) == len({id(example.row) for example in examples})
     for example, place, (start, text) in zip(examples, batch.places, candidates(inputs, batch.places), strict=True):
         assert text.tolist() == example.row.input_ids
         assert inputs["labels"][place].tolist() == example.values("labels")
@@ -104,7 +105,9 @@ def test_a_batch_of_pairs_writes_solid_markers_around_the_subject_and_moves_the_
     batch = RELATIONS.batch(examples)
     inputs = batch.inputs
     check_sizes(inputs, sum(map(len, examples)))
-    assert len(inputs["window_sizes"]) == len({example.text for example in examples})
+    # Examples of one row and one subject share a text.
+    texts = {(id(e.row), e.row.subject_starts[e.first], e.row.subject_ends[e.first]) for e in examples}
+    assert len(inputs["window_sizes"]) == len(texts)
     for example, place, (start, text) in zip(examples, batch.places, candidates(inputs, batch.places), strict=True):
         ids = example.row.input_ids
         first, last = example.values("subject_starts")[0], example.values("subject_ends")[0]
@@ -127,10 +130,19 @@ def test_levitated_pairs_share_the_text_of_their_window(examples):
     examples = [example for example in examples if min(example.values("subject_starts")) >= 0]
     if not examples:
         return
-    batch = PAIRS.batch(examples).inputs
+    laid_out = PAIRS.batch(examples)
+    batch = laid_out.inputs
     assert len(batch["window_sizes"]) == len({id(example.row) for example in examples})
     assert batch["read_index"].shape == (len(batch["labels"]), 0)
-    assert batch["marker_positions"].shape == (len(batch["labels"]), 4)
+    for example, place, (_, text) in zip(examples, laid_out.places, candidates(batch, laid_out.places), strict=True):
+        # No solid marker is in the text, so no position is moved.
+        assert text.tolist() == example.row.input_ids
+        names = ("subject_starts", "subject_ends", "object_starts", "object_ends")
+        positions = zip(*(example.values(name) for name in names), strict=True)
+        assert batch["marker_positions"][place].tolist() == list(map(list, positions))
+        assert batch["marker_ids"][place].tolist() == [[93, 94, 95, 96]] * len(example)
+        for name in ("labels", "object_labels", "subject_labels"):
+            assert batch[name][place].tolist() == example.values(name)
 
 
 def test_examples_whose_objects_see_each_other_never_share_a_window():
