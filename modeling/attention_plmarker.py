@@ -7,7 +7,7 @@ merged, so that nothing of size (text + markers) squared is ever made. Three for
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, Protocol
@@ -261,27 +261,64 @@ class WindowByWindow:
         reach: int | None,
     ) -> Tensor:
         needs_gradient = torch.is_grad_enabled() and (query.requires_grad or text_key.requires_grad)
-        attend = _merge_plain if needs_gradient or dropout else _merge_fused
+        if not (needs_gradient or dropout or layout.is_joined):
+            return self._markers_fused(query, key, value, text_key, text_value, layout, scaling, reach)
         pieces = []
-        # Pieces of one split share a gradient. The gradient of a slice would be as large as the whole row.
-        texts = (states.split(layout.text.lengths, dim=2) for states in (text_key, text_value))
-        markers = (states.split(layout.counts, dim=2) for states in (query, key, value))
-        start = 0
-        for length, count, window_key, window_value, q, k, v in zip(
-            layout.text.lengths, layout.counts, *texts, *markers, strict=True
+        for place, q, k, v, window_key, window_value, local in _windows(
+            layout, reach, (query, key, value), (text_key, text_value)
         ):
-            if not count:
-                continue
-            place = slice(start, start + count)
-            start += count
-            local = _local_mask(layout.positions[place], length, reach)
             mask = layout.block_mask(place)
-            block = count if mask is not None else layout.block
-            pieces.append(attend(q, k, v, window_key, window_value, block, mask, scaling, dropout, local))
+            block = layout.block if mask is None else place.stop - place.start
+            pieces.append(_attend_window(q, k, v, window_key, window_value, block, mask, scaling, dropout, local))
         return torch.cat(pieces, dim=2) if len(pieces) != 1 else pieces[0]
 
+    def _markers_fused(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        text_key: Tensor,
+        text_value: Tensor,
+        layout: MarkerLayout,
+        scaling: float,
+        reach: int | None,
+    ) -> Tensor:
+        """The fused CPU kernel reads the text of each window; the blocks of all windows join in one step."""
+        outputs, text_lses = [], []
+        for _, q, window_key, window_value, local in _windows(layout, reach, (query,), (text_key, text_value)):
+            bias = None if local is None else torch.zeros(local.shape, dtype=q.dtype).masked_fill(~local, -torch.inf)
+            output, lse = attention_with_lse(q, window_key, window_value, bias, scaling)
+            outputs.append(output)
+            text_lses.append(lse)
+        output = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=2)
+        if not layout.block:
+            return output
+        # The text is one more key, whose score is the log-sum-exp of its scores and whose value is its output.
+        scores = _block_scores(query, key, layout.block, None).float() * scaling
+        weights = torch.cat([torch.cat(text_lses, dim=2)[..., None], scores], dim=-1).softmax(dim=-1).to(value.dtype)
+        output *= weights[..., :1]
+        output += _block_values(weights[..., 1:], value, layout.block)
+        return output
 
-def _merge_plain(
+
+def _windows(
+    layout: MarkerLayout, reach: int | None, markers: Sequence[Tensor], texts: Sequence[Tensor]
+) -> Iterator[tuple[Any, ...]]:
+    """The windows that have markers: their place in the row, their part of each tensor, and what a local layer sees.
+
+    Pieces of one split share a gradient. The gradient of a slice would be as large as the whole row.
+    """
+    pieces = [states.split(layout.counts, dim=2) for states in markers]
+    pieces += [states.split(layout.text.lengths, dim=2) for states in texts]
+    start = 0
+    for length, count, *parts in zip(layout.text.lengths, layout.counts, *pieces, strict=True):
+        place = slice(start, start + count)
+        start += count
+        if count:
+            yield place, *parts, _local_mask(layout.positions[place], length, reach)
+
+
+def _attend_window(
     query: Tensor,
     key: Tensor,
     value: Tensor,
@@ -301,35 +338,6 @@ def _merge_plain(
     text_weights, block_weights = weights.split([text_key.shape[2], block], dim=-1)
     output = text_weights @ text_value
     return (output + _block_values(block_weights, value, block) if block else output) * scale
-
-
-def _merge_fused(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    text_key: Tensor,
-    text_value: Tensor,
-    block: int,
-    mask: Tensor | None,
-    scaling: float,
-    dropout: float,
-    local: Tensor | None,
-) -> Tensor:
-    """The markers of one window by the fused CPU kernel, for inference.
-
-    The kernel returns the log-sum-exp of the text scores. With it the block keys join the same softmax.
-    """
-    bias = None if local is None else torch.zeros(local.shape, dtype=query.dtype).masked_fill(~local, float("-inf"))
-    output, text_lse = attention_with_lse(query, text_key, text_value, bias, scaling)
-    if not block:
-        return output
-    text_lse = text_lse[..., None]
-    scores = _block_scores(query, key, block, mask).float() * scaling
-    total_lse = torch.logaddexp(text_lse, scores.logsumexp(dim=-1, keepdim=True))
-    weights = (scores - total_lse).exp().to(value.dtype)
-    output *= (text_lse - total_lse).exp().to(output.dtype)
-    output += _block_values(weights, value, block)
-    return output
 
 
 def _local_mask(positions: Tensor, text_length: int, reach: int | None) -> Tensor | None:

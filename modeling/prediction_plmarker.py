@@ -20,7 +20,7 @@ from .windows_plmarker import WordTokenizer
 Item = TypeVar("Item")
 
 # On a CPU larger batches of text are no faster, and their keys and values take more memory.
-BATCH_TOKENS = 1024
+BATCH_TOKENS = 768
 # Documents are read ahead for this many batches, so that batches are full.
 BATCHES_AHEAD = 8
 # The logits of a model's heads, in order. A model has one, two or three of them.

@@ -112,38 +112,38 @@ def _keep_input(layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any])
 
 
 def run_text(
-    encoder: nn.Module, input_ids: Tensor, lengths: Sequence[int], position_offset: int, skip_last_layer: bool
+    encoder: nn.Module, embedded: Tensor, lengths: Sequence[int], position_offset: int, skip_last_layer: bool
 ) -> TextStates:
     """One pass over text.
 
     Args:
-        input_ids: the subwords of all windows; shape (tokens,).
+        embedded: the word embeddings of the subwords of all windows; shape (tokens, embedding size).
         lengths: tokens of each window.
         position_offset: position id of the first token of a window.
         skip_last_layer: leave out the last layer's attention and feed-forward, where the encoder allows it;
             `read_tokens` computes them for single tokens.
     """
-    states = TextStates(TextLayout(lengths, input_ids.device))
+    states = TextStates(TextLayout(lengths, embedded.device))
     layers = encoder_layers(encoder) if skip_last_layer and not torch.compiler.is_compiling() else None
     reading = _TextReading(states, None if layers is None else len(layers) - 1)
     with suppress(_LastLayerReached):
-        states.hidden = _call(encoder, input_ids, states.layout.positions + position_offset, reading)
+        states.hidden = _call(encoder, embedded, states.layout.positions + position_offset, reading)
     return states
 
 
 def run_markers(
-    encoder: nn.Module, text: TextStates, layout: MarkerLayout, marker_ids: Tensor, position_offset: int
+    encoder: nn.Module, text: TextStates, layout: MarkerLayout, embedded: Tensor, position_offset: int
 ) -> Tensor:
     """One pass over markers.
 
     Args:
         text: the states of exactly the windows of `layout`.
-        marker_ids: shape (markers,).
+        embedded: the word embeddings of the markers; shape (markers, embedding size).
 
     Returns:
         The encoder's output for the markers; shape (markers, hidden size).
     """
-    return _call(encoder, marker_ids, layout.positions + position_offset, _MarkerReading(text, layout))
+    return _call(encoder, embedded, layout.positions + position_offset, _MarkerReading(text, layout))
 
 
 def read_tokens(encoder: nn.Module, text: TextStates, index: Tensor, counts: Sequence[int]) -> Tensor:
@@ -236,9 +236,13 @@ def has_local_layers(encoder: nn.Module) -> bool:
     return "sliding_attention" in (getattr(getattr(encoder, "config", None), "layer_types", None) or ())
 
 
-def _call(encoder: nn.Module, input_ids: Tensor, position_ids: Tensor, reading: Any) -> Tensor:
+def _call(encoder: nn.Module, embedded: Tensor, position_ids: Tensor, reading: Any) -> Tensor:
     # Without a mask for each kind, encoders with local layers would make a mask over the whole row for them.
     masks = {"full_attention": None, "sliding_attention": None} if has_local_layers(encoder) else None
-    batch: dict[str, Any] = {"input_ids": input_ids[None], "position_ids": position_ids[None], "attention_mask": masks}
+    batch: dict[str, Any] = {
+        "inputs_embeds": embedded[None],
+        "position_ids": position_ids[None],
+        "attention_mask": masks,
+    }
     states: Tensor = encoder(**batch, reading=reading).last_hidden_state[0]
     return states

@@ -205,26 +205,31 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
             skip_last_layer: leave out the last layer's attention and feed-forward where the encoder allows it. Markers
                 do not need them, and `read_tokens` computes them for single tokens.
         """
+        return self._encode_text(self._embed(input_ids), lengths, skip_last_layer)
+
+    def _embed(self, input_ids: Tensor) -> Tensor:
+        embedded: Tensor = self.encoder.get_input_embeddings()(input_ids)
+        return embedded
+
+    def _encode_text(self, embedded: Tensor, lengths: Sequence[int], skip_last_layer: bool) -> TextStates:
         if not self._recomputes:
-            return run_text(self.encoder, input_ids, lengths, self.position_offset, skip_last_layer)
+            return run_text(self.encoder, embedded, lengths, self.position_offset, skip_last_layer)
         hidden: list[Tensor] = []
         layers: list[Sequence[Tensor]] = []
-        start = 0
-        for group in _groups(lengths, self.marker_tokens):
+        groups = list(_groups(lengths, self.marker_tokens))
+        for group, part in zip(groups, embedded.split([sum(group) for group in groups]), strict=True):
 
-            def run(ids: Tensor, group: Sequence[int] = group) -> tuple[Tensor, ...]:
-                states = run_text(self.encoder, ids, group, self.position_offset, False)
+            def run(inputs: Tensor, group: Sequence[int] = group) -> tuple[Tensor, ...]:
+                states = run_text(self.encoder, inputs, group, self.position_offset, False)
                 assert states.hidden is not None
                 return (states.hidden, *states.keys, *states.values)
 
-            first, *kept = checkpoint(run, input_ids[start : start + sum(group)], use_reentrant=False)
-            start += sum(group)
+            first, *kept = checkpoint(run, part, use_reentrant=False)
             hidden.append(first)
             layers.append(kept)
         joined = [torch.cat(parts, dim=2) for parts in zip(*layers, strict=True)]
         half = len(joined) // 2
-        layout = TextLayout(lengths, input_ids.device)
-        return TextStates(layout, joined[:half], joined[half:], torch.cat(hidden))
+        return TextStates(TextLayout(lengths, embedded.device), joined[:half], joined[half:], torch.cat(hidden))
 
     def encode_markers(
         self, text: TextStates, counts: Sequence[int], marker_ids: Tensor, marker_positions: Tensor
@@ -240,7 +245,8 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
         Returns:
             The encoder's output for the markers; shape (candidates, markers, hidden size).
         """
-        parts = self._in_chunks(text, counts, marker_ids, marker_positions, lambda states, place: (states,))
+        embedded = self._embed(marker_ids)
+        parts = self._in_chunks(text, counts, embedded, marker_positions, lambda states, place: (states,))
         return torch.cat([states for (states,) in parts])
 
     def score(
@@ -257,14 +263,18 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
         lengths, counts, reads = window_sizes.T.tolist()
         if attention_implementation(self) != LEVITATED:
             return self._score_dense(input_ids, lengths, counts, read_tokens, read_index, marker_ids, marker_positions)
+        # One look-up for text and markers: the gradient of each look-up is as large as the vocabulary.
+        embedded = self._embed(torch.cat([input_ids, marker_ids.flatten()]))
+        embedded_text, embedded_markers = embedded.split([len(input_ids), marker_ids.numel()])
         # One layer for all tokens costs more than the same layer for a few of them.
-        text = self.encode_text(input_ids, lengths, skip_last_layer=2 * len(read_tokens) < len(input_ids))
+        text = self._encode_text(embedded_text, lengths, skip_last_layer=2 * len(read_tokens) < len(input_ids))
         read = self.dropout(self._read(text, read_tokens, reads))
 
         def logits(markers: Tensor, place: slice) -> tuple[Tensor, ...]:
             return self.heads(read[read_index[place]], self.dropout(markers))
 
-        parts = self._in_chunks(text, counts, marker_ids, marker_positions, logits)
+        embedded_markers = embedded_markers.unflatten(0, marker_ids.shape)
+        parts = self._in_chunks(text, counts, embedded_markers, marker_positions, logits)
         return tuple(torch.cat(head) for head in zip(*parts, strict=True))
 
     def _read(self, text: TextStates, index: Tensor, reads: Sequence[int]) -> Tensor:
@@ -277,38 +287,43 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
         self,
         text: TextStates,
         counts: Sequence[int],
-        marker_ids: Tensor,
+        embedded: Tensor,
         marker_positions: Tensor,
         use: Callable[[Tensor, slice], tuple[Tensor, ...]],
     ) -> Iterator[tuple[Tensor, ...]]:
         """Run markers in chunks, and pass their states, (candidates, markers, hidden size), to `use`.
 
         Where chunks are recomputed, so is what `use` makes of them: only its results are kept.
+
+        Args:
+            embedded: the word embeddings of the markers; shape (candidates, markers, embedding size).
         """
         block, joined = self.task.n_markers, self.task.joined
         if not sum(counts):
             size = self.encoder.config.hidden_size
-            yield use(torch.zeros(0, block, size, dtype=self.dtype, device=marker_ids.device), slice(0, 0))
+            yield use(torch.zeros(0, block, size, dtype=self.dtype, device=embedded.device), slice(0, 0))
             return
         limit = max(1, self.marker_tokens // max(block, 1))
-        for first, stop, sizes, place in _chunks(counts, limit, whole_windows=any(joined)):
+        chunks = list(_chunks(counts, limit, whole_windows=any(joined)))
+        inputs = embedded.split([sum(sizes) for _, _, sizes, _ in chunks])
+        for (first, stop, sizes, place), part_embedded in zip(chunks, inputs, strict=True):
             part = text.part(first, stop)
             positions = marker_positions[place].flatten()
             layout = MarkerLayout(part.layout, tuple(size * block for size in sizes), positions, block, joined)
 
-            def run(ids: Tensor, *kept: Tensor, layout: Any = layout, place: slice = place) -> tuple[Tensor, ...]:
+            def run(inputs: Tensor, *kept: Tensor, layout: Any = layout, place: slice = place) -> tuple[Tensor, ...]:
                 if not block:
-                    return use(text.keys[0].new_zeros(len(ids), 0, self.encoder.config.hidden_size), place)
+                    return use(text.keys[0].new_zeros(len(inputs), 0, self.encoder.config.hidden_size), place)
                 half = len(kept) // 2
                 states = TextStates(layout.text, list(kept[:half]), list(kept[half:]))
-                markers = run_markers(self.encoder, states, layout, ids.flatten(), self.position_offset)
+                markers = run_markers(self.encoder, states, layout, inputs.flatten(0, 1), self.position_offset)
                 return use(markers.unflatten(0, (-1, block)), place)
 
             kept = (*part.keys, *part.values)
             if self._recomputes:
-                yield checkpoint(run, marker_ids[place], *kept, use_reentrant=False)
+                yield checkpoint(run, part_embedded, *kept, use_reentrant=False)
             else:
-                yield run(marker_ids[place], *kept)
+                yield run(part_embedded, *kept)
 
     @property
     def _recomputes(self) -> bool:

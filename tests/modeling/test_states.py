@@ -235,8 +235,9 @@ def test_a_batch_without_markers_or_read_tokens_has_no_logits():
 def test_the_pass_of_another_thread_does_not_disturb_the_hook():
     """Two passes over one encoder at once keep their own inputs of the last layer."""
     model = tiny_model("bert")
+    embed = model.encoder.get_input_embeddings()
     with torch.no_grad():
-        first = run_text(model.encoder, torch.tensor(TEXTS[0]), [30], 0, True)
-        second = run_text(model.encoder, torch.tensor(TEXTS[1]), [9], 0, True)
+        first = run_text(model.encoder, embed(torch.tensor(TEXTS[0])), [30], 0, True)
+        second = run_text(model.encoder, embed(torch.tensor(TEXTS[1])), [9], 0, True)
     assert first.last_input[0].shape[1] == 30
     assert second.last_input[0].shape[1] == 9
