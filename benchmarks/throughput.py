@@ -14,11 +14,12 @@ Inference is timed from documents to decoded spans or relations, tokenization an
 AdamW, with dropout) of 8 items each, drawn from the whole split with a fixed seed.
 
 Each implementation has a process of its own. They take turns, and the median turn counts. First all must agree on the
-logits of the first batch. Memory is measured in further processes, where the C library returns freed memory at once
-(`MALLOC_MMAP_THRESHOLD_`); otherwise its cache would be measured too. `peak_memory_mb` is the resident memory (MiB) above the level of the process after a tiny
-warm-up: model, documents and AdamW's state are below that level, gradients are above it. `absolute_peak_memory_mb` is
-the whole resident memory. `cpu_seconds` far below `seconds` times threads is a sign of a busy machine. Memory is
-measured on Linux alone.
+logits of the first batch. `cpu_seconds` far below `seconds` times threads is a sign of a busy machine.
+
+Memory is measured in further processes, where the C library returns freed memory at once (`MALLOC_MMAP_THRESHOLD_`);
+otherwise its cache would be measured too. `peak_memory_mb` is the resident memory (MiB) above the level of the process
+after a tiny warm-up: model, documents and AdamW's state are below that level, gradients are above it.
+`absolute_peak_memory_mb` is the whole resident memory. Memory is measured on Linux alone.
 """
 
 from __future__ import annotations
@@ -131,7 +132,7 @@ class Workload:
         if implementation not in LIBRARY:
             self.model.set_attn_implementation(implementation)
         if implementation == "recomputed":
-            self.model.gradient_checkpointing_enable()
+            self.model.activation_checkpointing_enable()
             self.model.marker_tokens = RECOMPUTED_CHUNK
         self.config, self.task_object = self.model.config, self.model.task
         self.tokenize = WordTokenizer(self.model.tokenizer)

@@ -45,6 +45,7 @@ OWNER_STEPS = [
     "extract in a pipeline",
     "push the adapter",
     "load the adapter",
+    "start from a revision of an encoder",
     "push the metric",
     *(["load the metric"] if HAS_EVALUATE else []),
 ]
@@ -63,6 +64,7 @@ def owner(folder: Path) -> None:
     share_data(folder)
     share_model(trained_model(folder, plmarker.load_documents("me/tiny")["train"]))
     share_adapter()
+    share_encoder(folder)
     share_metric()
 
 
@@ -163,6 +165,26 @@ def share_adapter() -> None:
     step("load the adapter")
 
 
+def share_encoder(folder: Path) -> None:
+    """Push an encoder twice, and start from its first revision, with a token that is given in the call."""
+    api, schema = HfApi(), plmarker.LabelSchema(("Person",))
+    api.create_repo("me/encoder", private=True)
+    first = api.upload_folder(repo_id="me/encoder", folder_path=folder / "encoder").oid
+    config = json.loads((folder / "encoder" / "config.json").read_text())
+    config["hidden_dropout_prob"] = 0.5
+    api.upload_file(path_or_fileobj=json.dumps(config).encode(), path_in_repo="config.json", repo_id="me/encoder")
+    token = os.environ.pop("HF_TOKEN")
+    try:
+        start = plmarker.PLMarkerForEntityRecognition.from_encoder
+        older = start("me/encoder", schema, max_seq_length=64, revision=first, token=token)
+        newer = start("me/encoder", schema, max_seq_length=64, token=token)
+    finally:
+        os.environ["HF_TOKEN"] = token
+    assert older.config.encoder_config.hidden_dropout_prob != newer.config.encoder_config.hidden_dropout_prob == 0.5
+    assert newer.config.encoder_config._name_or_path == "me/encoder"
+    step("start from a revision of an encoder")
+
+
 def share_metric() -> None:
     """Push the metric as a Space, and load it."""
     api = HfApi()
@@ -236,7 +258,7 @@ def owner_lines(folder: Path, hub: Any) -> list[str]:
 def test_the_owner_completes_all_steps(owner_lines, hub):
     assert steps_of(owner_lines) == OWNER_STEPS
     private = {repo for (_, repo), repository in hub.repositories.items() if repository.private}
-    assert private == {"me/tiny", "me/model", "me/card", "me/saved", "me/adapter"}
+    assert private == {"me/tiny", "me/model", "me/card", "me/saved", "me/adapter", "me/encoder"}
 
 
 def test_the_hub_has_the_pushed_files(owner_lines, hub):

@@ -511,6 +511,32 @@ def test_hyperparameters_are_searched(make_tiny_model: Any, minilm_tokenizer: An
     assert 5e-6 <= best.hyperparameters["learning_rate"] <= 3e-4
 
 
+def test_the_search_with_named_sets_follows_the_first_of_them(
+    make_tiny_model: Any, minilm_tokenizer: Any, tmp_path: Path
+) -> None:
+    pytest.importorskip("optuna")
+    sample = load_documents("sample")
+    schema = LabelSchema.from_documents((d for split in sample.values() for d in split), ["SPOUSE_OF"])
+    trainer = PLMarkerTrainer(
+        model_init=lambda trial=None: make_tiny_model(PLMarkerForEntityRecognition, schema=schema, max_seq_length=48),
+        args=TrainingArguments(
+            str(tmp_path), max_steps=4, save_strategy="no", disable_tqdm=True, report_to="none", use_cpu=True
+        ),
+        train_dataset=sample["train"].select(range(8)),
+        eval_dataset={name: sample[name].select(range(4)) for name in ("validation", "test")},
+        processing_class=minilm_tokenizer,
+    )
+    evaluate, found = trainer.evaluate, []
+    trainer.evaluate = lambda *args, **kwargs: found.append(evaluate(*args, **kwargs)) or found[-1]
+    best = trainer.hyperparameter_search(
+        n_trials=2, hp_space=lambda trial: {"learning_rate": trial.suggest_float("learning_rate", 1e-4, 1e-2)}
+    )
+    # `evaluate` calls itself for each named set, and returns the figures of all of them at the end.
+    runs = [run["eval_validation_ent_f1"] for run in found if "eval_validation_ent_f1" in run]
+    assert len(runs) >= 2
+    assert best.objective == max(runs)
+
+
 def test_a_trainer_without_a_model_is_one_sentence() -> None:
     with pytest.raises(PLMarkerError, match="needs a model, or model_init"):
         PLMarkerTrainer()
