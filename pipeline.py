@@ -12,17 +12,17 @@ from .modeling.modeling_plmarker import PLMarkerForEntityRecognition, PLMarkerFo
 from .modeling.schema_plmarker import PLMarkerError
 
 TASK = "entity-relation-extraction"
-# Texts of a stream that are packed together; memory is bounded by the tokens of a row, not by this.
+# A stream is read this many texts at a time. `batch_tokens` bounds the memory, and not this number.
 TEXTS_AT_ONCE = 256
 
 
 class EntityRelationExtractionPipeline(Pipeline):
-    """Raw text to entities and relations, as plain dictionaries.
+    """Finds entities and relations in raw text, and returns plain dictionaries.
 
     Example:
         `pipeline("entity-relation-extraction", model="org/plmarker-scierc")("We apply a BiLSTM to parsing.")`
 
-    Texts are packed into rows by tokens: `batch_size` and `num_workers` mean nothing here. A list gives a list; a
+    The model makes its own batches, by tokens, so `batch_size` and `num_workers` have no effect. A list gives a list. A
     dataset or a generator gives a generator, which reads a few hundred texts at a time.
 
     Args of a call (or of the pipeline, for all calls):
@@ -32,7 +32,7 @@ class EntityRelationExtractionPipeline(Pipeline):
             `PLMarkerModel.extract` takes them.
 
     Returns:
-        As `Extraction.to_dict` gives it: `text`, `entities` and `relations`.
+        For each input a dictionary with `text`, `entities` and `relations`, see `Extraction.to_dict`.
     """
 
     _load_processor: Any = False
@@ -44,13 +44,15 @@ class EntityRelationExtractionPipeline(Pipeline):
     def __init__(
         self, model: PLMarkerModel | PLMarkerForEntityRecognition, tokenizer: Any = None, **kwargs: Any
     ) -> None:
-        """Take a model that finds entities: one of both tasks, or an entity model alone.
+        """Take a combined model or an entity model.
 
         Raises:
             PLMarkerError: for a relation model alone.
         """
         if isinstance(model, PLMarkerForRelationExtraction):
-            raise PLMarkerError("a relation model alone finds no entities: PLMarkerModel.from_models joins it with one")
+            raise PLMarkerError(
+                "a relation model finds no entities: PLMarkerModel.from_models joins it with an entity model"
+            )
         if not isinstance(model, PLMarkerModel | PLMarkerForEntityRecognition):
             raise PLMarkerError(f"the pipeline takes a plmarker model, got a {type(model).__name__}")
         super().__init__(model=model, tokenizer=tokenizer, **kwargs)
@@ -67,11 +69,11 @@ class EntityRelationExtractionPipeline(Pipeline):
         return self._stream(inputs, options)
 
     def save_pretrained(self, save_directory: Any, **kwargs: Any) -> None:
-        """Save the model with its tokenizer; the pipeline itself has nothing to save, and is found by its name."""
+        """Save the model with its tokenizer. The pipeline has nothing else to save."""
         self.model.save_pretrained(save_directory, **kwargs)
 
     def push_to_hub(self, repo_id: str, **kwargs: Any) -> Any:
-        """As of the model."""
+        """Push the model with its tokenizer."""
         return self.model.push_to_hub(repo_id, **kwargs)
 
     def _stream(self, inputs: Iterable[Any], options: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -80,7 +82,7 @@ class EntityRelationExtractionPipeline(Pipeline):
             yield from self._extract(chunk, options)
 
     def _extract(self, inputs: Iterable[Any], options: dict[str, Any]) -> list[dict[str, Any]]:
-        """Texts together, documents of words one by one; in the order of the inputs."""
+        """Extract from all texts together, and from each document of words alone. The order is that of the inputs."""
         items = list(inputs)
         texts = {number: item for number, item in enumerate(items) if isinstance(item, str)}
         with self.device_placement():
@@ -94,11 +96,11 @@ class EntityRelationExtractionPipeline(Pipeline):
         return {}, options, {}
 
     def preprocess(self, input_: Any, **preprocess_parameters: Any) -> Any:
-        """Nothing: the model cuts texts itself."""
+        """Return the input unchanged: the model tokenizes texts itself."""
         return input_
 
     def forward(self, model_inputs: Any, **forward_params: Any) -> Any:
-        """One input, on the pipeline's device."""
+        """Extract from one input, on the pipeline's device."""
         with self.device_placement():
             return self._forward(model_inputs, **forward_params)
 
@@ -110,5 +112,5 @@ class EntityRelationExtractionPipeline(Pipeline):
         return self.model.extract(input_tensors, **forward_parameters).to_dict()
 
     def postprocess(self, model_outputs: Any, **postprocess_parameters: Any) -> Any:
-        """Nothing: extractions are plain already."""
+        """Return the output unchanged: extractions are dictionaries already."""
         return model_outputs

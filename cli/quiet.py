@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ..data import builders as data_builders
-from ..data.progress import bars_on_terminals
+from ..data.progress import progress_bars_on_terminals
 
 
 @contextmanager
@@ -17,7 +17,7 @@ def quiet() -> Iterator[None]:
     level = builders.level
     builders.setLevel(logging.ERROR)
     try:
-        with bars_on_terminals():
+        with progress_bars_on_terminals():
             yield
     finally:
         builders.setLevel(level)

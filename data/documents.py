@@ -113,12 +113,12 @@ def existing_file(path: str | Path) -> Path:
     return path
 
 
-def numbered_lines(path: str | Path, empty: bool = False) -> Iterator[tuple[int, str]]:
+def lines_with_numbers(path: str | Path, keep_empty: bool = False) -> Iterator[tuple[int, str]]:
     """Stream the lines of a text file with their numbers.
 
     Args:
         path: a UTF-8 file.
-        empty: if true, yield empty lines too.
+        keep_empty: if true, yield empty lines too.
 
     Yields:
         (line number from 1, text of the line with its line end).
@@ -131,7 +131,7 @@ def numbered_lines(path: str | Path, empty: bool = False) -> Iterator[tuple[int,
     with path.open(encoding="utf-8-sig") as lines:
         try:
             for number, line in enumerate(lines, start=1):
-                if empty or line.strip():
+                if keep_empty or line.strip():
                     yield number, line
         except UnicodeDecodeError as error:
             raise PLMarkerError(f"{path}: not UTF-8 text: {error.reason} at byte {error.start}") from None

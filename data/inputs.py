@@ -10,7 +10,7 @@ from typing import Any
 
 from ..modeling.schema_plmarker import PLMarkerError
 from ..modeling.text_plmarker import join_words, locate_words
-from .documents import Document, numbered_lines, parse_line
+from .documents import Document, lines_with_numbers, parse_line
 from .validation import document_problems, is_unicode
 
 
@@ -33,7 +33,7 @@ def read_inputs(path: str | Path) -> Iterator[Document]:
     """
     path = Path(path)
     is_json = path.suffix in (".jsonl", ".json")
-    for number, line in numbered_lines(path):
+    for number, line in lines_with_numbers(path):
         key = f"{path.stem}-{number}"
         if not is_json:
             yield text_document(key, line.rstrip("\n"))

@@ -12,7 +12,7 @@ from huggingface_hub import HfApi
 from ..modeling.schema_plmarker import LabelSchema, PLMarkerError
 from .documents import DOCUMENT_FEATURES, Document, dataset_of, raw_document, typed_document
 from .formats.tokens import documents_of_tokens, token_columns
-from .progress import bars_on_terminals
+from .progress import progress_bars_on_terminals
 from .report import unwrap_generation_errors
 from .validation import stream_documents
 
@@ -110,7 +110,7 @@ def _load_file(path: Path, split: str, schema: LabelSchema | None, annotated: bo
     """Load a JSONL file into the cache of `datasets`. The results of `map` are then cached too."""
     state = path.stat()
     arguments = {"path": str(path), "schema": schema, "annotated": annotated}
-    with unwrap_generation_errors(), bars_on_terminals():
+    with unwrap_generation_errors(), progress_bars_on_terminals():
         dataset: Any = Dataset.from_generator(
             _generate_documents,
             features=DOCUMENT_FEATURES,

@@ -10,7 +10,7 @@ import datasets
 
 
 @contextmanager
-def bars_on_terminals() -> Iterator[None]:
+def progress_bars_on_terminals() -> Iterator[None]:
     """Disable the progress bars of `datasets` inside the block if standard error is not a terminal.
 
     Progress bars would fill a log file with control characters.

@@ -14,7 +14,7 @@ from .documents import (
     ANNOTATION_FIELDS,
     ENTITY_FIELDS,
     Document,
-    numbered_lines,
+    lines_with_numbers,
     parse_line,
     raw_document,
     typed_document,
@@ -41,7 +41,7 @@ def read_jsonl(path: str | Path, report: ReadingReport, schema: LabelSchema | No
     """
     line_of_key: dict[Any, int] = {}
     number = 0
-    for number, line in numbered_lines(path):
+    for number, line in lines_with_numbers(path):
         try:
             raw = parse_line(line)
         except ValueError as error:
@@ -116,7 +116,7 @@ def read_documents(path: str | Path, schema: LabelSchema | None = None, annotate
     return list(stream_documents(path, schema, annotated))
 
 
-def right_documents(documents: Iterable[Document], source: str | Path, report: ReadingReport) -> Iterator[Document]:
+def valid_documents(documents: Iterable[Document], source: str | Path, report: ReadingReport) -> Iterator[Document]:
     """Check the typed documents of a reader.
 
     Args:

@@ -99,6 +99,10 @@ class Evaluator:
         """The figures, as fractions."""
         raise NotImplementedError
 
+    def given(self) -> Metrics:
+        """What the documents gave the model, as a figure."""
+        return {}
+
 
 class EntityEvaluator(Evaluator):
     """Ent, before and after the removal of overlaps."""
@@ -155,3 +159,7 @@ class RelationEvaluator(Evaluator):
 
     def compute(self) -> Metrics:
         return self.metrics.compute()
+
+    def given(self) -> Metrics:
+        """`rel_gold_entities`: 1.0 where the relations join gold entities, 0.0 where they join predicted ones."""
+        return {"rel_gold_entities": float(self.given_is_gold)}

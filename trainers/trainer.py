@@ -304,9 +304,7 @@ class PLMarkerTrainer(Trainer):
         logits: Any = None
         labels: Any = None
         if not self.args.prediction_loss_only:
-            metrics = total.compute() | metrics
-            if self._tools.name == "relations":
-                metrics["rel_gold_entities"] = float(total.given_is_gold)
+            metrics = total.compute() | total.given() | metrics
             if keeps_logits:
                 logits, labels = self._predictions(gather_object(kept))
             if self.compute_metrics is not None:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ...modeling.schema_plmarker import PLMarkerError
-from ..documents import Document, numbered_lines, parse_line, write_documents
+from ..documents import Document, lines_with_numbers, parse_line, write_documents
 from ..report import ReadingReport
-from ..validation import read_jsonl, right_documents, with_entities
+from ..validation import read_jsonl, valid_documents, with_entities
 from .ace import read_ace
 from .brat import read_brat, write_brat
 from .columns import COLUMN_ENDINGS, read_columns, write_columns
@@ -98,7 +98,7 @@ def guess_format(path: Path) -> Format:
     elif not path.exists():
         raise PLMarkerError(f"{path}: no such file or folder")
     elif path.suffix in FORMATS["jsonl"].endings:
-        first = next((line for _, line in numbered_lines(path)), "")
+        first = next((line for _, line in lines_with_numbers(path)), "")
         if first.lstrip().startswith("["):
             return FORMATS["offsets"]
         try:
@@ -162,5 +162,5 @@ def read_corpus(
             raise PLMarkerError(f"{path}: this folder has no file that ends in {' or '.join(chosen.endings)}")
     documents = (document for file in files for document in chosen.read(file, report, options or chosen.reading))
     # The JSONL reader has already checked each line.
-    checked = documents if chosen.name == "jsonl" else right_documents(documents, path, report)
+    checked = documents if chosen.name == "jsonl" else valid_documents(documents, path, report)
     yield from with_entities(checked, path, report, annotated)

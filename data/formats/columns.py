@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...modeling.schema_plmarker import PLMarkerError
-from ..documents import Document, numbered_lines
+from ..documents import Document, lines_with_numbers
 from ..files import whole_file
 from ..report import ReadingReport
 from ..tags import OUTSIDE, TaggedEntity, entities_from_tags, guess_scheme, iob2_tags
@@ -149,7 +149,7 @@ def _sentences(path: Path, report: ReadingReport) -> Iterator[tuple[tuple[int, s
     document, name, marked = 0, "", False
     rows: list[TaggedWord] = []
     has_words = False
-    for number, line in chain(numbered_lines(path, empty=True), [(0, "")]):
+    for number, line in chain(lines_with_numbers(path, keep_empty=True), [(0, "")]):
         # Only plain spaces separate columns. A no-break space is part of a word.
         columns = line.rstrip("\r\n").split("\t") if "\t" in line else line.strip(" \r\n").split(" ")
         word = columns[0].strip() if columns else ""

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..documents import Document, numbered_lines
+from ..documents import Document, lines_with_numbers
 from ..report import ReadingReport
 from ..tags import TaggedEntity
 from .columns import document_of_words
@@ -45,7 +45,7 @@ def read_conll2012(path: Path, report: ReadingReport, options: ReadingOptions) -
     # First word and label of the open entity.
     opened: tuple[int, str] | None = None
     has_words = False
-    for number, line in numbered_lines(path, empty=True):
+    for number, line in lines_with_numbers(path, keep_empty=True):
         line = line.strip()
         if line.startswith("#begin document"):
             match = DOCUMENT_BEGIN.fullmatch(line)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ..alignment import TextDocument, align, word_locator
-from ..documents import Document, numbered_lines, parse_line, read_text
+from ..documents import Document, lines_with_numbers, parse_line, read_text
 from ..report import ReadingReport
 from .options import ReadingOptions
 
@@ -89,7 +89,7 @@ def _problems(document: TextDocument) -> Iterator[str]:
 def _entries(path: Path, report: ReadingReport) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """Yield the line number and the JSON object of every entry."""
     if not _is_array(path):
-        for number, text in numbered_lines(path):
+        for number, text in lines_with_numbers(path):
             try:
                 yield number, parse_line(text)
             except ValueError as error:
@@ -124,7 +124,7 @@ def _entries(path: Path, report: ReadingReport) -> Iterator[tuple[int, Mapping[s
 
 
 def _is_array(path: Path) -> bool:
-    return next((line.lstrip().startswith("[") for _, line in numbered_lines(path)), False)
+    return next((line.lstrip().startswith("[") for _, line in lines_with_numbers(path)), False)
 
 
 def _skip(text: str, position: int, characters: str) -> int:

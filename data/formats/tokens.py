@@ -12,7 +12,7 @@ from ...modeling.schema_plmarker import PLMarkerError
 from ..documents import Document, dataset_of
 from ..report import ReadingReport, raise_problems
 from ..tags import entities_from_tags, guess_scheme
-from ..validation import right_documents
+from ..validation import valid_documents
 from .columns import document_of_words
 from .options import ReadingOptions
 
@@ -134,6 +134,6 @@ def documents_of_tokens(
                 yield document_of_words(key, sentences, entities)
             seen.add(key)
 
-    typed = dataset_of(right_documents(documents(), source, report))
+    typed = dataset_of(valid_documents(documents(), source, report))
     raise_problems(report.fatal)
     return typed

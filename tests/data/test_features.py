@@ -10,7 +10,14 @@ import pytest
 from datasets import Dataset
 from datasets.fingerprint import Hasher
 
-from plmarker.data import EntityFeatures, LabelSchema, PLMarkerError, RelationFeatures, dataset_of, load_documents
+from plmarker.data import (
+    EntityFeatures,
+    LabelSchema,
+    PLMarkerError,
+    RelationFeatures,
+    dataset_of,
+    load_documents,
+)
 from plmarker.data.coverage import Coverage, entity_coverage, relation_coverage
 from plmarker.data.documents import typed_document
 from plmarker.data.features import DocumentRows, arrow_features

@@ -1,4 +1,4 @@
-"""Counts of gold, predicted and correct items, and the figures from them. Needs nothing but Python."""
+"""Counts of gold, predicted and correct items, and the figures from them. This file needs only Python."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Score:
         self.add(other.gold, other.predicted, other.correct)
 
     def figures(self, label: str | None = None) -> tuple[float, float, float]:
-        """Precision, recall and F1 as fractions, of one label or of all; 0 where nothing could be right."""
+        """Precision, recall and F1 as fractions, of one label or of all labels. A figure without any item is 0."""
         gold, predicted, correct = (
             counter.total() if label is None else counter[label]
             for counter in (self.gold, self.predicted, self.correct)
@@ -41,7 +41,7 @@ class Score:
         return sorted(self.gold | self.predicted)
 
     def macro_f1(self) -> float:
-        """Mean F1 of the labels that occur; 0 without any."""
+        """Mean F1 of the labels that occur. Without any label it is 0."""
         return fmean(self.figures(label)[2] for label in self.labels) if self.labels else 0.0
 
     def metrics(self, name: str, by_label: bool = True) -> dict[str, float]:

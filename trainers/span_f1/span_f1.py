@@ -1,6 +1,6 @@
 """Ent, Rel and Rel+ F1 of spans and relations, as an evaluate metric."""
 
-# Each library on a line of its own: evaluate reads the imports, and takes a comma for a part of a name.
+# Each import has a line of its own: evaluate reads these lines, and cannot read several names in one line.
 import operator
 import os
 from typing import Any
@@ -16,18 +16,18 @@ Micro and macro F1 of labelled spans (entities, nested ones too) and of relation
 
 _KWARGS_DESCRIPTION = """\
 Args:
-    predictions, references: for each sentence (or document) a list of rows. Spans are (start, end, label), both ends as
-        you count them. With the configuration "relations" rows are (head start, head end, tail start, tail end, label),
-        and with the types of both ends behind them, (..., label, head type, tail type), Rel+ is computed too. A row may
-        be an object with these names, too.
-    flat: spans that overlap inside a sentence are an error, where `end` is the last position of a span, not the one
-        behind it; for the configuration "entities".
-    symmetric_labels: a list of relation labels of which a row stands for both directions: it counts twice, in
-        references, in predictions and when it is right, as PL-Marker counts; for the configuration "relations".
+    predictions, references: for each sentence (or document) a list of rows. A row of a span is (start, end, label).
+        With the configuration "relations" a row is (head start, head end, tail start, tail end, label). It may also
+        have the types of both ends, (..., label, head type, tail type); then Rel+ is computed too. A row may also be an
+        object with these names. You choose how positions are counted, as long as both lists count alike.
+    flat: refuse spans that overlap inside a sentence. Then `end` must be the last position of a span, and not the
+        position behind it. For the configuration "entities".
+    symmetric_labels: the relation labels that have no direction. A row with such a label counts twice, in references,
+        in predictions and among the correct ones, as PL-Marker counts. For the configuration "relations".
 Returns:
-    Fractions. Spans: `ent_precision`, `ent_recall`, `ent_f1`, `ent_macro_f1`, `ent_f1/LABEL`, and `ent_boundary_*`, for
-    which the label does not matter. Relations: `rel_*`, for which both spans and the label must be right, and, with
-    types, `rel_strict_*` (Rel+). A row given twice counts once.
+    Fractions. Spans: `ent_precision`, `ent_recall`, `ent_f1`, `ent_macro_f1`, `ent_f1/LABEL`, and `ent_boundary_*`,
+    which ignore the label. Relations: `rel_*`, which need both spans and the label to be right; with types also
+    `rel_strict_*` (Rel+). A repeated row counts once.
 Examples:
     >>> metric = evaluate.load("plmarker/span_f1")
     >>> found = metric.compute(predictions=[[(0, 1, "Method")]], references=[[(0, 1, "Method"), (3, 3, "Task")]])
@@ -51,7 +51,7 @@ FIELDS = {"entities": SPAN, "relations": RELATION}
 
 @evaluate.utils.file_utils.add_start_docstrings(_DESCRIPTION, _KWARGS_DESCRIPTION)
 class SpanF1(evaluate.Metric):
-    """Counts rows of sentences; see the description of its inputs."""
+    """Counts the rows of sentences. `_KWARGS_DESCRIPTION` describes the inputs."""
 
     def _info(self) -> evaluate.MetricInfo:
         if self.config_name not in ("default", *FIELDS):
