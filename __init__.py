@@ -15,7 +15,8 @@ from .modeling.modeling_plmarker import (
 )
 from .original import quirks
 from .pipeline import TASK, EntityRelationExtractionPipeline
-from .trainers import PLMarkerTrainer
+from .precision import fastest_cpu_dtype
+from .trainers import PLMarkerTrainer, tune_pruner
 
 __version__ = "0.1.0"
 
@@ -34,8 +35,10 @@ __all__ = [
     "PLMarkerTrainer",
     "Relation",
     "RelationFeatures",
+    "fastest_cpu_dtype",
     "load_documents",
     "load_tokenizer",
+    "tune_pruner",
 ]
 
 for _config, _model in (

@@ -15,7 +15,7 @@ from ..modeling.span_tasks_plmarker import MAX_CANDIDATES
 from ..modeling.windows_plmarker import WordTokenizer
 from ..original.results import write_relation_results
 from ..trainers.evaluation import evaluate_documents
-from ..trainers.report import errors_table, figures_table
+from ..trainers.report import errors_table, figures_table, pruner_line
 from .models import load_models
 from .options import model_options
 
@@ -55,10 +55,10 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Any:
     """Evaluate, print figures and errors, and return the figures."""
-    models = load_models(options.model, options.device, options.compat)
+    models = load_models(options.model, options.device, options.compat, options.dtype)
     documents: Any = load_split(options.dataset, options.split, models.parts[-1].config.schema)
     if options.candidates_from:
-        first = load_models([options.candidates_from], options.device, options.compat)
+        first = load_models([options.candidates_from], options.device, options.compat, options.dtype)
         if models.entity is None or first.entity is None or models.entity.config.method == "bio":
             raise PLMarkerError("--candidates_from takes an entity model, and restricts one that scores spans")
         tokenize = WordTokenizer(first.tokenizer)
@@ -75,6 +75,7 @@ def run(options: argparse.Namespace) -> Any:
         options.entity_types,
         options.batch_tokens,
         show_progress=sys.stderr.isatty(),
+        unpruned=True,
     )
     for task, coverage in result.coverage.items():
         print(f"{options.dataset}, {options.split}, {task}: {coverage}")
@@ -87,5 +88,7 @@ def run(options: argparse.Namespace) -> Any:
     names = " and ".join(options.model)
     print(f"{names} on {options.dataset}, {options.split}: {len(documents)} documents, in percent\n")
     print(figures_table(result.metrics))
+    if pruner_line(result.metrics):
+        print("\n" + pruner_line(result.metrics))
     print("\n" + errors_table(result.errors))
     return result.metrics

@@ -16,6 +16,7 @@ from ..modeling.modeling_plmarker import (
     PLMarkerModel,
 )
 from ..modeling.schema_plmarker import PLMarkerError
+from ..precision import fastest_cpu_dtype
 
 
 @dataclass
@@ -32,8 +33,14 @@ class Models:
         return [part for part in (self.entity, self.relation) if part is not None]
 
 
-def load_models(names: Sequence[str], device: str | None, compat: str | None = None) -> Models:
+def load_models(
+    names: Sequence[str], device: str | None, compat: str | None = None, dtype: str | None = None
+) -> Models:
     """Load the models of one checkpoint, or of an entity checkpoint and a relation checkpoint.
+
+    Args:
+        dtype: the number type, or `auto`: on a CPU what [`fastest_cpu_dtype`] says, elsewhere as None. None keeps the
+            type in which a model was saved.
 
     Raises:
         PLMarkerError: for two models of one task, and for models that do not fit each other.
@@ -46,6 +53,11 @@ def load_models(names: Sequence[str], device: str | None, compat: str | None = N
     relations = [part for part in parts if isinstance(part, PLMarkerForRelationExtraction)]
     if len(entities) > 1 or len(relations) > 1:
         raise PLMarkerError(f"{' and '.join(names)}: expected one entity model and one relation model at most")
+    if dtype == "auto":
+        dtype = str(fastest_cpu_dtype()).removeprefix("torch.") if (device or "cpu") == "cpu" else None
+    for part in parts:
+        if dtype is not None and isinstance(part, torch.nn.Module):
+            part.to(dtype=getattr(torch, dtype))
     check_same_vocabulary([tokenizer for _, tokenizer in loaded], names)
     models = Models(next(iter(entities), None), next(iter(relations), None), loaded[0][1])
     if models.entity is not None and models.relation is not None:

@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 from ..data.inputs import read_inputs, text_document, write_resumable
 from ..modeling.extraction_plmarker import build_extraction
 from ..modeling.modeling_plmarker import PLMarkerModel
+from ..modeling.prediction_plmarker import check_pruner_threshold
 from ..modeling.schema_plmarker import PLMarkerError, least_scores
 from ..modeling.task_plmarker import Document
 from .models import load_models
@@ -35,6 +36,12 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
             metavar="SCORE",
             help="least score of what is kept, for all labels, such as 0.5, or by label, such as Person=0.8,Place=0.6",
         )
+    parser.add_argument(
+        "--pruner_threshold",
+        type=float,
+        metavar="P",
+        help="in place of the model's own, from 0 (markers for all spans) to below 1",
+    )
     parser.set_defaults(run=run)
 
 
@@ -44,7 +51,7 @@ def run(options: argparse.Namespace) -> Any:
         raise PLMarkerError("predict takes INPUT and --out FILE, or --text TEXT")
     if options.out is not None and Path(options.out).resolve() == Path(options.input).resolve():
         raise PLMarkerError(f"{options.out}: the predictions would overwrite the input")
-    models = load_models([options.model], options.device, options.compat)
+    models = load_models([options.model], options.device, options.compat, options.dtype)
     if models.entity is None:
         raise PLMarkerError(f"{options.model}: a relation model alone finds no entities; predict needs an entity model")
     model = PLMarkerModel.from_models(models.entity, models.relation, models.tokenizer)
@@ -52,9 +59,16 @@ def run(options: argparse.Namespace) -> Any:
     # Checked before a partial file is written, which a corrected call could not continue.
     least_scores(options.entity_threshold, schema.entity_classes)
     least_scores(options.relation_threshold, schema.relation_classes[: schema.n_forward])
+    check_pruner_threshold(models.entity, options.pruner_threshold)
 
     def process(documents: Iterator[Document]) -> Iterator[dict[str, Any]]:
-        found = model.predict(documents, options.batch_tokens, options.entity_threshold, options.relation_threshold)
+        found = model.predict(
+            documents,
+            options.batch_tokens,
+            options.entity_threshold,
+            options.relation_threshold,
+            options.pruner_threshold,
+        )
         for document, spans, relations in found:
             extraction = build_extraction(document["text"], document["located"], spans, relations, schema)
             yield {"doc_key": document["doc_key"], **extraction.to_dict()}
@@ -68,7 +82,9 @@ def run(options: argparse.Namespace) -> Any:
         "weights": [float(sum(p.detach().double().sum() for p in part.parameters())) for part in models.parts],
         "entity_threshold": options.entity_threshold,
         "relation_threshold": options.relation_threshold,
+        "pruner_threshold": options.pruner_threshold,
         "compat": options.compat,
+        "dtype": str(models.parts[0].dtype),
     }
     count = write_resumable(options.out, progress, process, settings)
     print(f"{options.out}: {count} documents")

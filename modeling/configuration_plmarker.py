@@ -123,6 +123,13 @@ class PLMarkerEntityConfig(PLMarkerTaskConfig):
             start or end, in a random direction) or `edge` (as `sort`, and spans with the same start or end stay
             together). Scores do not depend on it.
         flat: True keeps no overlapping entities at all. False lets entities of different types nest or overlap.
+        pruner_size: width of the pruner's hidden layer. 0 builds a model without a pruner.
+        pruner_threshold: least probability by which the pruner lets a span have markers; a pruned span is NIL. With 0.0
+            every span has markers. `PLMarkerTrainer` chooses it on its evaluation set, see `tune_pruner`.
+        pruner_keep_f1: share of the unpruned model's Ent F1 that the threshold keeps.
+        pruner_recall: share of the gold entities among the candidates that get markers; in place of `pruner_keep_f1`.
+        marker_layers: how many of the encoder's last layers markers pass. They start from the text states at their
+            positions. None passes all layers, which is the published method.
     """
 
     model_type = "plmarker-ner"
@@ -134,6 +141,28 @@ class PLMarkerEntityConfig(PLMarkerTaskConfig):
     max_pair_length: int | None = 256
     grouping: str = "consecutive"
     flat: bool = False
+    pruner_size: int = 0
+    pruner_threshold: float = 0.0
+    pruner_keep_f1: float = 0.997
+    pruner_recall: float | None = None
+    marker_layers: int | None = None
+
+    def validate_pruner(self):
+        """Only markers can be pruned, and only markers can enter late."""
+        if self.pruner_size < 0:
+            raise ValueError(f"pruner_size is 0 or above, got {self.pruner_size}")
+        if not 0.0 <= self.pruner_threshold < 1.0:
+            raise ValueError(f"pruner_threshold is from 0 to below 1, got {self.pruner_threshold}")
+        for share in (self.pruner_keep_f1, self.pruner_recall):
+            if share is not None and not 0.0 < share <= 1.0:
+                raise ValueError(f"pruner_keep_f1 and pruner_recall are above 0 and at most 1, got {share}")
+        if self.pruner_threshold and not self.pruner_size:
+            raise ValueError("pruner_threshold needs a pruner: set pruner_size")
+        if self.marker_layers is not None and self.marker_layers < 1:
+            raise ValueError(f"marker_layers is at least 1, got {self.marker_layers}")
+        for name in ("pruner_size", "marker_layers"):
+            if getattr(self, name) and self.method != "marker":
+                raise ValueError(f"{name} needs method 'marker', got {self.method!r}")
 
     def validate_method(self):
         """Each option has a few values."""

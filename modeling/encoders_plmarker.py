@@ -20,7 +20,7 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from .internals_plmarker import model_class_of, uses_attention_interface
+from .internals_plmarker import encoder_layers, model_class_of, uses_attention_interface
 from .schema_plmarker import PLMarkerError
 from .windows_plmarker import UNUSED_TOKENS, is_unused
 
@@ -154,6 +154,24 @@ def load_encoder(name_or_path: str, config: PreTrainedConfig, **hub: Any) -> Pre
     if missing:
         raise PLMarkerError(f"encoder {name_or_path!r} lacks weights: {', '.join(missing[:3])}, {len(missing)} in all")
     return encoder
+
+
+def check_late_markers(encoder: PreTrainedModel, marker_layers: int) -> None:
+    """Make sure that markers can enter the encoder late.
+
+    Raises:
+        PLMarkerError: for more layers than the encoder has, for layers that share weights, and for word embeddings of
+            another size than the states.
+    """
+    config: Any = encoder.config
+    if marker_layers > config.num_hidden_layers:
+        raise PLMarkerError(f"marker_layers is {marker_layers}, but the encoder has {config.num_hidden_layers} layers")
+    if marker_layers == config.num_hidden_layers:
+        return
+    if encoder_layers(encoder) is None:
+        raise PLMarkerError(f"marker_layers: the layers of encoder {config.model_type!r} cannot be called one by one")
+    if encoder.get_input_embeddings().embedding_dim != config.hidden_size:
+        raise PLMarkerError(f"marker_layers: encoder {config.model_type!r} has word embeddings of another size")
 
 
 def position_offset(encoder: nn.Module) -> int:

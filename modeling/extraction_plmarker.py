@@ -131,6 +131,7 @@ class ExtractsFromText:
         batch_tokens: int = BATCH_TOKENS,
         entity_threshold: Threshold = 0.0,
         relation_threshold: Threshold = 0.0,
+        pruner_threshold: float | None = None,
     ) -> Iterator[Prediction]:
         """Find entities and relations in documents of words."""
         raise NotImplementedError
@@ -145,6 +146,7 @@ class ExtractsFromText:
         entity_threshold: Threshold = 0.0,
         relation_threshold: Threshold = 0.0,
         sentence_splitter: SentenceSplitter = split_sentences,
+        pruner_threshold: float | None = None,
     ) -> Extraction | list[Extraction]:
         """Find entities and relations in raw text. The model is not changed: threads may share it.
 
@@ -156,6 +158,7 @@ class ExtractsFromText:
             entity_threshold, relation_threshold: least score of what is returned: a number, or a number for each
                 label, as `{"Person": 0.8}`. A label that is not named has no threshold.
             sentence_splitter: returns the sentences of a text.
+            pruner_threshold: in place of the config's, for a model with a pruner; 0.0 gives all spans markers.
 
         Returns:
             One [`Extraction`], or a list in the order of the texts where several were given.
@@ -177,7 +180,7 @@ class ExtractsFromText:
             {"doc_key": str(number), "sentences": [[item[a:b] for a, b in sentence] for sentence in located]}
             for number, (item, located) in enumerate(located_texts)
         ]
-        predictions = self.predict(documents, batch_tokens, entity_threshold, relation_threshold)
+        predictions = self.predict(documents, batch_tokens, entity_threshold, relation_threshold, pruner_threshold)
         progress = tqdm(predictions, total=len(located_texts), disable=not show_progress, unit="text")
         results = [
             build_extraction(item, located, spans, relations, self.config.schema)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -17,7 +17,8 @@ from .configuration_plmarker import PLMarkerConfig, PLMarkerEntityConfig, PLMark
 from .decoding_plmarker import ScoredRelation, remove_overlaps
 from .encoders_plmarker import check_marker_tokens
 from .extraction_plmarker import ExtractsFromText, Prediction
-from .prediction_plmarker import BATCH_TOKENS, as_annotations, predict_relations, predict_spans
+from .prediction_plmarker import BATCH_TOKENS, as_annotations, check_pruner_threshold, predict_relations, predict_spans
+from .pruner_plmarker import PRUNED, SpanPruner, pruner_loss, survivors
 from .schema_plmarker import NIL, PLMarkerError, Threshold, least_scores
 from .task_model_plmarker import PLMarkerPreTrainedModel
 from .task_plmarker import Document
@@ -30,11 +31,13 @@ class EntityRecognitionOutput(ModelOutput):
 
     Args:
         loss: scalar, where `labels` were given: the weighted mean cross entropy over all spans.
-        logits: shape (spans, classes), NIL first.
+        logits: shape (spans, classes), NIL first. Pruned spans have 0 for NIL, and -10,000 for the other classes.
+        pruner_logits: shape (spans,), the logit of each span for being an entity. None without a pruner.
     """
 
     loss: Tensor | None = None
     logits: Tensor | None = None
+    pruner_logits: Tensor | None = None
 
 
 @dataclass
@@ -74,7 +77,11 @@ class PLMarkerForEntityRecognition(ExtractsFromText, PLMarkerPreTrainedModel):
     def __init__(self, config: PLMarkerEntityConfig) -> None:
         super().__init__(config)
         n_states = self.task.n_markers + self.task.n_text_states
-        self.classifier = nn.Linear(n_states * self.encoder.config.hidden_size, len(config.classes))
+        hidden_size = self.encoder.config.hidden_size
+        self.classifier = nn.Linear(n_states * hidden_size, len(config.classes))
+        self.pruner: SpanPruner | None = None
+        if config.pruner_size:
+            self.pruner = SpanPruner(hidden_size, config.pruner_size, 2 * config.max_span_length)
         self.post_init()
 
     def heads(self, text: Tensor, markers: Tensor) -> tuple[Tensor, ...]:
@@ -90,6 +97,7 @@ class PLMarkerForEntityRecognition(ExtractsFromText, PLMarkerPreTrainedModel):
         marker_positions: Tensor,
         labels: Tensor | None = None,
         num_items_in_batch: Tensor | int | None = None,
+        pruner_threshold: float | None = None,
     ) -> EntityRecognitionOutput:
         """Score the spans of a batch of windows.
 
@@ -98,13 +106,50 @@ class PLMarkerForEntityRecognition(ExtractsFromText, PLMarkerPreTrainedModel):
             labels: shape (spans,), class indices.
             num_items_in_batch: what the loss is divided by, as Trainer counts it over accumulated batches; by default
                 the sum of the weights of the labels.
+            pruner_threshold: in place of the config's. In training the pruner has a low threshold of its own.
         """
-        (logits,) = self.score(input_ids, window_sizes, read_tokens, read_index, marker_ids, marker_positions)
+        batch: dict[str, Any] = {
+            "input_ids": input_ids,
+            "window_sizes": window_sizes,
+            "read_tokens": read_tokens,
+            "read_index": read_index,
+            "marker_ids": marker_ids,
+            "marker_positions": marker_positions,
+        }
+        total, count = loss_totals(num_items_in_batch)
+        if self.pruner is None:
+            (logits,) = self.score(**batch)
+            loss = None
+            if labels is not None:
+                loss = weighted_cross_entropy(logits, labels, self.config.nil_weight, total)
+            return EntityRecognitionOutput(loss=loss, logits=logits)
+        threshold = self.config.pruner_threshold if pruner_threshold is None else pruner_threshold
+        (logits,), pruner_logits, kept = self._score_survivors(batch, threshold, labels if self.training else None)
         loss = None
         if labels is not None:
-            total, _ = loss_totals(num_items_in_batch)
-            loss = weighted_cross_entropy(logits, labels, self.config.nil_weight, total)
-        return EntityRecognitionOutput(loss=loss, logits=logits)
+            if total is None:
+                total = torch.where(labels == 0, self.config.nil_weight, 1.0).sum()
+            loss = weighted_cross_entropy(logits, labels[kept], self.config.nil_weight, total)
+            loss = loss + pruner_loss(pruner_logits, labels, count)
+        pruned = logits.new_full((len(marker_ids), logits.shape[1]), PRUNED)
+        pruned[:, 0] = 0.0
+        logits = pruned.index_put((kept,), logits)
+        return EntityRecognitionOutput(loss=loss, logits=logits, pruner_logits=pruner_logits)
+
+    def _score_survivors(
+        self, batch: Mapping[str, Any], threshold: float, labels: Tensor | None
+    ) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
+        """The logits of the heads for the spans that the pruner keeps, its own logits, and which spans it keeps."""
+        assert self.pruner is not None
+        pruner = self.pruner
+        found: list[Tensor] = []
+
+        def choose(read: Tensor, index: Tensor, positions: Tensor) -> Tensor:
+            logits = pruner(read, index, positions[:, -1] - positions[:, 0] + 1)
+            found.extend((logits, survivors(logits, threshold, labels)))
+            return found[1]
+
+        return self.score(**batch, choose=choose), found[0], found[1]
 
     def predict(
         self,
@@ -112,12 +157,14 @@ class PLMarkerForEntityRecognition(ExtractsFromText, PLMarkerPreTrainedModel):
         batch_tokens: int = BATCH_TOKENS,
         entity_threshold: Threshold = 0.0,
         relation_threshold: Threshold = 0.0,
+        pruner_threshold: float | None = None,
     ) -> Iterator[Prediction]:
         """Find entities in a stream of documents. See `PLMarkerModel.predict`; there are no relations."""
         documents, tokenize = self.checked_documents(documents, batch_tokens)
         least_scores(entity_threshold, self.config.schema.entity_classes)
         least_scores(relation_threshold, [NIL])
-        found = predict_spans(self, tokenize, documents, batch_tokens, entity_threshold)
+        check_pruner_threshold(self, pruner_threshold)
+        found = predict_spans(self, tokenize, documents, batch_tokens, entity_threshold, pruner_threshold)
         return (
             (document, [remove_overlaps(spans, self.config.flat) for spans in sentences], [[] for _ in sentences])
             for document, sentences in found
@@ -296,6 +343,7 @@ class PLMarkerModel(ExtractsFromText, PLMarkerBaseModel):
         batch_tokens: int = BATCH_TOKENS,
         entity_threshold: Threshold = 0.0,
         relation_threshold: Threshold = 0.0,
+        pruner_threshold: float | None = None,
     ) -> Iterator[Prediction]:
         """Find entities, and the relations between them, in a stream of documents.
 
@@ -303,6 +351,7 @@ class PLMarkerModel(ExtractsFromText, PLMarkerBaseModel):
             documents: mappings with `sentences` of words. Annotations are not read.
             batch_tokens: most text tokens of a batch.
             entity_threshold, relation_threshold: least score of what is found, for all labels or by label.
+            pruner_threshold: in place of the config's, for a model with a pruner; 0.0 gives all spans markers.
 
         Returns:
             A generator of each document, in order, with the entities and the relations of each of its sentences.
@@ -315,7 +364,8 @@ class PLMarkerModel(ExtractsFromText, PLMarkerBaseModel):
         least_scores(entity_threshold, schema.entity_classes)
         classes = schema.relation_classes[: schema.n_forward] if self.relation is not None else [NIL]
         least_scores(relation_threshold, classes)
-        return self._predict(documents, tokenize, batch_tokens, entity_threshold, relation_threshold)
+        check_pruner_threshold(self.entity, pruner_threshold)
+        return self._predict(documents, tokenize, batch_tokens, entity_threshold, relation_threshold, pruner_threshold)
 
     def _predict(
         self,
@@ -324,11 +374,13 @@ class PLMarkerModel(ExtractsFromText, PLMarkerBaseModel):
         batch_tokens: int,
         entity_threshold: Threshold,
         relation_threshold: Threshold,
+        pruner_threshold: float | None,
     ) -> Iterator[Prediction]:
         classes = self.entity.config.schema.entity_classes
 
         def with_entities() -> Iterator[dict[str, Any]]:
-            for document, found in predict_spans(self.entity, tokenize, documents, batch_tokens, entity_threshold):
+            scored = predict_spans(self.entity, tokenize, documents, batch_tokens, entity_threshold, pruner_threshold)
+            for document, found in scored:
                 spans = [remove_overlaps(sentence, self.entity.config.flat) for sentence in found]
                 yield {
                     "sentences": document["sentences"],

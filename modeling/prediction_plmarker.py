@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import torch
@@ -23,8 +24,8 @@ Item = TypeVar("Item")
 BATCH_TOKENS = 768
 # Documents are read ahead for this many batches, so that batches are full.
 BATCHES_AHEAD = 8
-# The logits of a model's heads, in order. A model has one, two or three of them.
-LOGITS = ("logits", "entity_logits", "subject_logits")
+# The logits of a model's heads, in order. A model has one, two or three of them, and the pruner's.
+LOGITS = ("logits", "entity_logits", "subject_logits", "pruner_logits")
 
 
 def evaluation_view(model: Any) -> Any:
@@ -61,9 +62,16 @@ class Scorer:
     batch_tokens: int = BATCH_TOKENS
 
     @classmethod
-    def of_model(cls, model: Any, batch_tokens: int = BATCH_TOKENS) -> Scorer:
-        """A scorer for an entity model or a relation model; the model is not changed."""
-        return cls(model.task, evaluation_view(model), model.device, batch_tokens)
+    def of_model(cls, model: Any, batch_tokens: int = BATCH_TOKENS, pruner_threshold: float | None = None) -> Scorer:
+        """A scorer for an entity model or a relation model; the model is not changed.
+
+        Args:
+            pruner_threshold: in place of the config's; None for models without a pruner.
+        """
+        forward: Callable[..., Any] = evaluation_view(model)
+        if pruner_threshold is not None:
+            forward = partial(forward, pruner_threshold=pruner_threshold)
+        return cls(model.task, forward, model.device, batch_tokens)
 
     @torch.inference_mode()
     def score(self, examples: Sequence[Example[Any]]) -> list[Scored[Any]]:
@@ -112,18 +120,20 @@ def predict_spans(
     documents: Iterable[Document],
     batch_tokens: int = BATCH_TOKENS,
     threshold: Threshold = 0.0,
+    pruner_threshold: float | None = None,
 ) -> Iterator[tuple[Document, list[list[ScoredSpan]]]]:
     """Label the candidate spans of documents. Annotations are not read.
 
     Args:
         model: an entity model.
         threshold: least score of a span, for all labels or by label.
+        pruner_threshold: in place of the config's, for a model with a pruner.
 
     Yields:
         Each document with, for each sentence, the spans whose class is not NIL, overlaps included.
     """
     task, least = model.task, least_scores(threshold, model.config.schema.entity_classes)
-    for document, scored in _scored(model, tokenize, documents, batch_tokens):
+    for document, scored in _scored(model, tokenize, documents, batch_tokens, pruner_threshold):
         labelled = task.decode(scored, len(document["sentences"]))
         yield document, [[span for span in spans if span.score >= least[span.label]] for spans in labelled]
 
@@ -182,11 +192,25 @@ def checked_entity_types(value: str) -> str:
     return value
 
 
+def check_pruner_threshold(model: Any, value: float | None) -> None:
+    """Raise `PLMarkerError` for a threshold that is not from 0 to below 1, and for a model without a pruner."""
+    if value is None:
+        return
+    if model.pruner is None:
+        raise PLMarkerError("pruner_threshold needs a model that was trained with pruner_size")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value < 1.0:
+        raise PLMarkerError(f"pruner_threshold is from 0 to below 1, got {value!r}")
+
+
 def _scored(
-    model: Any, tokenize: WordTokenizer, documents: Iterable[Document], batch_tokens: int
+    model: Any,
+    tokenize: WordTokenizer,
+    documents: Iterable[Document],
+    batch_tokens: int,
+    pruner_threshold: float | None = None,
 ) -> Iterator[tuple[Document, list[Scored[Any]]]]:
     rows = ((document, model.task.rows(document, tokenize, annotated=False)) for document in documents)
-    return Scorer.of_model(model, batch_tokens).stream(rows)
+    return Scorer.of_model(model, batch_tokens, pruner_threshold).stream(rows)
 
 
 def as_annotations(spans: Sequence[ScoredSpan], classes: Sequence[str]) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -22,7 +23,9 @@ class TextStates:
         layout: how the windows lie in the row of text tokens.
         keys, values: of every layer; shape (1, heads, tokens, head size) each.
         hidden: the encoder's output; shape (tokens, hidden size). None where the last layer was left out.
-        last_input: what the last layer was called with where it was left out: states, and further arguments.
+        inputs: the input of single layers, by their number, shape (tokens, hidden size): of the last layer where it was
+            left out, and of the layer at which markers enter late.
+        arguments: the further arguments of the layers from there on, by the number of the layer.
         pieces: the keys and values by window, made where gradients are needed.
     """
 
@@ -30,7 +33,8 @@ class TextStates:
     keys: list[Tensor] = field(default_factory=list)
     values: list[Tensor] = field(default_factory=list)
     hidden: Tensor | None = None
-    last_input: tuple[Tensor, dict[str, Any]] | None = None
+    inputs: dict[int, Tensor] = field(default_factory=dict)
+    arguments: dict[int, dict[str, Any]] = field(default_factory=dict)
     pieces: dict[int, tuple[Tensor, ...]] = field(default_factory=dict, repr=False)
 
     def part(self, first: int, stop: int) -> TextStates:
@@ -39,7 +43,7 @@ class TextStates:
             return self
         layers = (self.keys, self.values)
         keys, values = ([self._windows(states, first, stop) for states in kind] for kind in layers)
-        return TextStates(self.layout.part(first, stop), keys, values)
+        return TextStates(self.layout.part(first, stop), keys, values, arguments=self.arguments)
 
     def _windows(self, states: Tensor, first: int, stop: int) -> Tensor:
         if not states.requires_grad:
@@ -62,13 +66,15 @@ class _TextReading:
     states: TextStates
     # The layer whose attention and feed-forward are left out; its keys and values are still made.
     stop_at: int | None = None
+    # The layer at which markers enter late.
+    enter_at: int | None = None
 
     def attend(
         self, query: Tensor, key: Tensor, value: Tensor, scaling: float, dropout: float, reach: int | None
     ) -> Tensor:
         self.states.keys.append(key)
         self.states.values.append(value)
-        if self.stop_at == len(self.states.keys) - 1 and self.states.last_input is not None:
+        if self.stop_at == len(self.states.keys) - 1 and self.stop_at in self.states.inputs:
             raise _LastLayerReached
         form = choose_form(query.device, dropout)
         return form.text(query, key, value, self.states.layout, scaling, dropout, reach)
@@ -91,28 +97,36 @@ class _MarkerReading:
         return form.markers(query, key, value, text_key, text_value, self.layout, scaling, dropout, reach)
 
 
-def watch_last_layer(encoder: nn.Module) -> None:
-    """Let a text pass see the input of the encoder's last layer, so that it can leave that layer out.
+def watch_layers(encoder: nn.Module) -> None:
+    """Let a text pass keep the input of a layer, to leave that layer out or to let markers enter there.
 
-    The hook acts on passes that ask for it, and changes nothing.
+    The hooks act on passes that ask for it, and change nothing.
     """
-    layers = encoder_layers(encoder)
-    if layers is not None:
-        layers[-1].register_forward_pre_hook(_keep_input, with_kwargs=True)
+    for number, layer in enumerate(encoder_layers(encoder) or []):
+        layer.register_forward_pre_hook(partial(_keep_input, number), with_kwargs=True)
 
 
-def _keep_input(layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def _keep_input(number: int, layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     reading = kwargs.get("reading")
-    if isinstance(reading, _TextReading) and reading.stop_at is not None:
+    if not isinstance(reading, _TextReading):
+        return
+    is_entry = number == reading.enter_at
+    if number == reading.stop_at or is_entry:
+        reading.states.inputs[number] = (args[0] if args else kwargs["hidden_states"])[0]
+    if number == reading.stop_at or (reading.enter_at is not None and number >= reading.enter_at):
         # Layers name their second argument alike, and take it by position or by name.
         named = {"attention_mask": args[1]} if len(args) > 1 else {}
-        hidden = args[0] if args else kwargs["hidden_states"]
         rest = {name: value for name, value in kwargs.items() if name not in ("hidden_states", "reading")}
-        reading.states.last_input = (hidden, {**rest, **named})
+        reading.states.arguments[number] = {**rest, **named}
 
 
 def run_text(
-    encoder: nn.Module, embedded: Tensor, lengths: Sequence[int], position_offset: int, skip_last_layer: bool
+    encoder: nn.Module,
+    embedded: Tensor,
+    lengths: Sequence[int],
+    position_offset: int,
+    skip_last_layer: bool,
+    enter_at: int = 0,
 ) -> TextStates:
     """One pass over text.
 
@@ -122,28 +136,53 @@ def run_text(
         position_offset: position id of the first token of a window.
         skip_last_layer: leave out the last layer's attention and feed-forward, where the encoder allows it;
             `read_tokens` computes them for single tokens.
+        enter_at: keep what markers need to enter at this layer; 0 is the first one.
     """
     states = TextStates(TextLayout(lengths, embedded.device))
     layers = encoder_layers(encoder) if skip_last_layer and not torch.compiler.is_compiling() else None
-    reading = _TextReading(states, None if layers is None else len(layers) - 1)
+    reading = _TextReading(states, None if layers is None else len(layers) - 1, enter_at or None)
     with suppress(_LastLayerReached):
         states.hidden = _call(encoder, embedded, states.layout.positions + position_offset, reading)
     return states
 
 
 def run_markers(
-    encoder: nn.Module, text: TextStates, layout: MarkerLayout, embedded: Tensor, position_offset: int
+    encoder: nn.Module,
+    text: TextStates,
+    layout: MarkerLayout,
+    embedded: Tensor,
+    position_offset: int,
+    enter_at: int = 0,
+    index: Tensor | None = None,
 ) -> Tensor:
     """One pass over markers.
 
     Args:
         text: the states of exactly the windows of `layout`.
-        embedded: the word embeddings of the markers; shape (markers, embedding size).
+        embedded: the word embeddings of the markers; shape (markers, embedding size). For markers that enter late, the
+            states with which they enter; shape (markers, hidden size).
+        enter_at: the layer at which the markers enter; 0 is the first one.
+        index: for markers that enter late, the numbers of the tokens in the row of text tokens whose positions they
+            borrow; shape (markers,).
 
     Returns:
         The encoder's output for the markers; shape (markers, hidden size).
     """
-    return _call(encoder, embedded, layout.positions + position_offset, _MarkerReading(text, layout))
+    reading = _MarkerReading(text, layout, enter_at)
+    if not enter_at:
+        return _call(encoder, embedded, layout.positions + position_offset, reading)
+    assert index is not None
+    return _call_layers(encoder, embedded, index, text, reading)
+
+
+def join_arguments(groups: Sequence[dict[int, dict[str, Any]]]) -> dict[int, dict[str, Any]]:
+    """The arguments of layers that were called for groups of windows, as one call for all windows has them."""
+    joined = dict(groups[0])
+    for number, arguments in joined.items():
+        if arguments.get("position_embeddings") is not None:
+            parts = zip(*(group[number]["position_embeddings"] for group in groups), strict=True)
+            joined[number] = {**arguments, "position_embeddings": tuple(torch.cat(part, dim=1) for part in parts)}
+    return joined
 
 
 def read_tokens(encoder: nn.Module, text: TextStates, index: Tensor, counts: Sequence[int]) -> Tensor:
@@ -158,16 +197,23 @@ def read_tokens(encoder: nn.Module, text: TextStates, index: Tensor, counts: Seq
     """
     if text.hidden is not None:
         return text.hidden[index]
-    assert text.last_input is not None, "the text pass has kept neither its output nor the input of its last layer"
-    hidden, kwargs = text.last_input
-    layers = encoder_layers(encoder)
-    assert layers is not None
     # These tokens see the text, themselves included, and nothing else.
     layout = MarkerLayout(text.layout, tuple(counts), text.layout.positions[index], block=0)
-    reading = _MarkerReading(text, layout, layer=len(layers) - 1)
-    output = call_layer(layers[-1], hidden[:, index], index, {**kwargs, "reading": reading})
+    last = max(text.inputs)
+    return _call_layers(encoder, text.inputs[last][index], index, text, _MarkerReading(text, layout, last))
+
+
+def _call_layers(
+    encoder: nn.Module, hidden: Tensor, index: Tensor, text: TextStates, reading: _MarkerReading
+) -> Tensor:
+    """Call the layers from that of a reading to the last one; shape (tokens, hidden size), as `hidden`."""
+    layers = encoder_layers(encoder)
+    assert layers is not None
+    states = hidden[None]
+    for number in range(reading.layer, len(layers)):
+        states = call_layer(layers[number], states, index, {**text.arguments[number], "reading": reading})
     final_norm: nn.Module | None = getattr(encoder, "final_norm", None)
-    return output[0] if final_norm is None else final_norm(output)[0]
+    return states[0] if final_norm is None else final_norm(states)[0]
 
 
 def run_dense(

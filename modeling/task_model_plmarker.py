@@ -19,6 +19,7 @@ from .encoders_plmarker import (
     add_marker_tokens,
     check_encoder,
     check_encoder_config,
+    check_late_markers,
     choose_marker_tokens,
     encoder_kwargs,
     load_encoder,
@@ -28,7 +29,15 @@ from .encoders_plmarker import (
 )
 from .internals_plmarker import attention_implementation
 from .schema_plmarker import LabelSchema, PLMarkerError
-from .states_plmarker import TextStates, read_tokens, run_dense, run_markers, run_text, watch_last_layer
+from .states_plmarker import (
+    TextStates,
+    join_arguments,
+    read_tokens,
+    run_dense,
+    run_markers,
+    run_text,
+    watch_layers,
+)
 from .task_plmarker import Task
 from .tasks_plmarker import task_of
 
@@ -67,7 +76,9 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
             **encoder_kwargs(encoder_config),
         )
         check_encoder(self.encoder)
-        watch_last_layer(self.encoder)
+        watch_layers(self.encoder)
+        if getattr(config, "marker_layers", None) is not None:
+            check_late_markers(self.encoder, config.marker_layers)
         self.position_offset = position_offset(self.encoder)
         dropout = config.head_dropout
         if dropout is None:
@@ -211,25 +222,39 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
         embedded: Tensor = self.encoder.get_input_embeddings()(input_ids)
         return embedded
 
+    @property
+    def _enter_at(self) -> int:
+        """The layer at which markers enter; 0 is the first one."""
+        n_layers: int = self.encoder.config.num_hidden_layers
+        return max(0, n_layers - (getattr(self.config, "marker_layers", None) or n_layers))
+
     def _encode_text(self, embedded: Tensor, lengths: Sequence[int], skip_last_layer: bool) -> TextStates:
+        enter_at = self._enter_at
         if not self._recomputes:
-            return run_text(self.encoder, embedded, lengths, self.position_offset, skip_last_layer)
-        hidden: list[Tensor] = []
-        layers: list[Sequence[Tensor]] = []
+            return run_text(self.encoder, embedded, lengths, self.position_offset, skip_last_layer, enter_at)
+        parts: list[tuple[Tensor, ...]] = []
+        arguments: list[dict[int, dict[str, Any]]] = []
         groups = list(_groups(lengths, self.marker_tokens))
         for group, part in zip(groups, embedded.split([sum(group) for group in groups]), strict=True):
 
             def run(inputs: Tensor, group: Sequence[int] = group) -> tuple[Tensor, ...]:
-                states = run_text(self.encoder, inputs, group, self.position_offset, False)
+                states = run_text(self.encoder, inputs, group, self.position_offset, False, enter_at)
+                arguments.append(states.arguments)
                 assert states.hidden is not None
-                return (states.hidden, *states.keys, *states.values)
+                return (states.hidden, states.inputs.get(enter_at, states.hidden), *states.keys, *states.values)
 
-            first, *kept = checkpoint(run, part, use_reentrant=False)
-            hidden.append(first)
-            layers.append(kept)
-        joined = [torch.cat(parts, dim=2) for parts in zip(*layers, strict=True)]
+            parts.append(checkpoint(run, part, use_reentrant=False))
+        hidden, entry, *kept = zip(*parts, strict=True)
+        joined = [torch.cat(states, dim=2) for states in kept]
         half = len(joined) // 2
-        return TextStates(TextLayout(lengths, embedded.device), joined[:half], joined[half:], torch.cat(hidden))
+        return TextStates(
+            TextLayout(lengths, embedded.device),
+            joined[:half],
+            joined[half:],
+            torch.cat(hidden),
+            {enter_at: torch.cat(entry)} if enter_at else {},
+            join_arguments(arguments),
+        )
 
     def encode_markers(
         self, text: TextStates, counts: Sequence[int], marker_ids: Tensor, marker_positions: Tensor
@@ -257,23 +282,39 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
         read_index: Tensor,
         marker_ids: Tensor,
         marker_positions: Tensor,
+        choose: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None,
     ) -> tuple[Tensor, ...]:
-        """The logits of each head for a batch, as `Task.batch` makes it; shape (candidates, classes) each."""
-        # This is the only synchronisation with the device in a pass.
+        """The logits of each head for a batch, as `Task.batch` makes it; shape (candidates, classes) each.
+
+        Args:
+            choose: decides which candidates get markers, from the read text states, `read_index` and
+                `marker_positions`. It returns a boolean of shape (candidates,); only these candidates have logits.
+        """
+        # This and the counts of chosen candidates are the only synchronisations with the device in a pass.
         lengths, counts, reads = window_sizes.T.tolist()
         if attention_implementation(self) != LEVITATED:
-            return self._score_dense(input_ids, lengths, counts, read_tokens, read_index, marker_ids, marker_positions)
-        # One look-up for text and markers: the gradient of each look-up is as large as the vocabulary.
-        embedded = self._embed(torch.cat([input_ids, marker_ids.flatten()]))
-        embedded_text, embedded_markers = embedded.split([len(input_ids), marker_ids.numel()])
+            batch = (input_ids, lengths, counts, read_tokens, read_index, marker_ids, marker_positions)
+            return self._score_dense(*batch, choose)
+        if choose is None:
+            # One look-up for text and markers: the gradient of each look-up is as large as the vocabulary.
+            embedded = self._embed(torch.cat([input_ids, marker_ids.flatten()]))
+            embedded_text, embedded_markers = embedded.split([len(input_ids), marker_ids.numel()])
+            embedded_markers = embedded_markers.unflatten(0, marker_ids.shape)
+        else:
+            embedded_text = self._embed(input_ids)
         # One layer for all tokens costs more than the same layer for a few of them.
         text = self._encode_text(embedded_text, lengths, skip_last_layer=2 * len(read_tokens) < len(input_ids))
         read = self.dropout(self._read(text, read_tokens, reads))
+        if choose is not None:
+            chosen = choose(read, read_index, marker_positions)
+            windows = torch.arange(len(lengths), device=input_ids.device).repeat_interleave(window_sizes[:, 1])
+            counts = torch.bincount(windows[chosen], minlength=len(lengths)).tolist()
+            read_index, marker_ids, marker_positions = read_index[chosen], marker_ids[chosen], marker_positions[chosen]
+            embedded_markers = self._embed(marker_ids)
 
         def logits(markers: Tensor, place: slice) -> tuple[Tensor, ...]:
             return self.heads(read[read_index[place]], self.dropout(markers))
 
-        embedded_markers = embedded_markers.unflatten(0, marker_ids.shape)
         parts = self._in_chunks(text, counts, embedded_markers, marker_positions, logits)
         return tuple(torch.cat(head) for head in zip(*parts, strict=True))
 
@@ -303,6 +344,11 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
             size = self.encoder.config.hidden_size
             yield use(torch.zeros(0, block, size, dtype=self.dtype, device=embedded.device), slice(0, 0))
             return
+        enter_at, index = self._enter_at, marker_positions
+        if enter_at and block:
+            starts = torch.tensor(text.layout.starts[:-1], device=embedded.device)
+            index = marker_positions + starts.repeat_interleave(torch.tensor(counts, device=embedded.device))[:, None]
+            embedded = embedded + text.inputs[enter_at][index]
         limit = max(1, self.marker_tokens // max(block, 1))
         chunks = list(_chunks(counts, limit, whole_windows=any(joined)))
         inputs = embedded.split([sum(sizes) for _, _, sizes, _ in chunks])
@@ -315,8 +361,11 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
                 if not block:
                     return use(text.keys[0].new_zeros(len(inputs), 0, self.encoder.config.hidden_size), place)
                 half = len(kept) // 2
-                states = TextStates(layout.text, list(kept[:half]), list(kept[half:]))
-                markers = run_markers(self.encoder, states, layout, inputs.flatten(0, 1), self.position_offset)
+                states = TextStates(layout.text, list(kept[:half]), list(kept[half:]), arguments=text.arguments)
+                tokens = index[place].flatten()
+                markers = run_markers(
+                    self.encoder, states, layout, inputs.flatten(0, 1), self.position_offset, enter_at, tokens
+                )
                 return use(markers.unflatten(0, (-1, block)), place)
 
             kept = (*part.keys, *part.values)
@@ -338,9 +387,12 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
         read_index: Tensor,
         marker_ids: Tensor,
         marker_positions: Tensor,
+        choose: Callable[[Tensor, Tensor, Tensor], Tensor] | None,
     ) -> tuple[Tensor, ...]:
         """The reference: text and markers in one padded batch under a dense mask."""
         task = self.task
+        if self._enter_at:
+            raise PLMarkerError("marker_layers needs levitated attention: a dense mask cannot let markers enter late")
         text = TextLayout(lengths, input_ids.device)
         sizes = tuple(count * task.n_markers for count in counts)
         layout = MarkerLayout(text, sizes, marker_positions.flatten(), task.n_markers, task.joined)
@@ -348,8 +400,12 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
         states, markers = run_dense(
             self.encoder, input_ids, lengths, layout, marker_ids.flatten(), self.position_offset, is_eager
         )
-        read = self.dropout(states)[index][read_index]
-        return self.heads(read, self.dropout(markers).reshape(*marker_ids.shape, markers.shape[-1]))
+        read = self.dropout(states)[index]
+        markers = self.dropout(markers).reshape(*marker_ids.shape, markers.shape[-1])
+        if choose is not None:
+            chosen = choose(read, read_index, marker_positions)
+            read_index, markers = read_index[chosen], markers[chosen]
+        return self.heads(read[read_index], markers)
 
 
 def build_config(

@@ -4,6 +4,7 @@ from .collator import ExampleCollator
 from .evaluation import Evaluation, evaluate_documents
 from .evaluator import EntityEvaluator, RelationEvaluator
 from .metrics import EntityMetrics, RelationMetrics
+from .pruning import PrunerFigures, measure_pruner, tune_pruner
 from .trainer import PLMarkerTrainer
 
 __all__ = [
@@ -12,7 +13,10 @@ __all__ = [
     "Evaluation",
     "ExampleCollator",
     "PLMarkerTrainer",
+    "PrunerFigures",
     "RelationEvaluator",
     "RelationMetrics",
     "evaluate_documents",
+    "measure_pruner",
+    "tune_pruner",
 ]

@@ -18,6 +18,7 @@ from ..modeling.schema_plmarker import PLMarkerError
 from ..modeling.task_plmarker import Document
 from ..modeling.windows_plmarker import WordTokenizer
 from .metrics import Metrics
+from .pruning import measure_pruner
 from .tasks import tools_for
 
 
@@ -48,6 +49,7 @@ def evaluate_documents(
     entity_types: str | None = None,
     batch_tokens: int = BATCH_TOKENS,
     show_progress: bool = False,
+    unpruned: bool = False,
 ) -> Evaluation:
     """Compute Ent, Rel and Rel+ of annotated documents. Every relation figure's name says which entities it joins.
 
@@ -60,6 +62,7 @@ def evaluate_documents(
             config says.
         batch_tokens: most text tokens of a batch.
         show_progress: show a progress bar for each model and source of entities.
+        unpruned: for an entity model with a pruner, add `unpruned_ent_f1`: Ent F1 with markers for all spans.
 
     Raises:
         PLMarkerError: where some documents have `predicted_ner` and others do not.
@@ -91,6 +94,9 @@ def evaluate_documents(
             document["predicted_ner"] = [as_annotations(spans, classes) for spans in sentences]
 
         run("entities", entity, given, "", keep_entities)
+        if unpruned and entity.pruner is not None:
+            (figures,) = measure_pruner(entity, given, [entity.config.pruner_threshold], batch_tokens)
+            result.metrics["unpruned_ent_f1"] = figures.unpruned_f1
     if relation is not None:
         schema = relation.config.schema
 

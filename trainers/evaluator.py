@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -104,6 +105,47 @@ class Evaluator:
         return {}
 
 
+@dataclass
+class PrunerCounts:
+    """How many spans a pruner keeps.
+
+    Args:
+        gold, kept_gold: gold entities among the candidates, and those of them that get markers.
+        kept: spans that get markers.
+        sentences: sentences that have words.
+    """
+
+    gold: int = 0
+    kept_gold: int = 0
+    kept: int = 0
+    sentences: int = 0
+
+    def add(self, scored: Sequence[Scored[Any]], threshold: float) -> None:
+        """Count one document. The pruner's logits are the last ones of each example."""
+        self.sentences += len({sentence for item in scored for sentence in item.example.values("sentences")})
+        for item in scored:
+            kept = 1 / (1 + np.exp(-item.logits[-1].astype(np.float64))) >= threshold
+            gold = np.array(item.example.values("labels")) > 0
+            self.gold += int(gold.sum())
+            self.kept_gold += int((kept & gold).sum())
+            self.kept += int(kept.sum())
+
+    def merge(self, other: PrunerCounts) -> None:
+        """Add what another process has counted."""
+        for name, value in vars(other).items():
+            setattr(self, name, getattr(self, name) + value)
+
+    def compute(self) -> Metrics:
+        """`pruner_recall`, as a fraction, and `pruner_spans`, the spans of a sentence that get markers."""
+        return dict(zip(("pruner_recall", "pruner_spans"), self.figures, strict=True))
+
+    @property
+    def figures(self) -> tuple[float, float]:
+        """Recall, as a fraction, and the spans of a sentence that get markers."""
+        recall = self.kept_gold / self.gold if self.gold else 0.0
+        return recall, self.kept / self.sentences if self.sentences else 0.0
+
+
 class EntityEvaluator(Evaluator):
     """Ent, before and after the removal of overlaps."""
 
@@ -111,6 +153,7 @@ class EntityEvaluator(Evaluator):
         super().__init__(task, entity_types)
         self.task = task
         self.metrics = EntityMetrics(task.config.schema)
+        self.pruner = PrunerCounts() if task.config.pruner_size else None
 
     def add(self, annotations: Annotations, scored: Sequence[Scored[Any]], n_sentences: int) -> list[list[ScoredSpan]]:
         """See `Evaluator.add`; the spans are without overlaps."""
@@ -121,14 +164,18 @@ class EntityEvaluator(Evaluator):
             self.metrics.add(entities, labelled, kept)
             self.errors.update(entity_errors(entities, kept))
             found.append(kept)
+        if self.pruner is not None:
+            self.pruner.add(scored, self.task.config.pruner_threshold)
         return found
 
     def merge(self, other: EntityEvaluator) -> None:
         super().merge(other)
         self.metrics.merge(other.metrics)
+        if self.pruner is not None and other.pruner is not None:
+            self.pruner.merge(other.pruner)
 
     def compute(self) -> Metrics:
-        return self.metrics.compute()
+        return self.metrics.compute() | ({} if self.pruner is None else self.pruner.compute())
 
 
 class RelationEvaluator(Evaluator):

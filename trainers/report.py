@@ -43,6 +43,17 @@ def figures_table(metrics: Metrics) -> str:
     return "\n".join(lines)
 
 
+def pruner_line(metrics: Metrics) -> str:
+    """What the pruner of an entity model keeps, and what it costs; empty for a model without a pruner."""
+    if "pruner_spans" not in metrics:
+        return ""
+    line = f"pruner: {metrics['pruner_spans']:.1f} spans a sentence get markers"
+    line += f", and {_percent(metrics['pruner_recall'])}% of the entities"
+    if "unpruned_ent_f1" in metrics:
+        line += f"; Ent F1 with markers for all spans {_percent(metrics['unpruned_ent_f1'])}"
+    return line
+
+
 def errors_table(errors: Mapping[str, Counter[str]]) -> str:
     """Errors by kind, the most frequent first."""
     lines: list[str] = []

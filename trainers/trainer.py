@@ -29,6 +29,7 @@ from ..modeling.tasks_plmarker import task_of
 from .collator import ExampleCollator
 from .evaluator import Evaluator
 from .examples import EvaluationDocuments, TrainingExamples
+from .pruning import tune_pruner
 from .sampler import TokenBatchSampler, TokenDataLoader
 from .tasks import TaskTools, tools_for
 
@@ -346,8 +347,22 @@ class PLMarkerTrainer(Trainer):
         result = super().train(*args, **kwargs)
         if self.entity_types is not None and hasattr(self._trained_config, "entity_types"):
             self._trained_config.entity_types = self.entity_types
+        if getattr(self.model, "pruner", None) is not None:
+            self._tune_pruner()
         self._trained_config.training_run = self._training_run()
         return result
+
+    def _tune_pruner(self) -> None:
+        """Choose the pruner's threshold on the evaluation set, the first one of several."""
+        rows: Any = next(iter(self.eval_dataset.values())) if isinstance(self.eval_dataset, dict) else self.eval_dataset
+        if rows is None:
+            logger.warning("without eval_dataset the pruner has no threshold: all spans get markers; see tune_pruner")
+            return
+        found = tune_pruner(self.model, EvaluationDocuments(rows, self.task_config))
+        logger.info(
+            "pruner: %.1f spans a sentence get markers, and %.1f%% of the entities; Ent F1 %.1f, without it %.1f",
+            found.spans, 100 * found.recall, 100 * found.f1, 100 * found.unpruned_f1,
+        )  # fmt: skip
 
     def evaluate(self, eval_dataset: Any = None, *args: Any, **kwargs: Any) -> dict[str, float]:
         """As in `Trainer`. The card of a model that was trained here shows the figures of the Trainer's own set."""
