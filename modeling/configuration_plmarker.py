@@ -117,6 +117,8 @@ class PLMarkerEntityConfig(PLMarkerTaskConfig):
         tags: how `bio` tags words: `bio`, `iob1` (the original on CoNLL-2003) or `io` (the original on Few-NERD), see
             `tag_classes`.
         max_seq_length: subwords of a window, special tokens included (as in the original).
+        shared_windows: read a long document in few windows that overlap by half. Sentences share them, and have less
+            context on one side. False gives each sentence a window of its own, as in the original.
         max_span_length: words of the widest candidate span.
         max_pair_length: marker pairs of one training example. None makes one example of a sentence.
         grouping: how the spans of a sentence are divided into training examples: `consecutive`, `shuffle`, `sort` (by
@@ -137,6 +139,7 @@ class PLMarkerEntityConfig(PLMarkerTaskConfig):
     method: str = "marker"
     tags: str = "bio"
     max_seq_length: int = 512
+    shared_windows: bool = False
     max_span_length: int = 8
     max_pair_length: int | None = 256
     grouping: str = "consecutive"

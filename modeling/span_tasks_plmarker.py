@@ -48,7 +48,7 @@ class SpanTask(Task[PLMarkerEntityConfig, SpanRow]):
         self, document: Document, tokenize: WordTokenizer, training: bool = False, annotated: bool = True, seed: int = 0
     ) -> list[SpanRow]:
         """See `Task.rows`. A document with `candidates`, spans of each sentence as [start, end], has no other ones."""
-        segmented = segment(document["sentences"], tokenize, self.room)
+        segmented = segment(document["sentences"], tokenize, self.room, self.config.shared_windows)
         annotations = Annotations.of_document(document, self.config.schema) if annotated else Annotations()
         rows: dict[Window, SpanRow] = {}
         for sentence, (first, last) in enumerate(segmented.sentences):

@@ -143,15 +143,20 @@ class SegmentedDocument:
     Every sentence gets the window that `window_around` chooses. Sentences whose windows hold the same subwords share
     one. A sentence of more than `room` subwords is read in several windows that overlap by half.
 
+    With `shared` a document has few windows, which overlap by half. A sentence is read in that window of them that
+    has most context on the poorer side of the sentence.
+
     Args:
         subwords: the document as subwords.
         sentences: first and last word of each sentence, see `sentence_ranges`.
         room: most subwords of a window, without special tokens and solid markers.
+        shared: whether sentences share windows.
     """
 
     subwords: Subwords
     sentences: list[Span]
     room: int
+    shared: bool = False
     _readings: dict[int, list[Reading]] = field(default_factory=dict)
 
     def readings(self, sentence: int) -> list[Reading]:
@@ -160,8 +165,15 @@ class SegmentedDocument:
             first, last = self.sentences[sentence]
             starts = self.subwords.word_starts
             pieces = _pieces(starts, first, last, self.room) if last >= first else []
-            self._readings[sentence] = [Reading(a, b, window_around(starts, a, b, self.room)) for a, b in pieces]
+            self._readings[sentence] = [Reading(a, b, self._window(a, b)) for a, b in pieces]
         return self._readings[sentence]
+
+    def _window(self, first_word: int, last_word: int) -> Window:
+        starts = self.subwords.word_starts
+        shared = None
+        if self.shared:
+            shared = shared_window(starts[first_word], starts[last_word + 1], starts[-1], self.room)
+        return shared or window_around(starts, first_word, last_word, self.room)
 
     def window_of(self, sentence: int, first_word: int, last_word: int) -> Window | None:
         """The window that reads these words of a sentence with most text on the poorer side.
@@ -206,16 +218,47 @@ def sentence_ranges(sentences: Sequence[Sequence[str]]) -> list[Span]:
     return ranges
 
 
-def segment(sentences: Sequence[Sequence[str]], tokenize: WordTokenizer, room: int) -> SegmentedDocument:
+def segment(
+    sentences: Sequence[Sequence[str]], tokenize: WordTokenizer, room: int, shared: bool = False
+) -> SegmentedDocument:
     """Cut a document into windows.
 
     Args:
         sentences: the words of each sentence.
         tokenize: turns words into subwords.
         room: most subwords of a window, without special tokens and solid markers.
+        shared: whether sentences share windows, see `SegmentedDocument`.
     """
     words = [word for sentence in sentences for word in sentence]
-    return SegmentedDocument(tokenize(words), sentence_ranges(sentences), room)
+    return SegmentedDocument(tokenize(words), sentence_ranges(sentences), room, shared)
+
+
+def shared_window(start: int, stop: int, length: int, room: int) -> Window | None:
+    """The window of some subwords where a document is read in few windows of `room` subwords that overlap by half.
+
+    Args:
+        start, stop: the subwords, as a slice.
+        length: subwords of the document.
+        room: most subwords of a window.
+
+    Returns:
+        The window with most context on the poorer side; the first one of several. None where no window holds all of
+        the subwords, which are then more than half of `room`.
+    """
+    step = max(1, room // 2)
+    # The last window ends where the document ends.
+    last = max(0, -(-(length - room) // step))
+    best, best_context = None, -1
+    for number in range(max(0, (stop - room) // step), min(last, start // step + 1) + 1):
+        first = max(0, min(number * step, length - room))
+        window = Window(first, min(first + room, length))
+        if first <= start and stop <= window.stop:
+            # A border of the document is no lack of context.
+            left = start - first if first else room
+            right = window.stop - stop if window.stop < length else room
+            if min(left, right) > best_context:
+                best, best_context = window, min(left, right)
+    return best
 
 
 def window_around(word_starts: Sequence[int], first_word: int, last_word: int, room: int) -> Window:

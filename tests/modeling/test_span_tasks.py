@@ -68,6 +68,22 @@ def test_labels_are_the_annotated_ones_and_no_text_is_there_twice(document, size
         assert len(rows) <= 1
 
 
+@given(document=documents(), size=st.sampled_from([16, 24, 40]))
+def test_shared_windows_score_the_same_spans_with_less_text(document, size, tokenize, schema):
+    own, shared = (
+        task(schema, max_seq_length=size, max_span_length=3, shared_windows=value).rows(document, tokenize)
+        for value in (False, True)
+    )
+    spans = [
+        {(span, label) for row in rows for span, label in zip(row.spans, row.labels, strict=True)}
+        for rows in (own, shared)
+    ]
+    assert spans[0] == spans[1]
+    assert len(shared) <= len(own) + 1
+    for row in shared:
+        assert len(row.input_ids) <= size
+
+
 def test_sentences_of_a_short_document_are_read_in_one_window(tokenize, schema):
     document = example_document()
     (row,) = task(schema).rows(document, tokenize)

@@ -18,6 +18,7 @@ from plmarker.modeling.windows_plmarker import (
     WordTokenizer,
     segment,
     sentence_ranges,
+    shared_window,
     window_around,
 )
 
@@ -260,3 +261,59 @@ def test_words_spelled_like_added_markers_become_unknown():
     marker = add_marker_tokens(fast, ["[unused0]"])
     assert WordTokenizer(fast)(["a", "[unused0]"]).ids == [2, fast.unk_token_id]
     assert marker != [fast.unk_token_id]
+
+
+def context(window: Window, start: int, stop: int, length: int) -> float:
+    """Context on the poorer side. A border of the document is no lack of it."""
+    left = start - window.start if window.start else float("inf")
+    return min(left, window.stop - stop if window.stop < length else float("inf"))
+
+
+@given(sentences())
+def test_a_shared_window_is_the_best_of_few(case):
+    word_starts, first, last, room = case
+    start, stop, length = word_starts[first], word_starts[last + 1], word_starts[-1]
+    step = max(1, room // 2)
+    firsts = [*range(0, max(length - room, 0), step), max(length - room, 0)]
+    windows = [Window(place, min(place + room, length)) for place in firsts]
+    holding = [window for window in windows if window.start <= start and stop <= window.stop]
+    found = shared_window(start, stop, length, room)
+    assert (found is None) == (not holding)
+    if found is not None:
+        assert found in windows
+        assert context(found, start, stop, length) == max(context(w, start, stop, length) for w in holding)
+    else:
+        assert stop - start > room - step
+
+
+@given(st.lists(st.integers(1, 6), min_size=1, max_size=40), st.integers(8, 24))
+def test_sentences_that_share_windows_read_little_text(lengths, room):
+    # One subword a word, and sentences of at most half a window.
+    lengths = [min(length, room // 2) for length in lengths]
+    n_words = sum(lengths)
+    subwords = Subwords(list(range(n_words)), list(range(n_words + 1)))
+    ranges = sentence_ranges([["a"] * length for length in lengths])
+    document = SegmentedDocument(subwords, ranges, room, shared=True)
+    windows = {reading.window for sentence in range(len(lengths)) for reading in document.readings(sentence)}
+    assert sum(window.length for window in windows) <= 2 * n_words + room
+    for sentence, (first, last) in enumerate(ranges):
+        (reading,) = document.readings(sentence)
+        assert (reading.first_word, reading.last_word) == (first, last)
+        assert document.window_of(sentence, first, last) == reading.window
+
+
+def test_a_sentence_that_no_shared_window_holds_has_its_own():
+    document = SegmentedDocument(
+        Subwords(list(range(30)), list(range(31))), [(0, 3), (4, 12), (13, 29)], 10, shared=True
+    )
+    # Windows begin at 0, 5, 10 ... The second sentence has nine words and fits none of them.
+    assert [reading.window for reading in document.readings(1)] == [window_around(list(range(31)), 4, 12, 10)]
+    assert [reading.window for reading in document.readings(0)] == [Window(0, 10)]
+
+
+def test_a_short_document_has_the_same_window_either_way():
+    starts = list(range(8))
+    for sentence in ((0, 2), (3, 6)):
+        assert (
+            shared_window(sentence[0], sentence[1] + 1, 7, 20) == window_around(starts, *sentence, 20) == Window(0, 7)
+        )
