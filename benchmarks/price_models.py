@@ -1,0 +1,96 @@
+"""Train the entity models of price.py on SciERC: exact, pruned, and pruned with markers that enter late.
+
+    python benchmarks/price_models.py --data FOLDER --out RUNS --models pruned late2 exact --seeds 42
+
+All have one recipe: MiniLM, windows of 256 subwords, batches of 4,096 tokens, learning rate 1e-4, 4 epochs, bfloat16
+where the CPU has it. RUNS/NAME holds the model of the first seed, and RUNS/figures.json Ent F1 (as a fraction) on
+validation and test, the pruner's figures on validation, and the seconds of training, by name and seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from throughput import SYMMETRIC
+from transformers import TrainingArguments, set_seed
+
+from plmarker import (
+    LabelSchema,
+    PLMarkerForEntityRecognition,
+    PLMarkerTrainer,
+    fastest_cpu_dtype,
+    load_documents,
+    tune_pruner,
+)
+from plmarker.trainers import evaluate_documents
+
+PRUNER_SIZE, EPOCHS, LEARNING_RATE, BATCH_TOKENS, WINDOW = 128, 4, 1e-4, 4096, 256
+
+
+def options_of(name: str) -> dict[str, Any]:
+    """The config's fields of `exact`, `pruned`, or `late` with a number of layers."""
+    if name == "exact":
+        return {}
+    layers = name.removeprefix("late") if name.startswith("late") else ""
+    return {"pruner_size": PRUNER_SIZE} | ({"marker_layers": int(layers)} if layers else {})
+
+
+def train(name: str, seed: int, data: Any, schema: LabelSchema, folder: Path) -> dict[str, Any]:
+    """Train one model, choose its threshold, save it, and return its figures."""
+    set_seed(seed)
+    model = PLMarkerForEntityRecognition.from_encoder(
+        "minilm", schema, marker_init="lm", max_seq_length=WINDOW, **options_of(name)
+    )
+    arguments = TrainingArguments(
+        str(folder), num_train_epochs=EPOCHS, learning_rate=LEARNING_RATE, warmup_steps=0.1, weight_decay=0.01,
+        save_strategy="no", logging_steps=25, report_to="none", disable_tqdm=True, seed=seed, use_cpu=True,
+        bf16=fastest_cpu_dtype() == torch.bfloat16,
+    )  # fmt: skip
+    trainer = PLMarkerTrainer(
+        model,
+        arguments,
+        train_dataset=data["train"],
+        processing_class=model.tokenizer,
+        batch_tokens=BATCH_TOKENS,
+    )
+    start = time.perf_counter()
+    trainer.train()
+    figures: dict[str, Any] = {"training_seconds": time.perf_counter() - start}
+    if model.pruner is not None:
+        figures["pruner"] = tune_pruner(model, data["validation"]).to_dict()
+    model.save_pretrained(folder)
+    assert model.tokenizer is not None
+    for split in ("validation", "test"):
+        figures[split] = evaluate_documents(data[split], model.tokenizer, model).metrics["ent_f1"]
+    return figures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--models", nargs="+", default=["pruned", "late2", "exact"])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[42])
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    data = load_documents(options.data)
+    schema = LabelSchema.from_documents((d for split in data.values() for d in split), SYMMETRIC)
+    file = options.out / "figures.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    figures: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
+    for seed in options.seeds:
+        for name in options.models:
+            folder = options.out / (name if seed == options.seeds[0] else f"{name}-{seed}")
+            figures.setdefault(name, {})[str(seed)] = train(name, seed, data, schema, folder)
+            file.write_text(json.dumps(figures, indent=1) + "\n")
+            print(name, seed, figures[name][str(seed)], flush=True)
+
+
+if __name__ == "__main__":
+    main()
