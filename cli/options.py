@@ -50,6 +50,12 @@ def reading_options() -> argparse.ArgumentParser:
     parser.add_argument(
         "--scheme", choices=("auto", *SCHEMES), help="tag scheme of a column file (found from the file)"
     )
+    parser.add_argument(
+        "--columns",
+        metavar="word=N,tag=N",
+        help="columns of a column file, by number, by name in a header row, or `last`; several tags are layers; "
+        "tag=N:KEY reads KEY=tag (found from the file)",
+    )
     parser.add_argument("--words", choices=WORDS, help="how raw text is cut into words (plmarker; spacy for ACE)")
     parser.add_argument("--extent", choices=("head", "full"), help="extent of ACE's mentions (head)")
     parser.add_argument("--language", metavar="CODE", help="ISO 639-1 code of raw text (en)")
@@ -63,7 +69,7 @@ def formats_help() -> str:
 
 def chosen_reading(options: argparse.Namespace, defaults: ReadingOptions) -> ReadingOptions:
     """How to read a corpus: the defaults of its format, and the options of the command."""
-    given = {name: getattr(options, name, None) for name in ("scheme", "words", "language", "extent")}
+    given = {name: getattr(options, name, None) for name in ("scheme", "columns", "words", "language", "extent")}
     return replace(defaults, **{name: value for name, value in given.items() if value is not None})
 
 

@@ -159,12 +159,17 @@ def dataset_of(documents: Iterable[Mapping[str, Any]]) -> Dataset:
 
     Args:
         documents: valid typed documents. They are converted to Arrow in chunks, so a generator saves memory.
+
+    Raises:
+        PLMarkerError: if there are no documents.
     """
     stream = iter(documents)
     chunks = []
     while chunk := list(islice(stream, DOCUMENTS_PER_CHUNK)):
         chunks.append(Dataset.from_list(chunk, features=DOCUMENT_FEATURES))
-    return concatenate_datasets(chunks) if chunks else Dataset.from_list([], features=DOCUMENT_FEATURES)
+    if not chunks:
+        raise PLMarkerError("there are zero documents, expected at least one")
+    return concatenate_datasets(chunks)
 
 
 def write_documents(path: str | Path, documents: Iterable[Mapping[str, Any]]) -> None:

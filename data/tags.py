@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 OUTSIDE = "O"
+# The label of entities whose tags are single letters.
+ONLY_LABEL = "ENTITY"
 SCHEMES = ("iob1", "iob2", "bioes", "bilou", "none")
 # Some Chinese corpora write M- in place of I-.
 _PREFIXED = re.compile(r"([BIMESLU])-(.+)", re.DOTALL)
@@ -23,10 +25,70 @@ _PREFIX_LETTERS = {"iob1": "BI", "iob2": "BI", "bioes": "BIMES", "bilou": "BILU"
 # The tags that end an entity, in the schemes that require one.
 _END_TAGS = {"bioes": "E- or S-", "bilou": "L- or U-"}
 
+# How some corpora write tags, and how the tags of all of them are read: a prefix letter, a hyphen and the label.
+_STYLES = (
+    (re.compile(r"([BIMESLU])-(.+)", re.DOTALL), r"\1-\2"),
+    (re.compile(r"([BIMESLU])_(.+)", re.DOTALL), r"\1-\2"),
+    (re.compile(r"(.+)[-_]([BIMESLU])", re.DOTALL), r"\2-\1"),
+    (re.compile(r"([bimeslu])[-_](.+)", re.DOTALL), r"\1-\2"),
+    (re.compile(r"([BIMESLU])"), rf"\1-{ONLY_LABEL}"),
+)
+# These mean that a word is outside of entities, but are written wrongly.
+_MISSPELLED_OUTSIDE = re.compile(r"0|o|[BIMESLUbimeslu][-_][Oo0]")
+
 # Start, inclusive end and label of an entity. Word indices count from the first word of the sentence.
 TaggedEntity = tuple[int, int, str]
 # Word index, message, and whether the problem is fatal.
 TagProblem = tuple[int, str, bool]
+
+
+def is_tag(text: str) -> bool:
+    """Whether a text looks like a tag: `O`, or a label with a prefix in one of the known styles.
+
+    Example:
+        >>> [is_tag(text) for text in ("O", "B-PER", "b_per", "PER-I", "B", "person", "3")]
+        [True, True, True, True, True, False, False]
+    """
+    return text in (OUTSIDE, "0", "o") or any(pattern.fullmatch(text) for pattern, _ in _STYLES)
+
+
+def usual_tags(tags: Mapping[str, int], scheme: str = "auto") -> tuple[dict[str, str], list[str]]:
+    """Find out how the tags of a corpus are written.
+
+    Example:
+        >>> usual_tags({"B_PER": 2, "I_PER": 1, "O": 9})
+        ({'B_PER': 'B-PER', 'I_PER': 'I-PER'}, ["tags such as 'B_PER' are read as 'B-PER'"])
+
+    Args:
+        tags: how often each tag occurs.
+        scheme: the scheme that the user names. With `none`, labels have no prefix, and tags stay as they are.
+
+    Returns:
+        How each unusual tag is to be read, and a sentence for each kind of them.
+    """
+    notes: list[str] = []
+    changes: dict[str, str] = {}
+    outside = [tag for tag in tags if _MISSPELLED_OUTSIDE.fullmatch(tag)]
+    # A label such as "0" that is far more frequent than "O" would be the usual way to write "O".
+    for tag in outside:
+        changes[tag] = OUTSIDE
+        notes.append(f"tag {tag!r} is read as {OUTSIDE!r}, {tags[tag]} times")
+    if scheme == "none":
+        return changes, notes
+    entities = {tag: count for tag, count in tags.items() if tag != OUTSIDE and tag not in changes}
+    total = sum(entities.values())
+    for number, (pattern, form) in enumerate(_STYLES):
+        matching = {tag: count for tag, count in entities.items() if pattern.fullmatch(tag)}
+        if not total or sum(matching.values()) < 0.9 * total:
+            continue
+        if number:
+            for tag in matching:
+                changes[tag] = pattern.sub(form, tag)
+                changes[tag] = changes[tag][0].upper() + changes[tag][1:]
+            example = max(matching, key=lambda tag: matching[tag])
+            notes.append(f"tags such as {example!r} are read as {changes[example]!r}")
+        break
+    return changes, notes
 
 
 def guess_scheme(sequences: Iterable[Sequence[str]]) -> str:

@@ -136,7 +136,7 @@ def valid_documents(documents: Iterable[Document], source: str | Path, report: R
 def with_entities(
     documents: Iterable[Document], path: str | Path, report: ReadingReport, annotated: bool = True
 ) -> Iterator[Document]:
-    """Yield all documents, and report a problem at the end if no document has a gold entity.
+    """Yield all documents, and report a problem at the end if there is none, or none with a gold entity.
 
     Args:
         documents: typed documents.
@@ -149,6 +149,9 @@ def with_entities(
         count += 1
         has_entities = has_entities or any(document["ner"] or ())
         yield document
+    if not count and not report.fatal:
+        reason = report.summary()
+        report.problem(path, 0, f"zero documents{f': {reason}' if reason else ''}, expected at least one")
     if annotated and count and not has_entities:
         report.problem(path, 0, f"zero gold entities in {count} documents, expected at least one")
 

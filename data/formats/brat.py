@@ -18,7 +18,14 @@ from ..report import ReadingReport
 from .options import ReadingOptions
 
 ENTITY_LINE = re.compile(r"(T\S+)\t(\S+) (\d+ \d+(?:;\d+ \d+)*)(?:\t(.*))?")
-RELATION_LINE = re.compile(r"(R\S+)\t(\S+) (\w+):(\S+) \w+:(\S+)\s*")
+RELATION_LINE = re.compile(r"(R\S+)\t(\S+) (\S+?):(\S+) (\S+?):(\S+)\s*")
+# A relation without direction between two or more entities, as ScienceIE has it.
+GROUP_LINE = re.compile(r"\*\t(\S+)((?: T\S+){2,})\s*")
+EQUIVALENCE = "Equiv"
+# The schema of a corpus, with its relations as `LABEL ROLE1:TYPES, ROLE2:TYPES`.
+SCHEMA_FILE = "annotation.conf"
+SCHEMA_SECTION = re.compile(r"\[(\w+)\]")
+SCHEMA_RELATION = re.compile(r"(\S+)\s+([^\s:,]+):[^,]*,\s*([^\s:,]+):.*")
 EVENT_LINE = re.compile(r"E\S+\t\S+?:(T\S+)(?:\s.*)?")
 # First characters of the lines that are not read: equivalences, events, attributes, normalizations and notes.
 UNREAD_LINES = "*EAMN#"
@@ -33,6 +40,10 @@ def read_brat(path: Path, report: ReadingReport, options: ReadingOptions) -> Ite
     counts them as `discontinuous`, `event triggers` and `relations of events`. It counts the annotations that are not
     read (events, attributes, notes) as `other annotations`, and it has the counts of `align`.
 
+    The head of a relation is its first role. `annotation.conf` says which role is the first one of a label, or else the
+    first relation with the label does. Relations that name their roles in the other order are turned round, and are
+    counted as `relations with roles in the other order`.
+
     Args:
         path: the folder or the `.ann` file.
         report: receives the problems and counts. An `.ann` file without a `.txt` file is a problem.
@@ -45,6 +56,7 @@ def read_brat(path: Path, report: ReadingReport, options: ReadingOptions) -> Ite
         PLMarkerError: if a file is not UTF-8 text, or if spaCy is required but not installed.
     """
     locate = word_locator(options.words, options.language)
+    roles = _schema_roles(path)
     files = sorted(path.rglob("*.ann")) if path.is_dir() else [path]
     if path.is_dir():
         for text_file in sorted(set(path.rglob("*.txt")) - {file.with_suffix(".txt") for file in files}):
@@ -59,14 +71,31 @@ def read_brat(path: Path, report: ReadingReport, options: ReadingOptions) -> Ite
             continue
         key = file.relative_to(path).with_suffix("").as_posix() if path.is_dir() else file.stem
         document = TextDocument(unquote(key), read_text(text_file))
-        _read_annotations(file, document, report)
+        _read_annotations(file, document, roles, report)
         yield align(document, locate, report)
 
 
-def _read_annotations(path: Path, document: TextDocument, report: ReadingReport) -> None:
+def _schema_roles(path: Path) -> dict[str, tuple[str, str]]:
+    """The roles of each relation label in the schema beside the annotations, in order; empty without a schema."""
+    folder = path if path.is_dir() else path.parent
+    file = next((place for place in (folder / SCHEMA_FILE, folder.parent / SCHEMA_FILE) if place.is_file()), None)
+    roles: dict[str, tuple[str, str]] = {}
+    section = ""
+    for line in read_text(file).splitlines() if file is not None else ():
+        if match := SCHEMA_SECTION.match(line):
+            section = match[1]
+        elif section == "relations" and (match := SCHEMA_RELATION.match(line)):
+            roles[match[1]] = (match[2], match[3])
+    return roles
+
+
+def _read_annotations(
+    path: Path, document: TextDocument, roles: dict[str, tuple[str, str]], report: ReadingReport
+) -> None:
     discontinuous: set[str] = set()
-    # A relation may precede its entities in the file, so relations are resolved at the end.
-    relations: list[tuple[int, re.Match[str]]] = []
+    # A relation may precede its entities in the file, so relations are resolved at the end. Each has its line, its
+    # name, its label and its two arguments.
+    relations: list[tuple[int, str, str, list[str]]] = []
     triggers: set[str] = set()
     # Some editors on Windows write a byte order mark. The text file keeps it, because its offsets count it.
     for number, line in enumerate(read_text(path).removeprefix("\ufeff").split("\n"), start=1):
@@ -76,11 +105,21 @@ def _read_annotations(path: Path, document: TextDocument, report: ReadingReport)
         if line.startswith("R"):
             match = RELATION_LINE.fullmatch(line)
             if match:
-                relations.append((number, match))
+                name, label, first_role, first, second_role, second = match.groups()
+                arguments, pair = [first, second], (first_role, second_role)
+                # brat's own names say which argument is the first one.
+                order = roles.setdefault(label, ("Arg1", "Arg2") if "Arg1" in pair and "Arg2" in pair else pair)
+                if first_role != second_role and pair == order[::-1]:
+                    arguments.reverse()
+                    report.counts["relations with roles in the other order"] += first_role != "Arg2"
+                relations.append((number, name, label, arguments))
             else:
                 report.problem(path, number, f"expected a relation 'R1<tab>LABEL Arg1:T1 Arg2:T2', got {line!r}")
         elif line.startswith("T"):
             _read_entity(path, number, line, document, discontinuous, report)
+        elif (match := GROUP_LINE.fullmatch(line)) and match[1] != EQUIVALENCE:
+            first, *others = match[2].split()
+            relations += [(number, f"of {first}", match[1], [first, other]) for other in others]
         elif line[0] in UNREAD_LINES:
             report.counts["other annotations"] += 1
             if match := EVENT_LINE.fullmatch(line):
@@ -94,16 +133,13 @@ def _read_annotations(path: Path, document: TextDocument, report: ReadingReport)
         del document.entities[name]
     # Relations of discontinuous entities are valid. `align` counts them as dropped.
     known = document.entities.keys() | discontinuous
-    for number, match in relations:
-        _, label, role, *arguments = match.groups()
-        if role == "Arg2":
-            arguments.reverse()
+    for number, name, label, arguments in relations:
         if any(argument.startswith("E") or argument in triggers for argument in arguments):
             report.counts["relations of events"] += 1
             continue
         unknown = [argument for argument in arguments if argument not in known]
         if unknown:
-            message = f"relation {match[1]} refers to {unknown[0]}, which is not a valid entity of this file"
+            message = f"relation {name} refers to {unknown[0]}, which is not a valid entity of this file"
             report.problem(path, number, message)
         else:
             document.relations.append((arguments[0], arguments[1], label))

@@ -1,10 +1,11 @@
-"""Read and write CoNLL columns: each line has a word and its tag, and an empty line ends a sentence."""
+"""Read and write CoNLL columns: each line has a word and its tags, and an empty line ends a sentence."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain, groupby
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -12,55 +13,125 @@ from ...modeling.schema_plmarker import PLMarkerError
 from ..documents import Document, lines_with_numbers
 from ..files import whole_file
 from ..report import ReadingReport
-from ..tags import OUTSIDE, TaggedEntity, entities_from_tags, guess_scheme, iob2_tags
+from ..tags import OUTSIDE, TaggedEntity, entities_from_tags, guess_scheme, iob2_tags, is_tag, usual_tags
+from .layout import Layout, guess_layout, layout_of_option
 from .options import ReadingOptions
 
 COLUMN_ENDINGS = (".conll", ".iob", ".iob2", ".bio", ".tsv", ".txt")
 DOCUMENT_START = "-DOCSTART-"
 # This comment of CoNLL-U begins a document and gives its name.
 DOCUMENT_NAME = "# newdoc id = "
+# HIPE and GENIA have marks of their own.
+DOCUMENT_MARK = re.compile(r"(?:# newdoc id = |# hipe2022:document_id = |###MEDLINE:)(.*)")
 # CoNLL-U and MultiCoNER also have other comments before a sentence. The word "#" does not match: it has only a tag
 # after it.
-COMMENT = re.compile(r"# (?!newdoc id = )(?:\S+ = |id \S)")
+COMMENT = re.compile(r"# (?:\S+ = |id \S)")
+# Characters without width. A word of these alone is blank.
+INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff"))
+# The layout is guessed from this many sentences.
+LAYOUT_SENTENCES = 500
 
-# Line number, word and tag.
-TaggedWord = tuple[int, str, str]
+# Line number and the cells of the line.
+Row = tuple[int, list[str]]
+# Line number, word and the tag of each layer.
+TaggedWord = tuple[int, str, list[str]]
 
 
 def read_columns(path: Path, report: ReadingReport, options: ReadingOptions) -> Iterator[Document]:
-    """Stream the documents of a file. The first column is the word and the last column is the tag.
+    """Stream the documents of a file. By default the first column is the word and the last column is the tag.
 
-    Tabs separate the columns. A line without a tab is split at spaces. A document begins at `-DOCSTART-` or at a
-    comment `# newdoc id = NAME`. In a file without these marks every sentence is a document, because neighbouring
-    sentences may be unrelated.
+    Tabs separate the columns. A line without a tab is split at spaces. A document begins at `-DOCSTART-`, at a comment
+    `# newdoc id = NAME`, or at a mark of HIPE or GENIA. In a file without these marks every sentence is a document,
+    because neighbouring sentences may be unrelated. Words without a visible character are left out and counted.
 
     Args:
         path: the file.
-        report: receives the problems with their lines, and the number of `comments`.
-        options: `scheme` applies. `auto` guesses it from the tags of the whole file.
+        report: receives the problems with their lines, and the number of `comments` and `blank words`.
+        options: `scheme` and `columns` apply. `auto` guesses the scheme from the tags of the whole file. Without
+            `columns` the layout is guessed, see `guess_layout`.
 
     Yields:
         Typed documents. Documents without a name are called `corpus-1`, `corpus-2` and so on in a file `corpus.conll`.
 
     Raises:
-        PLMarkerError: if the file does not exist or is not UTF-8 text.
+        PLMarkerError: if the file does not exist or is not UTF-8 text, or if `columns` names no column of it.
     """
+    # The problems go to a temporary report, because the last pass finds them again.
+    sample = [[cells for _, cells in rows] for _, rows in islice(_sentences(path, ReadingReport()), LAYOUT_SENTENCES)]
+    if options.columns is None:
+        layout = guess_layout(sample)
+    else:
+        layout = layout_of_option(options.columns, [cell.strip() for cell in sample[0][0]] if sample else [])
+    if isinstance(layout, str):
+        report.problem(path, 0, layout)
+        return
+    if layout.word or layout.tags != (-1,):
+        report.problem(path, 0, f"the columns are read as {layout}; --columns names others", fatal=False)
+    tags: Counter[str] = Counter()
+    for _, rows in _sentences(path, ReadingReport()):
+        tags.update(tag for _, cells in rows if tuple(cells) != layout.header for tag in layout.tags_of(cells) if tag)
+    changes, notes = usual_tags(tags, options.scheme)
+    for note in notes:
+        report.problem(path, 0, f"{note}; --scheme names how tags are to be read", fatal=False)
     scheme = options.scheme
     if scheme == "auto":
-        # The problems go to a temporary report, because the second pass finds them again.
-        scheme = guess_scheme([tag for _, _, tag in rows] for _, rows in _sentences(path, ReadingReport()))
+        words = (_words(path, rows, layout, changes, ReadingReport()) for _, rows in _sentences(path, ReadingReport()))
+        # Layers share one scheme.
+        scheme = guess_scheme(layer for sentence in words for layer in _layers(sentence))
+        unusual = sorted(tag for tag in tags if scheme == "none" and is_tag(tag) and changes.get(tag, tag) != OUTSIDE)
+        if unusual:
+            message = f"most tags have no prefix, but {unusual[0]!r} has one; --scheme names how tags are to be read"
+            report.problem(path, 0, message)
     # The ending of a name such as `eng.testa` is kept, because it identifies the split.
     stem = path.stem if path.suffix in COLUMN_ENDINGS else path.name
+    has_words = False
     for (number, name), group in groupby(_sentences(path, report), key=lambda sentence: sentence[0]):
         sentences: list[list[str]] = []
         entities: list[list[TaggedEntity]] = []
         for _, rows in group:
-            sentence_entities, problems = entities_from_tags([tag for _, _, tag in rows], scheme)
-            for word, message, fatal in problems:
-                report.problem(path, rows[word][0], message, fatal)
-            sentences.append([word for _, word, _ in rows])
-            entities.append(sentence_entities)
-        yield document_of_words(name or f"{stem}-{number}", sentences, entities)
+            tagged = _words(path, rows, layout, changes, report)
+            found: dict[TaggedEntity, None] = {}
+            for layer in _layers(tagged):
+                layer_entities, problems = entities_from_tags(layer, scheme)
+                found |= dict.fromkeys(layer_entities)
+                for word, message, fatal in problems:
+                    report.problem(path, tagged[word][0], message, fatal)
+            if tagged:
+                sentences.append([word for _, word, _ in tagged])
+                entities.append(sorted(found))
+        if sentences:
+            has_words = True
+            yield document_of_words(name or f"{stem}-{number}", sentences, entities)
+    if not has_words:
+        report.problem(path, 0, f"the file has no words with tags, expected lines such as 'Ada<tab>{OUTSIDE}'")
+
+
+def _words(
+    path: Path, rows: Sequence[Row], layout: Layout, changes: Mapping[str, str], report: ReadingReport
+) -> list[TaggedWord]:
+    """The words of a sentence with their tags. Blank words outside of entities are left out."""
+    words: list[TaggedWord] = []
+    for number, cells in rows:
+        if layout.header and tuple(cell.strip() for cell in cells) == layout.header:
+            continue
+        tags = [changes.get(tag, tag) for tag in layout.tags_of(cells)]
+        word = layout.word_of(cells).translate(INVISIBLE).strip()
+        if len(cells) == 1 and is_tag(cells[0].strip()) and cells[0][:1].isspace():
+            # A blank word before the space that separates the columns.
+            word, tags = "", [cells[0].strip()]
+        if not word and tags and all(tag == OUTSIDE or tag[:2] in ("I-", "M-") for tag in tags):
+            report.counts["blank words"] += 1
+        elif not word or not all(tags):
+            found = f"only {cells[0].strip()!r}" if word else "no word"
+            report.problem(path, number, f"a line is a word and its tag in separate columns, got {found}")
+        else:
+            words.append((number, layout.word_of(cells), tags))
+    return words
+
+
+def _layers(words: Sequence[TaggedWord]) -> list[list[str]]:
+    """The tags of each layer of a sentence."""
+    return [list(layer) for layer in zip(*(tags for _, _, tags in words), strict=True)]
 
 
 def document_of_words(key: str, sentences: list[list[str]], entities: Iterable[Iterable[TaggedEntity]]) -> Document:
@@ -140,35 +211,48 @@ def write_columns(path: str | Path, documents: Iterable[Mapping[str, Any]]) -> N
                 first += len(words)
 
 
-def _sentences(path: Path, report: ReadingReport) -> Iterator[tuple[tuple[int, str], list[TaggedWord]]]:
+def _sentences(path: Path, report: ReadingReport) -> Iterator[tuple[tuple[int, str], list[Row]]]:
     """Yield each sentence with its document.
 
     Yields:
-        ((number of the document from 1, name of the document), lines of the sentence). The name may be empty.
+        ((number of the document from 1, name of the document), rows of the sentence). The name may be empty.
     """
     document, name, marked = 0, "", False
-    rows: list[TaggedWord] = []
-    has_words = False
+    rows: list[Row] = []
     for number, line in chain(lines_with_numbers(path, keep_empty=True), [(0, "")]):
-        # Only plain spaces separate columns. A no-break space is part of a word.
-        columns = line.rstrip("\r\n").split("\t") if "\t" in line else line.strip(" \r\n").split(" ")
-        word = columns[0].strip() if columns else ""
-        if not rows and COMMENT.match(line):
+        line = line.rstrip("\r\n")
+        cells = _cells(line)
+        mark = DOCUMENT_MARK.fullmatch(line)
+        is_mark = mark is not None or cells[0].strip() == DOCUMENT_START
+        if not is_mark and (COMMENT.match(line) or _is_comment(cells)):
             report.counts["comments"] += 1
             continue
-        is_mark = line.startswith(DOCUMENT_NAME) or word == DOCUMENT_START
-        if rows and (is_mark or not line.strip()):
+        # A line of blank characters that only separate columns ends a sentence, as an empty line does.
+        is_empty = not line.strip(" \t")
+        if rows and (is_mark or is_empty):
             document += not marked
             yield (document, name), rows
             rows = []
         if is_mark:
             document, marked = document + 1, True
-            name = line[len(DOCUMENT_NAME) :].strip() if line.startswith(DOCUMENT_NAME) else ""
-        elif line.strip() and (len(columns) < 2 or not word or not columns[-1].strip()):
-            found = f"only {word!r}" if word else "no word"
-            report.problem(path, number, f"a line is a word and its tag in separate columns, got {found}")
-        elif line.strip():
-            has_words = True
-            rows.append((number, word, columns[-1].strip()))
-    if not has_words:
-        report.problem(path, 0, f"the file has no words with tags, expected lines such as 'Ada<tab>{OUTSIDE}'")
+            name = mark[1].strip() if mark is not None else ""
+        elif not is_empty:
+            rows.append((number, cells))
+
+
+def _cells(line: str) -> list[str]:
+    """The columns of a line. Only plain spaces separate columns: a no-break space is part of a word."""
+    if "\t" in line:
+        return line.split("\t")
+    if line.startswith(" ") and len(line.split()) == 1:
+        return [line.rstrip(" ")]
+    cells = line.strip(" ").split(" ")
+    if cells[1:3] == ["-X-", "_"]:
+        # Label Studio writes labels with spaces in its last column.
+        return [*cells[:3], " ".join(cells[3:])]
+    return cells
+
+
+def _is_comment(cells: Sequence[str]) -> bool:
+    """Whether a row is a comment as GermEval has it: "#", then the source of the sentence."""
+    return len(cells) == 2 and cells[0] == "#" and not is_tag(cells[1].strip()) and " " in cells[1].strip()

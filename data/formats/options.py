@@ -22,6 +22,7 @@ class ReadingOptions:
 
     Args:
         scheme: the tagging scheme, one of `SCHEMES` in data/tags.py. `auto` guesses it from the tags of the file.
+        columns: the columns of a column file, such as `word=2,tag=3`, see `layout_of_option`. None guesses them.
         words: the rules that split raw text into words, one of `WORDS` in data/alignment.py. `word_locator` describes
             them.
         language: ISO 639-1 code of the raw text.
@@ -33,6 +34,7 @@ class ReadingOptions:
     """
 
     scheme: str = "auto"
+    columns: str | None = None
     words: str = "plmarker"
     language: str = "en"
     extent: Extent = "head"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 from datasets import ClassLabel, Dataset
@@ -134,6 +134,11 @@ def documents_of_tokens(
                 yield document_of_words(key, sentences, entities)
             seen.add(key)
 
-    typed = dataset_of(valid_documents(documents(), source, report))
+    checked = valid_documents(documents(), source, report)
+    first = next(checked, None)
+    if first is None:
+        raise_problems(report.fatal)
+        raise PLMarkerError(f"{source}: there are zero documents, expected at least one row with words")
+    typed = dataset_of(chain([first], checked))
     raise_problems(report.fatal)
     return typed

@@ -78,6 +78,7 @@ def test_a_realistic_file_is_read(tmp_path, ends, folder):
     assert document["relations"][0] == [
         {"head_start": 0, "head_end": 1, "tail_start": 3, "tail_end": 7, "label": "RUNS"},
         {"head_start": 0, "head_end": 1, "tail_start": 13, "tail_end": 14, "label": "HIRED"},
+        {"head_start": 0, "head_end": 1, "tail_start": 7, "tail_end": 7, "label": "Alias"},
     ]
     line, fatal, message = found(report)[0]
     assert (line, fatal) == (6, False)
@@ -85,12 +86,48 @@ def test_a_realistic_file_is_read(tmp_path, ends, folder):
     assert "'Bob Stone'" in message
     assert counts(report) == {
         "discontinuous": 1,
-        "other annotations": 6,
+        "other annotations": 5,
         "event triggers": 1,
         "exact": 5,
         "dropped relations": 1,
         "relations across sentences": 1,
     }
+
+
+def heads_and_tails(document: dict[str, Any]) -> list[tuple[int, int]]:
+    return [(row["head_start"], row["tail_start"]) for rows in document["relations"] for row in rows]
+
+
+ROLES = (
+    annotation("T1", "PER", "Ada Bell"),
+    annotation("T2", "ORG", "Acme"),
+    annotation("T3", "LOC", "Zürich"),
+    "R1\tLives_In Person:T1 Place:T3",
+    "R2\tLives_In Place:T2 Person:T1",
+    "R3\tNear Arg2:T3 Arg1:T2",
+)
+
+
+def test_a_label_keeps_the_direction_of_its_first_roles(tmp_path):
+    (document,), report = read(written(tmp_path, *ROLES))
+    # "Ada" is word 0, "Acme" word 4, "Zürich" word 7.
+    assert sorted(heads_and_tails(document)) == [(0, 4), (0, 7), (4, 7)]
+    assert counts(report)["relations with roles in the other order"] == 1
+
+
+def test_the_schema_says_which_role_comes_first(tmp_path):
+    written(tmp_path, *ROLES)
+    (tmp_path / "annotation.conf").write_text("[entities]\nPER\n[relations]\nLives_In  Place:LOC|ORG, Person:PER\n")
+    (document,), report = read(tmp_path)
+    assert sorted(heads_and_tails(document)) == [(4, 0), (4, 7), (7, 0)]
+    assert counts(report)["relations with roles in the other order"] == 1
+
+
+def test_a_group_is_relations_of_its_first_entity_and_equivalences_are_not_read(tmp_path):
+    lines = [*ROLES[:3], "*\tSynonym-of T1 T2 T3", "*\tEquiv T1 T2"]
+    (document,), report = read(written(tmp_path, *lines))
+    assert sorted(heads_and_tails(document)) == [(0, 4), (0, 7)]
+    assert counts(report)["other annotations"] == 1
 
 
 def test_offsets_count_every_character(tmp_path):

@@ -110,7 +110,6 @@ def test_every_problem_is_reported_with_its_line(tmp_path):
     expected = [
         (4, True, "'alone'"),
         (6, True, "'word'"),
-        (7, True, "no word"),
         (8, True, "'word'"),
         (10, True, "'PER'"),
         (11, True, "'X-PER'"),
@@ -213,3 +212,126 @@ def test_comments_before_a_sentence_are_counted_but_not_read(tmp_path):
 def test_a_document_without_words_cannot_be_written(tmp_path):
     with pytest.raises(PLMarkerError, match=r"document 'd'.* no words"):
         write_columns(tmp_path / "a.conll", [typed_document({"doc_key": "d", "sentences": [[]]})])
+
+
+NUMBERED = "1\tAnna\tB-PER\tO\n2\tBell\tI-PER\tB-LOC\n3\tsings\tO\tO\n\n1\tBob\tB-PER\tO\n2\tsings\tO\tO\n3\t.\tO\tO\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "expected"),
+    [
+        # Running numbers, a tag, and an annotator, which is missing in some rows.
+        (
+            "# sent_id = 1\n1\tAnna\tB-PER\t-\teva\n2\tsees\tO\n3\tOslo\tB-LOC\t-\teva\n",
+            ["Anna", "sees", "Oslo"],
+            [("Anna", "PER"), ("Oslo", "LOC")],
+        ),
+        # Two layers, with the source of a sentence before it.
+        (
+            "#\thttps://example.org/a [2009]\n" + NUMBERED.split("\n\n")[0],
+            ["Anna", "Bell", "sings"],
+            [("Anna Bell", "PER"), ("Bell", "LOC")],
+        ),
+        # A header row.
+        (
+            "TOKEN\tNE-COARSE-LIT\tNE-NESTED\tMISC\nLe\tO\tO\t_\nDupont\tB-pers\tO\t_\n",
+            ["Le", "Dupont"],
+            [("Dupont", "pers")],
+        ),
+        # A tag before another column.
+        ("It O +\nBrellin B-LOC -\nsings O +\n", ["It", "Brellin", "sings"], [("Brellin", "LOC")]),
+        # The tag is a value in the last column.
+        (
+            "1\tAnna\tPROPN\tname=B-PER|gender=f\n2\tbor\tVERB\tname=O\n3\tOslo\tPROPN\tname=B-LOC\n",
+            ["Anna", "bor", "Oslo"],
+            [("Anna", "PER"), ("Oslo", "LOC")],
+        ),
+        # Label Studio's labels may have spaces.
+        ("Aspirin -X- _ B-Drug Name\nhelps -X- _ O\n", ["Aspirin", "helps"], [("Aspirin", "Drug Name")]),
+    ],
+)
+def test_known_layouts_are_found(tmp_path, text, words, expected):
+    documents, report = read(written(tmp_path, text))
+    assert report.fatal == []
+    assert documents[0]["sentences"] == [words]
+    assert sorted(entities(documents[0])) == sorted(expected)
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        ("word=2,tag=3", [("Anna Bell", "PER")]),
+        ("word=2,tag=4", [("Bell", "LOC")]),
+        ("word=2,tag=last", [("Bell", "LOC")]),
+        ("word=2,tag=3,tag=4", [("Anna Bell", "PER"), ("Bell", "LOC")]),
+    ],
+)
+def test_columns_can_be_named(tmp_path, columns, expected):
+    documents, _ = read(written(tmp_path, NUMBERED), columns=columns)
+    assert entities(documents[0]) == expected
+
+
+def test_columns_can_be_named_by_the_header_row(tmp_path):
+    text = "id\tsurface\tmain\n7\tAnna\tB-PER\n9\tsings\tO\n"
+    documents, report = read(written(tmp_path, text), columns="word=surface,tag=main")
+    assert report.fatal == []
+    assert documents[0]["sentences"] == [["Anna", "sings"]]
+    assert entities(documents[0]) == [("Anna", "PER")]
+
+
+@pytest.mark.parametrize("columns", ["word=2", "tag=x", "word=last,tag=1", "2,3", "tag=0"])
+def test_columns_that_do_not_exist_are_refused(tmp_path, columns):
+    with pytest.raises(PLMarkerError, match="columns"):
+        read(written(tmp_path, NUMBERED), columns=columns)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Anna Acme\nsees Oslo\nthe sea\n",
+        "1 Anna x eva\n2 sees x eva\n3 Oslo x eva\n",
+        "".join(f"Anna w{number}\n" if number % 9 else "Anna O\n" for number in range(400)),
+    ],
+)
+def test_files_without_a_column_of_tags_are_refused(tmp_path, text):
+    documents, report = read(written(tmp_path, text))
+    assert documents == []
+    assert "--columns" in report.fatal[0].message
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        ("B_PER I_PER O", [("a b", "PER")]),
+        ("PER-B PER-I O", [("a b", "PER")]),
+        ("b-per i-per o", [("a b", "per")]),
+        ("B I O", [("a b", "ENTITY")]),
+        ("PER PER 0", [("a b", "PER")]),
+        ("B-PER I-PER B-O", [("a b", "PER")]),
+        ("I-O I-PER O", [("b", "PER")]),
+    ],
+)
+def test_other_ways_to_write_tags_are_read_and_reported(tmp_path, tags, expected):
+    text = "".join(f"{word}\t{tag}\n" for word, tag in zip("abc", tags.split(), strict=True))
+    documents, report = read(written(tmp_path, text))
+    assert report.fatal == []
+    assert [
+        problem.message
+        for problem in report.problems
+        if "is read as" in problem.message or "are read as" in problem.message
+    ]
+    assert entities(documents[0]) == expected
+
+
+def test_blank_words_are_left_out_and_counted(tmp_path):
+    text = "Anna\tB-PER\n\u3000\tI-PER\n\u200b\tO\n\tO\nOslo\tB-LOC\n\n###MEDLINE:12\n\nBob\tB-PER\n"
+    documents, report = read(written(tmp_path, text))
+    assert report.fatal == []
+    assert report.counts["blank words"] == 3
+    assert [document["doc_key"] for document in documents][1:] == ["12"]
+    assert entities(documents[0]) == [("Anna", "PER"), ("Oslo", "LOC")]
+
+
+def test_a_blank_word_that_begins_an_entity_is_a_problem(tmp_path):
+    _, report = read(written(tmp_path, "Anna\tO\n\u3000\tB-PER\n"))
+    assert report.fatal[0].line == 2

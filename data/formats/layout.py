@@ -1,0 +1,172 @@
+"""Which columns of a file hold the word and the tags."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ...modeling.schema_plmarker import PLMarkerError
+from ..tags import is_tag
+
+# Names of columns in a header row, in lower case.
+WORD_NAMES = ("token", "word", "form", "text")
+TAG_NAMES = re.compile(r"ne([-_ ].*)?|ner([-_ ].*)?|tag|label|entity", re.IGNORECASE)
+KEY = re.compile(r"(?:^|\|)(name|ne|ner|entity)=([^|]*)", re.IGNORECASE)
+# A column that holds tags in nearly all rows.
+MOST = 0.95
+EXAMPLE = "such as --columns word=1,tag=2"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The columns of a file.
+
+    Args:
+        word: index of the word's column.
+        tags: index of each column of tags. Several columns are layers of nested entities. -1 is the last column.
+        key: the key of the tag where the tag's column holds `key=value|key=value`; empty where it holds the tag alone.
+        header: the names of the columns in the header row; empty without one.
+    """
+
+    word: int = 0
+    tags: tuple[int, ...] = (-1,)
+    key: str = ""
+    header: tuple[str, ...] = field(default=())
+
+    def word_of(self, columns: Sequence[str]) -> str:
+        """The word of a row; empty where the row is too short."""
+        return columns[self.word].strip() if self.word < len(columns) else ""
+
+    def tags_of(self, columns: Sequence[str]) -> list[str]:
+        """The tags of a row; an empty string where the row is too short."""
+        found = []
+        for index in self.tags:
+            last = len(columns) - 1
+            place = last if index < 0 else index
+            # The only column of a row is its word.
+            value = columns[place].strip() if place <= last and place != self.word else ""
+            if self.key:
+                value = next((text for key, text in KEY.findall(value) if key.lower() == self.key), "O")
+            found.append(value)
+        return found
+
+    def __str__(self) -> str:
+        names = [f"word={self.word + 1}", *(f"tag={'last' if index < 0 else index + 1}" for index in self.tags)]
+        return ",".join(names) + (f":{self.key}" if self.key else "")
+
+
+def layout_of_option(option: str, header: Sequence[str]) -> Layout:
+    """The layout that a user names.
+
+    Example:
+        >>> str(layout_of_option("word=2,tag=3,tag=4", []))
+        'word=2,tag=3,tag=4'
+
+    Args:
+        option: `word=COLUMN` and `tag=COLUMN`, separated by commas. A column is a number from 1, `last`, or a name of
+            the header row. `tag=COLUMN:KEY` reads `KEY=tag` inside the column. Several tags are layers.
+        header: the cells of the file's first row.
+
+    Raises:
+        PLMarkerError: for anything else, naming it.
+    """
+    word, tags, key, named = 0, [], "", False
+    for part in option.split(","):
+        kind, _, place = part.strip().partition("=")
+        place, _, inner = place.partition(":")
+        if place == "last":
+            index = -1
+        elif place.isdecimal() and int(place) > 0:
+            index = int(place) - 1
+        elif place in header:
+            index, named = list(header).index(place), True
+        else:
+            known = f"; the first row has {', '.join(header[:12])}" if header else ""
+            raise PLMarkerError(f"columns: {part.strip()!r} names no column, expected a number from 1 or a name{known}")
+        if kind == "word" and index >= 0:
+            word = index
+        elif kind == "tag":
+            tags.append(index)
+            key = inner.lower() or key
+        else:
+            raise PLMarkerError(f"columns: expected word=COLUMN or tag=COLUMN, got {part.strip()!r}")
+    if not tags:
+        raise PLMarkerError(f"columns: {option!r} names no tag, {EXAMPLE}")
+    return Layout(word, tuple(tags), key, tuple(header) if named else ())
+
+
+def guess_layout(sentences: Sequence[Sequence[Sequence[str]]]) -> Layout | str:
+    """Guess the layout from the first rows of a file.
+
+    Known layouts: a word first and a tag last (CoNLL-2003); a header row (HIPE); running numbers first (GermEval with
+    two layers, UniversalNER); a tag that other columns follow (flair); `name=TAG` in the last column (NorNE).
+
+    Args:
+        sentences: the cells of each row of each sentence.
+
+    Returns:
+        The layout, or a sentence that says why there is no plausible one.
+    """
+    rows = [row for sentence in sentences for row in sentence]
+    if not rows:
+        return Layout()
+    header = _header(rows[0])
+    if header is not None:
+        return header
+    word = 1 if _counts(sentences) else 0
+    width = max(len(row) for row in rows)
+    if width <= word + 1:
+        return Layout(word)
+    values = [Counter(row[index].strip() for row in rows if index < len(row)) for index in range(width)]
+    tagged = [index for index in range(word + 1, width) if _share(values[index], is_tag) >= MOST]
+    keyed = [
+        index for index in range(word + 1, width) if _share(values[index], lambda text: bool(KEY.search(text))) > 0.5
+    ]
+    if keyed:
+        found = next(KEY.search(text) for text in values[keyed[-1]] if KEY.search(text))
+        assert found is not None
+        return Layout(word, (keyed[-1],), found[1].lower())
+    last = Counter(row[-1].strip() for row in rows if len(row) > word + 1)
+    if word == 0 and _share(last, is_tag) >= MOST:
+        return Layout()
+    if tagged:
+        # Numbered rows have no other columns of this kind: all are layers.
+        return Layout(word, tuple(tagged) if word else (tagged[-1],))
+    return _plain(word, width, values, last, len(rows))
+
+
+def _plain(word: int, width: int, values: list[Counter[str]], last: Counter[str], n_rows: int) -> Layout | str:
+    """The layout of a file whose tags have no prefixes, or the reason why the last column holds no tags."""
+    outside = last["O"] + last["0"] + last["o"]
+    shown = ", ".join(repr(text) for text, _ in last.most_common(3))
+    if n_rows >= 3 and not outside:
+        return f"the last column is never 'O', its values are {shown} ...: name the columns, {EXAMPLE}"
+    if n_rows >= 20 and len(last) > max(100, n_rows // 4):
+        return f"the last column has {len(last)} different values, such as {shown}: name the columns, {EXAMPLE}"
+    return Layout(word, (-1,) if word == 0 else (width - 1,))
+
+
+def _header(row: Sequence[str]) -> Layout | None:
+    names = [cell.strip() for cell in row]
+    words = [index for index, name in enumerate(names) if name.lower() in WORD_NAMES]
+    tags = [index for index, name in enumerate(names) if TAG_NAMES.fullmatch(name)]
+    return Layout(words[0], (tags[0],), header=tuple(names)) if len(names) > 1 and words and tags else None
+
+
+def _counts(sentences: Sequence[Sequence[Sequence[str]]]) -> bool:
+    """Whether the first column counts the words of each sentence."""
+    longer = [sentence for sentence in sentences if sentence and len(sentence[0]) > 2]
+    matching = sum(
+        [row[0].strip() for row in sentence] in ([str(n + first) for n in range(len(sentence))] for first in (0, 1))
+        for sentence in longer
+    )
+    return bool(longer) and matching > 0.5 * len(longer)
+
+
+def _share(values: Counter[str], matches: object) -> float:
+    """The share of values that match, where some of them are not the same as all others."""
+    assert callable(matches)
+    total = values.total()
+    return sum(count for text, count in values.items() if matches(text)) / total if total else 0.0
