@@ -73,6 +73,8 @@ def run(options: argparse.Namespace) -> Any:
             print(f"{config}: {builder.report.summary()}")
         for split, counts in result["splits"][config].items():
             print(f"{config}, {split}: {counts_line(counts)}")
+        for line in builder.labels.lines():
+            print(f"{config}, {line}")
     print(f'{options.out}: load_dataset("{options.out}")')
     return result
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from ..data.formats import FORMATS, guess_format, read_corpus
+from ..data.labels import LabelCounts
 from ..data.report import ReadingReport
 from .options import chosen_reading, formats_help, reading_options
 
@@ -28,18 +28,17 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Any:
     """Check, print problems and labels, and return them."""
     report = ReadingReport()
-    labels: dict[str, Counter[str]] = {"ner": Counter(), "relations": Counter()}
+    labels = LabelCounts()
     n_documents = 0
     for path in options.paths:
         found = FORMATS[options.format] if options.format else guess_format(Path(path))
         for document in read_corpus(path, report, found.name, chosen_reading(options, found.reading)):
             n_documents += 1
-            for name, counter in labels.items():
-                counter.update(row["label"] for rows in document[name] or () for row in rows)
+            labels.add(document)
     for problem in report.problems:
         print(problem)
-    for name, counter in labels.items():
-        print(f"{name}: {', '.join(f'{label} {count}' for label, count in counter.most_common()) or 'none'}")
+    for line in labels.lines():
+        print(line)
     if report.summary():
         print(report.summary())
     print(f"{n_documents} documents, {len(report.fatal)} problems")

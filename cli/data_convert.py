@@ -10,6 +10,7 @@ from typing import Any
 
 from ..data.documents import Document
 from ..data.formats import FORMATS, guess_format, read_corpus
+from ..data.labels import LabelCounts
 from ..data.report import ReadingReport, raise_problems
 from ..data.statistics import count_document
 from ..modeling.schema_plmarker import PLMarkerError
@@ -51,10 +52,12 @@ def run(options: argparse.Namespace) -> Any:
         pass
     raise_problems(report.fatal)
     counts: Counter[str] = Counter()
+    labels = LabelCounts()
 
     def documents() -> Iterator[Document]:
         for document in read_corpus(source, ReadingReport(), name, reading, annotated=False):
             counts.update(count_document(document))
+            labels.add(document)
             yield document
 
     target.write(out, documents())
@@ -62,6 +65,8 @@ def run(options: argparse.Namespace) -> Any:
         print(problem)
     if report.summary():
         print(report.summary())
+    for line in labels.lines():
+        print(line)
     print(f"{out}: {counts_line(counts)}")
     return {"out": str(out), **counts, "alignment": dict(report.counts)}
 

@@ -19,6 +19,7 @@ from datasets import BuilderConfig, DatasetInfo, GeneratorBasedBuilder, Split, S
 from ...modeling.schema_plmarker import LabelSchema, PLMarkerError
 from ..documents import DOCUMENT_FEATURES, Document
 from ..formats import ReadingOptions, read_corpus
+from ..labels import LabelCounts
 from ..report import ReadingReport, raise_problems
 from ..statistics import count_document
 
@@ -118,7 +119,7 @@ class CorpusBuilder(GeneratorBasedBuilder):
             raise PLMarkerError(f"{self.corpus.title} has no configuration {config_name!r}, only {', '.join(names)}")
         file_hash = _hash_files(self.source, self.format)
         super().__init__(data_dir=str(data_dir), config_name=config_name, hash=file_hash, **options)
-        self.report = ReadingReport()
+        self.report, self.labels = ReadingReport(), LabelCounts()
         self.split_counts: dict[str, Counter[str]] = {}
         self._split_paths: dict[str, list[Path]] = {}
 
@@ -137,7 +138,7 @@ class CorpusBuilder(GeneratorBasedBuilder):
         )
 
     def _split_generators(self, dl_manager: Any) -> list[SplitGenerator]:
-        self.report, self.split_counts = ReadingReport(), {}
+        self.report, self.split_counts, self.labels = ReadingReport(), {}, LabelCounts()
         self._split_paths = self.split_files()
         if not any(self._split_paths.values()):
             raise PLMarkerError(f"{self.source}: no files of {self.corpus.title} were found here")
@@ -174,6 +175,7 @@ class CorpusBuilder(GeneratorBasedBuilder):
                     self.report.problem(path, 0, message)
                 keys.add(document["doc_key"])
                 counts += count_document(document)
+                self.labels.add(document)
                 unknown.update(self._unknown_labels(document))
                 yield document
         for (kind, label), count in unknown.items():

@@ -134,12 +134,12 @@ def guess_layout(sentences: Sequence[Sequence[Sequence[str]]]) -> Layout | str:
     if tagged:
         # Numbered rows have no other columns of this kind: all are layers.
         return Layout(word, tuple(tagged) if word else (tagged[-1],))
-    return _plain(word, width, values, last, len(rows))
+    return _plain(word, width, last)
 
 
-def _plain(word: int, width: int, values: list[Counter[str]], last: Counter[str], n_rows: int) -> Layout | str:
+def _plain(word: int, width: int, last: Counter[str]) -> Layout | str:
     """The layout of a file whose tags have no prefixes, or the reason why the last column holds no tags."""
-    outside = last["O"] + last["0"] + last["o"]
+    outside, n_rows = last["O"] + last["0"] + last["o"], last.total()
     shown = ", ".join(repr(text) for text, _ in last.most_common(3))
     if n_rows >= 3 and not outside:
         return f"the last column is never 'O', its values are {shown} ...: name the columns, {EXAMPLE}"
