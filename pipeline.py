@@ -26,8 +26,8 @@ class EntityRelationExtractionPipeline(Pipeline):
     dataset or a generator gives a generator, which reads a few hundred texts at a time.
 
     Args of a call (or of the pipeline, for all calls):
-        inputs: a text; `{"words": [["We", "apply"], ...]}`, the sentences of a document, cut into words; or a list,
-            a dataset or a generator of such.
+        inputs: a text; `{"words": [["We", "apply"], ...]}`, the sentences of a document, cut into words; a row of a
+            dataset with a column `text`; or a list, a dataset or a generator of such.
         options: `entity_threshold`, `relation_threshold`, `pruner_threshold`, `sentence_splitter`, `batch_tokens` and
             `show_progress`, as `PLMarkerModel.extract` takes them.
 
@@ -83,7 +83,7 @@ class EntityRelationExtractionPipeline(Pipeline):
 
     def _extract(self, inputs: Iterable[Any], options: dict[str, Any]) -> list[dict[str, Any]]:
         """Extract from all texts together, and from each document of words alone. The order is that of the inputs."""
-        items = list(inputs)
+        items = [_text_of_row(item) for item in inputs]
         texts = {number: item for number, item in enumerate(items) if isinstance(item, str)}
         with self.device_placement():
             found = dict(zip(texts, self.model.extract(list(texts.values()), **options), strict=True))
@@ -105,12 +105,22 @@ class EntityRelationExtractionPipeline(Pipeline):
             return self._forward(model_inputs, **forward_params)
 
     def _forward(self, input_tensors: Any, **forward_parameters: Any) -> Any:
+        input_tensors = _text_of_row(input_tensors)
         if isinstance(input_tensors, Mapping):
             if set(input_tensors) != {"words"}:
-                raise PLMarkerError(f"expected a text or {{'words': ...}}, got keys {sorted(input_tensors)}")
+                raise PLMarkerError(
+                    f"expected a text, {{'words': ...}} or {{'text': ...}}, got keys {sorted(input_tensors)}"
+                )
             return self.model.extract(**input_tensors, **forward_parameters).to_dict()
         return self.model.extract(input_tensors, **forward_parameters).to_dict()
 
     def postprocess(self, model_outputs: Any, **postprocess_parameters: Any) -> Any:
         """Return the output unchanged: extractions are dictionaries already."""
         return model_outputs
+
+
+def _text_of_row(item: Any) -> Any:
+    """The text of a row of a dataset. Anything else stays as it is."""
+    if isinstance(item, Mapping) and "words" not in item and isinstance(item.get("text"), str):
+        return item["text"]
+    return item

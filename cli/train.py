@@ -10,6 +10,7 @@ import yaml
 from accelerate import PartialState
 
 from ..modeling.schema_plmarker import PLMarkerError
+from ..trainers.checks import hint_for_field
 from ..trainers.experiment import TRAINING_FIELDS, load_experiment
 from ..trainers.metrics import Metrics
 from ..trainers.report import figures_table, reported_line, runs_table
@@ -79,7 +80,10 @@ def training_overrides(rest: Sequence[str]) -> dict[str, Any]:
             items.insert(0, value)
         key = name.removeprefix("--")
         if not name.startswith("--") or key not in TRAINING_FIELDS:
-            raise PLMarkerError(f"unknown option {name!r}: not an option of train, nor a field of TrainingArguments")
+            hint = hint_for_field(key, TRAINING_FIELDS)
+            raise PLMarkerError(
+                f"unknown option {name!r}: not an option of train, nor a field of TrainingArguments{hint}"
+            )
         is_flag = not items or items[0].startswith("--")
         if is_flag and "bool" not in str(TRAINING_FIELDS[key].type):
             raise PLMarkerError(f"option {name!r} needs a value")

@@ -12,6 +12,7 @@ from transformers import TrainingArguments
 
 from ..data.presets import load_preset, read_mapping
 from ..modeling.schema_plmarker import PLMarkerError
+from .checks import hint_for_field
 
 CONFIG_FOLDER = Path(__file__).parents[1] / "hub_configs"
 TRAINING_FIELDS = {item.name: item for item in fields(TrainingArguments) if item.init}
@@ -191,7 +192,8 @@ def _task(path: Path, name: str, values: Any, overrides: dict[str, Any]) -> Task
     training = {**(values.get("training") or {}), **overrides}
     for key, value in training.items():
         if key not in TRAINING_FIELDS:
-            raise PLMarkerError(f"{path}: {name}.training.{key} is no field of transformers.TrainingArguments")
+            hint = hint_for_field(key, TRAINING_FIELDS)
+            raise PLMarkerError(f"{path}: {name}.training.{key} is no field of transformers.TrainingArguments{hint}")
         if key in EXPERIMENT_FIELDS:
             raise PLMarkerError(f"{path}: {name}.training.{key} belongs to the top of the file, once for all models")
         # YAML reads `no` as false.

@@ -26,6 +26,7 @@ from ..modeling.prediction_plmarker import BATCH_TOKENS, Scorer, checked_entity_
 from ..modeling.schema_plmarker import PLMarkerError
 from ..modeling.task_model_plmarker import PLMarkerPreTrainedModel
 from ..modeling.tasks_plmarker import task_of
+from .checks import check_arguments
 from .collator import ExampleCollator
 from .evaluator import Evaluator
 from .examples import EvaluationDocuments, TrainingExamples
@@ -34,20 +35,6 @@ from .sampler import TokenBatchSampler, TokenDataLoader
 from .tasks import TaskTools, tools_for
 
 logger = logging.getLogger(__name__)
-
-# Fields of TrainingArguments that would change nothing or something else here: the values that are refused, and why.
-REFUSED: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "label_smoothing_factor": (bool, "the losses of several heads, with a weight for NIL, have no label smoothing"),
-    "neftune_noise_alpha": (bool, "a row of several windows has no length that the noise could be scaled by"),
-    "batch_eval_metrics": (bool, "evaluation counts document by document already, and keeps no logits"),
-    "include_for_metrics": (bool, "compute_metrics gets logits and labels alone"),
-    "train_sampling_strategy": (
-        lambda value: str(getattr(value, "value", value)) not in ("random", "sequential"),
-        "nothing is padded; batch_tokens makes batches of equal size",
-    ),
-    "deepspeed": (bool, "the text pass and the marker pass of one step call the encoder twice, which was not tried"),
-    "fsdp": (bool, "the text pass and the marker pass of one step call the encoder twice, which was not tried"),
-}
 
 
 def hp_space(trial: Any) -> dict[str, Any]:
@@ -122,7 +109,7 @@ class PLMarkerTrainer(Trainer):
         # Numbers of the logs of evaluations of other sets than the Trainer's own.
         self._foreign_logs: set[int] = set()
         self._last_evaluated: Any = None
-        args = self._own_arguments(args, eval_dataset)
+        args = self._own_arguments(args, eval_dataset, compute_metrics is not None)
         if processing_class is not None:
             check_marker_tokens(processing_class, self.task_config.marker_tokens, self.task_config.marker_token_ids)
         examples = None
@@ -153,31 +140,23 @@ class PLMarkerTrainer(Trainer):
         """The config of the model in training. With `model_init` there is a new model for each training."""
         return self.model.config  # type: ignore[union-attr]
 
-    def _own_arguments(self, args: TrainingArguments | None, eval_dataset: Any) -> TrainingArguments:
+    def _own_arguments(
+        self, args: TrainingArguments | None, eval_dataset: Any, further_metrics: bool
+    ) -> TrainingArguments:
         """A copy of the arguments that suits this Trainer. The caller's object may serve another Trainer."""
         args = TrainingArguments() if args is None else copy.copy(args)
-        for name, (is_refused, reason) in REFUSED.items():
-            value = getattr(args, name, None)
-            if is_refused(value):
-                raise PLMarkerError(f"PLMarkerTrainer refuses {name}={value!r}: {reason}")
         if args.n_gpu > 1:
             logger.warning("one process cannot spread windows over GPUs: using one GPU; torchrun uses all of them")
             args._n_gpu = 1
         if not torch.accelerator.is_available():
             # torch warns of pinned memory on a machine that has no use for it.
             args.dataloader_pin_memory = False
-        if args.load_best_model_at_end:
-            names = list(eval_dataset) if isinstance(eval_dataset, Mapping) else []
-            if args.metric_for_best_model in (None, "loss"):
-                main = self._tools.main_metric
-                args.metric_for_best_model = f"{names[0]}_{main}" if names else main
-                args.greater_is_better = True
-            metric = str(args.metric_for_best_model).removeprefix("eval_")
-            if names and not any(metric.startswith(f"{name}_") for name in names):
-                raise PLMarkerError(
-                    f"metric_for_best_model is {metric!r}, but the evaluation sets are {', '.join(names)}: "
-                    f"name one of them, as in '{names[0]}_{metric}'"
-                )
+        names = list(eval_dataset) if isinstance(eval_dataset, Mapping) else []
+        if args.load_best_model_at_end and args.metric_for_best_model in (None, "loss"):
+            main = self._tools.main_metric
+            args.metric_for_best_model = f"{names[0]}_{main}" if names else main
+            args.greater_is_better = True
+        check_arguments(args, task_of(self.task_config), names, further_metrics)
         return args
 
     def _rows(self, dataset: Dataset, name: str, seed: int, training: bool = False) -> Dataset:

@@ -27,6 +27,8 @@ from ..modeling.modeling_plmarker import (
 )
 from ..modeling.schema_plmarker import LabelSchema, PLMarkerError
 from ..modeling.task_model_plmarker import PLMarkerPreTrainedModel, build_config
+from ..modeling.tasks_plmarker import task_of
+from .checks import check_arguments, refuse_fields
 from .evaluation import evaluate_documents
 from .experiment import Experiment, Task
 from .metrics import Metrics
@@ -182,12 +184,18 @@ def _check_models(experiment: Experiment, schema: LabelSchema, tokenizer: PreTra
     for name, task in experiment.tasks.items():
         values = {key: value for key, value in task.model.items() if key != "marker_init"}
         try:
-            build_config(MODEL_CLASSES[name].config_class, schema, AutoConfig.for_model("bert"), tokenizer, values)
+            kind = MODEL_CLASSES[name].config_class
+            config = build_config(kind, schema, AutoConfig.for_model("bert"), tokenizer, values)
         except PLMarkerError as error:
             raise PLMarkerError(f"{name}.model: {error}") from None
         if task.peft is not None:
             check_lora(task.peft)
-        _arguments(experiment, name, task, validates=False)
+        if name == "relation" and not schema.relation_labels:
+            raise PLMarkerError(f"{experiment.dataset}: no relations, nothing to train a relation model on")
+        try:
+            check_arguments(_arguments(experiment, name, task, validates=False), task_of(config))
+        except PLMarkerError as error:
+            raise PLMarkerError(f"{name}.training: {error}") from None
 
 
 def _train(
@@ -203,8 +211,6 @@ def _train(
     for split in experiment.train_splits:
         if split not in data:
             raise PLMarkerError(f"{experiment.dataset}: no split {split!r}, only {', '.join(map(repr, data))}")
-    if name == "relation" and not schema.relation_labels:
-        raise PLMarkerError(f"{experiment.dataset}: no relations, nothing to train a relation model on")
     folder = Path(experiment.output_dir) / name
     validation = data.get("validation")
     arguments = _arguments(experiment, name, task, validates=validation is not None)
@@ -253,9 +259,10 @@ def _arguments(experiment: Experiment, name: str, task: Task, validates: bool) -
         if "eval_steps" in task.training:
             values["save_steps"] = task.training["eval_steps"]
     values |= task.training
+    refuse_fields(values)
     try:
         return TrainingArguments(output_dir=str(Path(experiment.output_dir) / name), seed=experiment.seed, **values)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, ImportError, OSError, RuntimeError) as error:
         raise PLMarkerError(f"training arguments of {name}: {' '.join(str(error).split())}") from None
 
 
