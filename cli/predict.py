@@ -36,6 +36,7 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
             metavar="SCORE",
             help="least score of what is kept, for all labels, such as 0.5, or by label, such as Person=0.8,Place=0.6",
         )
+    parser.add_argument("--language", metavar="CODE", default="en", help="ISO 639-1 code of raw text (en)")
     parser.add_argument(
         "--pruner_threshold",
         type=float,
@@ -74,16 +75,17 @@ def run(options: argparse.Namespace) -> Any:
             yield {"doc_key": document["doc_key"], **extraction.to_dict()}
 
     if options.text is not None:
-        (result,) = process(iter([text_document("text", options.text)]))
+        (result,) = process(iter([text_document("text", options.text, options.language)]))
         print_extraction(result)
         return result
-    progress = tqdm(read_inputs(options.input), unit="document", disable=None)
+    progress = tqdm(read_inputs(options.input, options.language), unit="document", disable=None)
     settings = {
         "weights": [float(sum(p.detach().double().sum() for p in part.parameters())) for part in models.parts],
         "entity_threshold": options.entity_threshold,
         "relation_threshold": options.relation_threshold,
         "pruner_threshold": options.pruner_threshold,
         "compat": options.compat,
+        "language": options.language,
         "dtype": str(models.parts[0].dtype),
     }
     count = write_resumable(options.out, progress, process, settings)

@@ -4,29 +4,34 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from ..modeling.schema_plmarker import PLMarkerError
-from ..modeling.text_plmarker import join_words, locate_words
+from ..modeling.text_plmarker import join_words, locate_words, split_sentences
 from .documents import Document, lines_with_numbers, parse_line
 from .validation import document_problems, is_unicode
 
 
-def text_document(key: str, text: str) -> Document:
+def text_document(key: str, text: str, language: str = "en") -> Document:
     """A raw text as a document: `text`, `located` (character offsets of its words) and `sentences`."""
-    located = locate_words(text)
+    located = locate_words(text, partial(split_sentences, language=language))
     sentences = [[text[start:end] for start, end in sentence] for sentence in located]
     return {"doc_key": key, "text": text, "located": located, "sentences": sentences}
 
 
-def read_inputs(path: str | Path) -> Iterator[Document]:
+def read_inputs(path: str | Path, language: str = "en") -> Iterator[Document]:
     """Stream the documents of a file.
 
     A `.jsonl` or `.json` file holds one document a line, with `sentences` of words or with raw `text`; of any other
     file each line that is not empty is a raw text. The text of pre-tokenized sentences is their words with one space
     between, one line a sentence.
+
+    Args:
+        path: the file.
+        language: ISO 639-1 code of raw texts.
 
     Raises:
         PLMarkerError: for a missing file or a bad line, with file and line.
@@ -36,7 +41,7 @@ def read_inputs(path: str | Path) -> Iterator[Document]:
     for number, line in lines_with_numbers(path):
         key = f"{path.stem}-{number}"
         if not is_json:
-            yield text_document(key, line.rstrip("\n"))
+            yield text_document(key, line.rstrip("\n"), language)
             continue
         try:
             raw = parse_line(line)
@@ -44,7 +49,7 @@ def read_inputs(path: str | Path) -> Iterator[Document]:
             if isinstance(raw.get("text"), str):
                 if not is_unicode(raw["text"]):
                     raise ValueError("text is no valid Unicode, it holds a lone surrogate")
-                yield text_document(key, raw["text"])
+                yield text_document(key, raw["text"], language)
                 continue
             problem = next(
                 (m for m, fatal in document_problems({"doc_key": key, "sentences": raw.get("sentences")}) if fatal),

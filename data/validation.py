@@ -116,6 +116,10 @@ def read_documents(path: str | Path, schema: LabelSchema | None = None, annotate
     return list(stream_documents(path, schema, annotated))
 
 
+# A larger share of annotations inside words means that the words are not those of the annotators.
+MOST_WIDENED = 0.03
+
+
 def valid_documents(documents: Iterable[Document], source: str | Path, report: ReadingReport) -> Iterator[Document]:
     """Check the typed documents of a reader.
 
@@ -152,6 +156,11 @@ def with_entities(
     if not count and not report.fatal:
         reason = report.summary()
         report.problem(path, 0, f"zero documents{f': {reason}' if reason else ''}, expected at least one")
+    widened, exact = report.counts["widened"], report.counts["exact"]
+    if widened > MOST_WIDENED * (widened + exact):
+        share = 100 * widened / (widened + exact)
+        message = f"{widened} annotations ({share:.0f}%) cover a part of a word and are widened to whole words"
+        report.problem(path, 0, f"{message}; --words and --language cut words in another way", fatal=False)
     if annotated and count and not has_entities:
         report.problem(path, 0, f"zero gold entities in {count} documents, expected at least one")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 from tqdm.auto import tqdm
@@ -147,6 +148,7 @@ class ExtractsFromText:
         relation_threshold: Threshold = 0.0,
         sentence_splitter: SentenceSplitter = split_sentences,
         pruner_threshold: float | None = None,
+        language: str | None = None,
     ) -> Extraction | list[Extraction]:
         """Find entities and relations in raw text. The model is not changed: threads may share it.
 
@@ -159,6 +161,7 @@ class ExtractsFromText:
                 label, as `{"Person": 0.8}`. A label that is not named has no threshold.
             sentence_splitter: returns the sentences of a text.
             pruner_threshold: in place of the config's, for a model with a pruner; 0.0 gives all spans markers.
+            language: ISO 639-1 code of the text, for `split_sentences`; by default English.
 
         Returns:
             One [`Extraction`], or a list in the order of the texts where several were given.
@@ -172,6 +175,10 @@ class ExtractsFromText:
         """
         if (text is None) == (words is None):
             raise PLMarkerError("extract takes either text or words=")
+        if language is not None:
+            if sentence_splitter is not split_sentences:
+                raise PLMarkerError("language is for the default sentence_splitter; yours knows its language")
+            sentence_splitter = partial(split_sentences, language=language)
         if words is not None:
             located_texts = [join_words(_sentences(words))]
         else:

@@ -9,16 +9,17 @@ from transformers.utils import logging
 
 logger = logging.get_logger(__name__)
 
-# Words are cut as in annotated corpora: hyphenated words stay whole, punctuation and clitics are their own words, and
-# each Chinese character is a word. Combining marks, joiners and the skin tones of emoji belong to the character before
-# them. Other invisible characters are no words.
+# Words are cut as in annotated corpora: hyphenated words stay whole, punctuation and clitics are their own words. In
+# scripts without spaces between words each character is a word. Combining marks, joiners, the Japanese mark of a long
+# vowel and the skin tones of emoji belong to the character before them. Other invisible characters are no words.
 WORD = regex.compile(
-    r"""\p{Han}
+    r"""(?&unspaced)[\p{M}\u30fc\uff70]*
       | (?&letters)(?:[-.](?&letters))*
       | ['’](?:s|S|re|ve|ll|d|m|t)\b
       | (?&symbol)(?:\u200d(?&symbol))*
       (?(DEFINE)
-        (?<letters>(?!\p{Han})\w(?:(?!\p{Han})[\w\p{M}\u200c\u200d])*)
+        (?<unspaced>(?=\w)[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}])
+        (?<letters>(?!(?&unspaced))\w(?:(?!(?&unspaced))[\w\p{M}\u200c\u200d])*)
         (?<symbol>[^\w\s\p{M}\p{Cc}\p{Cf}\p{Cs}][\p{M}\p{Emoji_Modifier}]*)
       )""",
     regex.VERBOSE,

@@ -66,9 +66,16 @@ def test_words_stand_beside_texts(extractor):
     found = extractor([TEXTS[0], WORDS, TEXTS[3]])
     assert [one["text"] for one in found] == [TEXTS[0], "Ann met Bob\nAcme grew", TEXTS[3]]
     assert found[1] == extractor(WORDS)
-    for wrong in ({"word": []}, {"text": TEXTS[0]}):
+    for wrong in ({"word": []}, {"text": 5}):
         with pytest.raises(PLMarkerError, match="got keys"):
             extractor(wrong)
+
+
+def test_rows_with_a_text_are_texts(extractor):
+    rows = Dataset.from_dict({"text": TEXTS, "number": list(range(len(TEXTS)))})
+    found = list(extractor(rows))
+    assert list(map(places, found)) == list(map(places, extractor(TEXTS)))
+    assert extractor({"text": TEXTS[0]}) == extractor(TEXTS[0])
 
 
 def test_options_of_a_call_go_before_those_of_the_pipeline(folder, extractor):

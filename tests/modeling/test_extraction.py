@@ -2,10 +2,14 @@
 
 import pickle
 from dataclasses import replace
+from functools import partial
 
+import pytest
+
+from plmarker import PLMarkerError, PLMarkerForEntityRecognition
 from plmarker.modeling.decoding_plmarker import ScoredRelation, ScoredSpan
 from plmarker.modeling.extraction_plmarker import Extraction, build_extraction
-from plmarker.modeling.text_plmarker import locate_words
+from plmarker.modeling.text_plmarker import locate_words, split_sentences
 
 TEXT = "Ann married Bob. Bob sings."
 PER, MARRIED, WORKS_FOR = 1, 1, 2
@@ -48,3 +52,13 @@ def test_an_extraction_that_was_replaced_or_copied_can_still_be_written(schema):
     assert shown.to_dict()["relations"] == [{"head": 2, "tail": 1, "label": "MARRIED", "score": 0.9}]
     assert replace(found, entities=[], relations=[]).to_dict() == {"text": TEXT, "entities": [], "relations": []}
     assert Extraction("").to_dict() == {"text": "", "entities": [], "relations": []}
+
+
+def test_the_language_of_a_text_splits_its_sentences(make_tiny_model):
+    model = make_tiny_model(PLMarkerForEntityRecognition, max_seq_length=64)
+    text = "Sie lebt z.B. in Oslo. Er lebt in Rom."
+    german = model.extract(text, language="de").sentences
+    assert german == model.extract(text, sentence_splitter=partial(split_sentences, language="de")).sentences
+    assert len(german) == 2
+    with pytest.raises(PLMarkerError, match="sentence_splitter"):
+        model.extract(text, language="de", sentence_splitter=lambda text: [text])

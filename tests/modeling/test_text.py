@@ -98,3 +98,21 @@ def test_an_emoji_with_its_skin_tone_is_one_word():
 def test_control_characters_are_no_words():
     text = "a\x1cb \x00 c"
     assert [text[start:end] for sentence in locate_words(text) for start, end in sentence] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("田中さんはトヨタ", ["田", "中", "さ", "ん", "は", "ト", "ヨ", "タ"]),
+        # The mark of a long vowel and voiced marks belong to the kana before them.
+        ("ガーナ", ["ガー", "ナ"]),
+        ("か\u3099く", ["か\u3099", "く"]),
+        ("ไทยแลนด์", ["ไ", "ท", "ย", "แ", "ล", "น", "ด์"]),
+        ("ພາສາ", ["ພ", "າ", "ສ", "າ"]),
+        ("ខ្មែរ", ["ខ្", "មែ", "រ"]),
+        ("Nissanは2024年", ["Nissan", "は", "2024", "年"]),
+        ("철수는 간다", ["철수는", "간다"]),
+    ],
+)
+def test_scripts_without_spaces_are_cut_into_characters(text, words):
+    assert [text[start:end] for start, end in locate_words(text, lambda text: [text])[0]] == words

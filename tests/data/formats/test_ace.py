@@ -137,7 +137,7 @@ def read(path: Path, **options: Any) -> tuple[list[dict[str, Any]], ReadingRepor
 def read_one(path: Path, **options: Any) -> tuple[dict[str, Any], ReadingReport]:
     """Read a file with one document and without problems."""
     documents, report = read(path, **options)
-    assert report.problems == []
+    assert report.fatal == []
     assert len(documents) == 1
     return documents[0], report
 

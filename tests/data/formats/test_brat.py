@@ -123,6 +123,15 @@ def test_the_schema_says_which_role_comes_first(tmp_path):
     assert counts(report)["relations with roles in the other order"] == 1
 
 
+def test_many_annotations_inside_words_are_a_warning(tmp_path):
+    text = "철수는 서울에서 산다."
+    lines = (annotation("T1", "PER", "철수", text), annotation("T2", "LOC", "서울", text))
+    _, report = read(written(tmp_path, *lines, text=text))
+    (problem,) = [problem for problem in report.problems if "--words" in problem.message]
+    assert not problem.fatal
+    assert "2 annotations (100%)" in problem.message
+
+
 def test_a_group_is_relations_of_its_first_entity_and_equivalences_are_not_read(tmp_path):
     lines = [*ROLES[:3], "*\tSynonym-of T1 T2 T3", "*\tEquiv T1 T2"]
     (document,), report = read(written(tmp_path, *lines))
