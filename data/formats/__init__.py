@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...modeling.schema_plmarker import PLMarkerError
-from ..documents import Document, lines_with_numbers, parse_line, write_documents
+from ..documents import Document, write_documents
 from ..report import ReadingReport
 from ..validation import read_jsonl, valid_documents, with_entities
 from .ace import read_ace
@@ -19,9 +19,11 @@ from .brat import read_brat, write_brat
 from .columns import COLUMN_ENDINGS, read_columns, write_columns
 from .conll2012 import read_conll2012
 from .docbin import read_docbin
+from .json_entries import first_keys, has_lines
 from .offsets import read_offsets
 from .options import Extent, ReadingOptions
 from .tokens import documents_of_tokens
+from .words_json import WORD_KEYS, read_words_json
 
 __all__ = ["FORMATS", "Extent", "Format", "ReadingOptions", "documents_of_tokens", "guess_format", "read_corpus"]
 
@@ -61,6 +63,7 @@ FORMATS = {
         Format("conll", "words and tags in columns", read_columns, COLUMN_ENDINGS, write=write_columns),
         Format("brat", ".txt and .ann files", read_brat, (".ann",), folders=True, write=write_brat),
         Format("offsets", "Label Studio, Prodigy or Doccano", read_offsets, (".jsonl", ".json")),
+        Format("words", "JSON of GLiNER or SpERT, or tokens with tags", read_words_json, (".jsonl", ".json")),
         Format("docbin", "spaCy's DocBin", read_docbin, (".spacy",)),
         Format("conll2012", "OntoNotes' gold_conll files", read_conll2012, ("gold_conll",)),
         # Many ACE mentions end at a hyphen inside a word, and spaCy splits words there.
@@ -98,14 +101,12 @@ def guess_format(path: Path) -> Format:
     elif not path.exists():
         raise PLMarkerError(f"{path}: no such file or folder")
     elif path.suffix in FORMATS["jsonl"].endings:
-        first = next((line for _, line in lines_with_numbers(path)), "")
-        if first.lstrip().startswith("["):
-            return FORMATS["offsets"]
-        try:
-            keys = set(parse_line(first))
-        except ValueError:
-            keys = set()
-        return FORMATS["offsets" if "sentences" not in keys and keys & {"text", "data"} else "jsonl"]
+        keys, in_lines = first_keys(path), has_lines(path)
+        if "sentences" in keys:
+            return FORMATS["jsonl" if in_lines else "words"]
+        if "text" not in keys and keys.intersection(WORD_KEYS):
+            return FORMATS["words"]
+        return FORMATS["offsets" if keys & {"text", "data", "annotation_id"} or not in_lines else "jsonl"]
     elif path.suffix == ".txt" and path.with_suffix(".ann").is_file():
         return FORMATS["brat"]
     else:

@@ -6,23 +6,29 @@ A file is a JSON array, or has one JSON object per line. The keys of an object s
                     JSON-MIN has `text` and a list of regions at the top level.
     Prodigy         `text`; `spans` with `start`, `end` and `label`; `relations` with `head_span` and `child_span`;
                     `answer`
-    Doccano         `text`, and `label` with rows [start, end, label], or `entities` and `relations` with ids
+    Doccano         `text` (or `data`), and `label` with rows [start, end, label], or `entities` and `relations` with
+                    ids
+    others          `text`, and `entities` with rows [start, end, label], or with `span` and `type`
 
 Offsets count characters. The end of a span is exclusive.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from ..alignment import TextDocument, align, word_locator
-from ..documents import Document, lines_with_numbers, parse_line, read_text
+from ..documents import Document
 from ..report import ReadingReport
+from .json_entries import json_entries
 from .options import ReadingOptions
+
+# A text that is only an address of the text.
+ADDRESS = re.compile(r"(?:[a-z][a-z0-9+.-]*://|/)\S+")
 
 
 def read_offsets(path: Path, report: ReadingReport, options: ReadingOptions) -> Iterator[Document]:
@@ -31,7 +37,9 @@ def read_offsets(path: Path, report: ReadingReport, options: ReadingOptions) -> 
     `report.counts` has the counts of `align` and three more:
 
     - `rejected`: texts that the annotator rejected or skipped, and texts without an annotation in Label Studio.
-    - `further annotations of a text`: in Label Studio, only the first annotation of a text is read.
+      `predictions alone` counts those of them that have predictions.
+    - `further annotations of a text`: in Label Studio, one annotation of a text is read: the ground truth, or else the
+      newest one that is not cancelled.
     - `other annotations`: regions of Label Studio that are not labelled spans, such as choices.
 
     Args:
@@ -48,7 +56,7 @@ def read_offsets(path: Path, report: ReadingReport, options: ReadingOptions) -> 
     """
     locate = word_locator(options.words, options.language)
     number = 0
-    for number, (line, entry) in enumerate(_entries(path, report), start=1):
+    for number, (line, entry) in enumerate(json_entries(path, report), start=1):
         try:
             document = _text_document(entry, f"{path.stem}-{number}", report)
             if document is None:
@@ -86,53 +94,6 @@ def _problems(document: TextDocument) -> Iterator[str]:
                 yield f"relation from {head!r} to {tail!r}: {identifier!r} is not an entity of the text"
 
 
-def _entries(path: Path, report: ReadingReport) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """Yield the line number and the JSON object of every entry."""
-    if not _is_array(path):
-        for number, text in lines_with_numbers(path):
-            try:
-                yield number, parse_line(text)
-            except ValueError as error:
-                report.problem(path, number, str(error))
-        return
-    # The array is decoded entry by entry, so that every entry gets its line number.
-    text = read_text(path).removeprefix("\ufeff")
-    decoder = json.JSONDecoder()
-    position = text.index("[") + 1
-    line, counted = 1, 0
-    while True:
-        position = _skip(text, position, " \t\r\n,")
-        line, counted = line + text.count("\n", counted, position), position
-        if text[position : position + 1] == "]":
-            rest = text[position + 1 :].strip()
-            if rest:
-                report.problem(path, line, f"expected the end of the file after the array, got {rest[:40]!r}")
-            return
-        try:
-            entry, position = decoder.raw_decode(text, position)
-        except RecursionError:
-            report.problem(path, line, "invalid JSON: it is nested too deeply")
-            return
-        except ValueError as error:
-            # A plain ValueError without `msg` comes from a number with thousands of digits.
-            report.problem(path, line, f"invalid JSON: {getattr(error, 'msg', error)}")
-            return
-        if isinstance(entry, dict):
-            yield line, entry
-        else:
-            report.problem(path, line, f"expected a JSON object as entry, got {type(entry).__name__}")
-
-
-def _is_array(path: Path) -> bool:
-    return next((line.lstrip().startswith("[") for _, line in lines_with_numbers(path)), False)
-
-
-def _skip(text: str, position: int, characters: str) -> int:
-    while text[position : position + 1] and text[position] in characters:
-        position += 1
-    return position
-
-
 def _text_document(entry: Mapping[str, Any], key: str, report: ReadingReport) -> TextDocument | None:
     """Convert an entry. The result is None if the entry is rejected.
 
@@ -140,9 +101,10 @@ def _text_document(entry: Mapping[str, Any], key: str, report: ReadingReport) ->
         ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError: if the structure of the entry is
             unexpected.
     """
-    if "data" in entry:
+    if "data" in entry and not isinstance(entry["data"], str):
         return _label_studio(entry, key, report)
-    text = _text(entry)
+    regions = [region for value in entry.values() if _are_objects(value) for region in value]
+    text = entry["data"] if isinstance(entry.get("data"), str) and "text" not in entry else _text(entry, regions)
     document = TextDocument(str(entry.get("doc_key", entry.get("id", key))), text)
     if "annotation_id" in entry or _are_objects(entry.get("label")):
         # In JSON-MIN the labelling interface defines the key of the regions. The key is missing if there are none.
@@ -159,26 +121,49 @@ def _are_objects(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
 
 
-def _text(entry: Mapping[str, Any]) -> str:
-    text = entry.get("text")
+def _text(entry: Mapping[str, Any], regions: Sequence[Any] = ()) -> str:
+    """The text of an entry. The labelling interface of Label Studio defines its key, so the regions may have to tell.
+
+    Raises:
+        ValueError: where no key holds the text, or where the text is an address.
+    """
+    texts = {key: value for key, value in entry.items() if isinstance(value, str)}
+    if "text" in texts or "text" in entry:
+        text = entry["text"]
+    else:
+        fitting = [text for text in texts.values() if regions and all(_fits(region, text) for region in regions)]
+        text = next(iter(texts.values())) if len(texts) == 1 else fitting[0] if len(set(fitting)) == 1 else None
     if not isinstance(text, str):
-        found = type(text).__name__ if "text" in entry else "no such key"
+        found = type(text).__name__ if "text" in entry else f"the keys {', '.join(map(str, entry))}"
         raise ValueError(f"expected a string 'text', as Label Studio, Prodigy and Doccano export it, got {found}")
+    if ADDRESS.fullmatch(text):
+        raise ValueError(f"the text is an address, {text!r}: export the text itself")
     return text
 
 
+def _fits(region: Any, text: str) -> bool:
+    """Whether the text that a region repeats is at its place in a text. A region without a text fits none."""
+    value = region.get("value", region) if isinstance(region, Mapping) else {}
+    if isinstance(region, Mapping) and (region.get("type") in ("relation", "choices") or "start" not in value):
+        return True
+    start, end, annotated = value.get("start"), value.get("end"), value.get("text")
+    if not (isinstance(start, int) and isinstance(end, int) and isinstance(annotated, str) and annotated):
+        return False
+    return text[start:end].split() == annotated.split()
+
+
 def _label_studio(entry: Mapping[str, Any], key: str, report: ReadingReport) -> TextDocument | None:
-    data = entry["data"]
-    # The labelling interface defines the key of the text.
-    texts = [value for value in data.values() if isinstance(value, str)]
-    text = texts[0] if "text" not in data and len(texts) == 1 else _text(data)
-    document = TextDocument(str(entry.get("id", key)), text)
-    annotations = [annotation for annotation in entry.get("annotations") or () if not annotation.get("was_cancelled")]
+    # Exports before version 1.0 have "completions".
+    given = entry.get("annotations") or entry.get("completions") or ()
+    annotations = [annotation for annotation in given if not annotation.get("was_cancelled")]
     if not annotations:
+        report.counts["predictions alone"] += bool(entry.get("predictions"))
         return None
     if len(annotations) > 1:
         report.counts["further annotations of a text"] += len(annotations) - 1
-    for region in annotations[0]["result"]:
+    chosen = next((item for item in annotations if item.get("ground_truth")), None) or _newest(annotations)
+    document = TextDocument(str(entry.get("id", key)), _text(entry["data"], chosen["result"]))
+    for region in chosen["result"]:
         if region["type"] == "relation":
             ends = (region["from_id"], region["to_id"])
             head, tail = ends if region.get("direction") != "left" else ends[::-1]
@@ -190,8 +175,17 @@ def _label_studio(entry: Mapping[str, Any], key: str, report: ReadingReport) -> 
     return document
 
 
+def _newest(annotations: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The annotation with the latest time; the last one of the list where there are no times."""
+    times = [str(item.get("updated_at") or item.get("created_at") or "") for item in annotations]
+    return max(zip(times, range(len(times)), annotations, strict=True), key=lambda item: item[:2])[2]
+
+
 def _add_region(document: TextDocument, identifier: Any, value: Mapping[str, Any], report: ReadingReport) -> None:
     """Add the entities of a region of Label Studio, one per label."""
+    if "hypertextlabels" in value or str(value.get("start", "")).startswith("/"):
+        message = f"regions of HyperText cannot be read, since their start is an XPath such as {value.get('start')!r}"
+        raise ValueError(f"region {identifier!r}: {message}")
     labels = value.get("labels")
     if not labels or "start" not in value:
         report.counts["other annotations"] += 1
@@ -204,12 +198,24 @@ def _add_region(document: TextDocument, identifier: Any, value: Mapping[str, Any
         message = f"expected numbers as 'start' and 'end', got {value['start']!r} and {value['end']!r}"
         raise ValueError(f"region {identifier!r}: {message}") from None
     annotated, covered = value.get("text"), document.text[start:end]
-    if isinstance(annotated, str) and annotated.split() != covered.split():
+    differs = isinstance(annotated, str) and annotated.split() != covered.split()
+    related = isinstance(annotated, str) and (annotated.strip() in covered or covered in annotated)
+    if differs and related and annotated.strip() and _on_word_borders(document.text, start, end):
+        # Label Studio writes a wrong text where words are selected as a whole (granularity "word").
+        report.counts["regions whose text differs from that at their offsets"] += 1
+    elif differs:
         raise ValueError(f"region {identifier!r}: the text at {start} to {end} is {covered!r}, expected {annotated!r}")
     for label in labels:
         # An id repeats if a region has several labels or several sets of labels. Relations refer to its first label.
         name = (identifier, len(document.entities)) if identifier in document.entities else identifier
         document.entities[name] = (start, end, label)
+
+
+def _on_word_borders(text: str, start: int, end: int) -> bool:
+    """Whether no word goes on before or behind a span."""
+    before, after = text[max(start - 1, 0) : start + 1], text[max(end - 1, 0) : end + 1]
+    inside = any(len(pair) == 2 and pair.isalnum() for pair in (before if start else "", after))
+    return 0 <= start < end <= len(text) and not inside and text[start:end] == text[start:end].strip()
 
 
 def _prodigy(entry: Mapping[str, Any], document: TextDocument) -> TextDocument | None:
@@ -232,7 +238,13 @@ def _prodigy(entry: Mapping[str, Any], document: TextDocument) -> TextDocument |
 
 def _doccano(entry: Mapping[str, Any], document: TextDocument) -> None:
     if "entities" in entry:
-        for entity in entry["entities"]:
+        for number, entity in enumerate(entry["entities"]):
+            if isinstance(entity, list) and len(entity) == 3:
+                document.entities[number] = (entity[0], entity[1], entity[2])
+                continue
+            if "span" in entity and "type" in entity:
+                document.entities[entity.get("id", number)] = (*entity["span"], entity["type"])
+                continue
             if entity["id"] in document.entities:
                 raise ValueError(f"entity {entity['id']!r} is defined twice, expected unique ids")
             document.entities[entity["id"]] = (entity["start_offset"], entity["end_offset"], entity["label"])

@@ -10,7 +10,7 @@ import pytest
 from reading import counts, entities
 
 from plmarker.data.formats import ReadingOptions, read_corpus
-from plmarker.data.formats.offsets import _entries
+from plmarker.data.formats.json_entries import json_entries
 from plmarker.data.report import ReadingReport
 
 TEXT = "Ada Bell runs Acme. 👩🏽\u200d🚀 left\nNew  York."
@@ -96,14 +96,76 @@ def test_each_label_of_a_region_is_an_entity_and_relations_refer_to_the_first(wr
     assert document["relations"][0] == [OWNS]
 
 
-def test_the_first_annotation_of_label_studio_that_is_not_cancelled_is_read(write):
-    cancelled = {"was_cancelled": True, "result": [region("r9", "Acme", "WRONG")]}
-    annotations = [cancelled, {"result": REGIONS}, {"result": [region("r9", "Acme", "WRONG")]}]
-    entries = [task(annotations=annotations), task(id=8, annotations=[cancelled]), task(id=9, annotations=[])]
+@pytest.mark.parametrize(
+    "annotations",
+    [
+        [{"result": REGIONS, "ground_truth": True}, {"result": [region("r9", "Acme", "WRONG")]}],
+        [{"result": [region("r9", "Acme", "WRONG")]}, {"result": REGIONS}],
+        [
+            {"result": REGIONS, "updated_at": "2026-02-01T00:00:00Z"},
+            {"result": [region("r9", "Acme", "WRONG")], "created_at": "2026-01-01T00:00:00Z"},
+        ],
+    ],
+    ids=["ground truth", "last", "newest"],
+)
+def test_one_annotation_of_label_studio_is_read(write, annotations):
+    cancelled = {"was_cancelled": True, "updated_at": "2027", "result": [region("r9", "Acme", "WRONG")]}
+    predicted = {"annotations": [], "predictions": [{"result": REGIONS}]}
+    entries = [
+        task(annotations=[cancelled, *annotations]),
+        task(id=8, annotations=[cancelled]),
+        task(id=9, **predicted),
+    ]
     documents, report = read(write(*entries))
     assert report.problems == []
     assert [(document["doc_key"], entities(document)) for document in documents] == [("7", ENTITIES)]
-    assert counts(report) == {"further annotations of a text": 1, "exact": 3, "rejected": 2}
+    expected = {"further annotations of a text": 1, "exact": 3, "rejected": 2, "predictions alone": 1}
+    assert counts(report) == expected
+
+
+def test_exports_before_version_1_have_completions(write):
+    entry = {**task(*REGIONS), "completions": task(*REGIONS)["annotations"]}
+    del entry["annotations"]
+    (document,), report = read(write(entry))
+    assert report.problems == []
+    assert entities(document) == ENTITIES
+
+
+def test_the_regions_find_the_key_of_the_text(write):
+    data = {"source": "news from Acme", "Full_Text": TEXT, "url": "http://example.org"}
+    flat = {"id": 1, **data, "label": [region["value"] for region in REGIONS], "annotation_id": 5}
+    for entry in (task(*REGIONS, data=data), flat):
+        (document,), report = read(write(entry))
+        assert report.problems == []
+        assert entities(document) == ENTITIES
+
+
+@pytest.mark.parametrize("address", ["/data/upload/3/a.txt", "https://example.org/a.txt", "s3://bucket/a"])
+def test_an_address_is_no_text(write, address):
+    _, report = read(write(task(region("r1", "Ada Bell", "PER"), data={"text": address})))
+    assert address in report.fatal[0].message
+
+
+def test_a_shorter_text_of_a_region_on_word_borders_is_counted(write):
+    (document,), report = read(write(task(region("r1", "Ada Bell", "PER", text="Ada"))))
+    assert report.fatal == []
+    assert entities(document) == [("Ada Bell", "PER")]
+    assert counts(report)["regions whose text differs from that at their offsets"] == 1
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"id": 1, "data": TEXT, "label": [[0, 8, "PER"]]},
+        {"text": TEXT, "entities": [[0, 8, "PER"]]},
+        {"text": TEXT, "entities": [{"name": "Ada Bell", "span": [0, 8], "type": "PER"}]},
+    ],
+    ids=["doccano of 2021", "spaCy", "spans with types"],
+)
+def test_other_shapes_of_spans_are_read(write, entry):
+    (document,), report = read(write(entry))
+    assert report.fatal == []
+    assert entities(document) == [("Ada Bell", "PER")]
 
 
 def test_json_min_of_label_studio_is_read(write):
@@ -281,7 +343,7 @@ def test_the_time_for_an_array_is_linear_in_its_length(tmp_path):
     path = tmp_path / "a.json"
     path.write_text("[\n" + ",\n".join([entry] * 4000) + "\n]")
     started = time.process_time()
-    lines = [line for line, _ in _entries(path, ReadingReport())]
+    lines = [line for line, _ in json_entries(path, ReadingReport())]
     assert lines == list(range(2, 4002))
     assert time.process_time() - started < 5
 

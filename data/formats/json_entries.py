@@ -1,0 +1,73 @@
+"""The JSON objects of a file: one object a line, an array, or objects that are spread over lines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..documents import lines_with_numbers, parse_line, read_text
+from ..report import ReadingReport
+
+
+def json_entries(path: Path, report: ReadingReport) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Yield the line number and the JSON object of every entry.
+
+    Args:
+        path: a UTF-8 file.
+        report: receives invalid JSON, with its line.
+    """
+    if has_lines(path):
+        for number, text in lines_with_numbers(path):
+            try:
+                yield number, parse_line(text)
+            except ValueError as error:
+                report.problem(path, number, str(error))
+        return
+    # The file is decoded entry by entry, so that every entry gets its line number.
+    text = read_text(path).removeprefix("\ufeff")
+    is_array = text.lstrip().startswith("[")
+    decoder = json.JSONDecoder()
+    position = text.index("[") + 1 if is_array else 0
+    line, counted = 1, 0
+    while True:
+        position = _skip(text, position, " \t\r\n,")
+        line, counted = line + text.count("\n", counted, position), position
+        if text[position : position + 1] == ("]" if is_array else ""):
+            rest = text[position + 1 :].strip()
+            if rest:
+                report.problem(path, line, f"expected the end of the file after the array, got {rest[:40]!r}")
+            return
+        try:
+            entry, position = decoder.raw_decode(text, position)
+        except RecursionError:
+            report.problem(path, line, "invalid JSON: it is nested too deeply")
+            return
+        except ValueError as error:
+            # A plain ValueError without `msg` comes from a number with thousands of digits.
+            report.problem(path, line, f"invalid JSON: {getattr(error, 'msg', error)}")
+            return
+        if isinstance(entry, dict):
+            yield line, entry
+        else:
+            report.problem(path, line, f"expected a JSON object as entry, got {type(entry).__name__}")
+
+
+def first_keys(path: Path) -> set[str]:
+    """The keys of the first object of a file; empty where there is none."""
+    return {str(key) for key in next((entry for _, entry in json_entries(path, ReadingReport())), {})}
+
+
+def has_lines(path: Path) -> bool:
+    """Whether each line is an object of its own. The ending of the name and the first line decide."""
+    first = next((line for _, line in lines_with_numbers(path)), "").strip()
+    if path.suffix == ".jsonl":
+        return not first.startswith("[")
+    return not first.startswith("[") and first != "{" and not first.endswith((",", "[", ":"))
+
+
+def _skip(text: str, position: int, characters: str) -> int:
+    while text[position : position + 1] and text[position] in characters:
+        position += 1
+    return position

@@ -1,0 +1,117 @@
+"""Read JSON whose annotations count words: GLiNER, GLiREL, SpERT, and tokens with tags.
+
+The keys of an object show its program:
+
+    GLiNER, GLiREL  `tokenized_text`; `ner` with rows [first word, last word, label, ...]; `relations` with `head` and
+                    `tail`, each with a `position`, and `relation_text`
+    SpERT           `tokens`; `entities` with `type`, `start` and an exclusive `end`; `relations` with `type` and the
+                    numbers of two entities as `head` and `tail`
+    tokens          `tokens` or `words`, and `ner_tags` or `tags` with one tag per word, as text
+    documents       the JSONL format of this library, in an array or spread over lines
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..documents import Document, typed_document
+from ..report import ReadingReport
+from ..tags import entities_from_tags, guess_scheme, usual_tags
+from .json_entries import json_entries
+from .options import ReadingOptions
+
+WORD_KEYS = ("tokenized_text", "tokens", "words")
+TAG_KEYS = ("ner_tags", "tags", "labels", "ner")
+EXPECTED = "expected an object of GLiNER, SpERT, or tokens with tags"
+
+
+def read_words_json(path: Path, report: ReadingReport, options: ReadingOptions) -> Iterator[Document]:
+    """Stream the documents of a file. Every object is a document of one sentence.
+
+    Args:
+        path: the file.
+        report: receives the problems with their lines. An object with a problem is left out.
+        options: `scheme` applies to tags. `auto` guesses it from the tags of the whole file.
+
+    Yields:
+        Typed documents. Documents without a name are called `corpus-1`, `corpus-2` and so on in a file `corpus.json`.
+
+    Raises:
+        PLMarkerError: if the file does not exist or is not UTF-8 text.
+    """
+    scheme = options.scheme
+    changes: dict[str, str] = {}
+    sequences = [tags for _, entry in json_entries(path, ReadingReport()) if (tags := _tags(entry)) is not None]
+    if sequences:
+        changes, notes = usual_tags(Counter(tag for tags in sequences for tag in tags), scheme)
+        for note in notes:
+            report.problem(path, 0, f"{note}; --scheme names how tags are to be read", fatal=False)
+        if scheme == "auto":
+            scheme = guess_scheme([changes.get(tag, tag) for tag in tags] for tags in sequences)
+    number = 0
+    for number, (line, entry) in enumerate(json_entries(path, report), start=1):
+        key = str(entry.get("doc_key") or entry.get("orig_id") or entry.get("id") or f"{path.stem}-{number}")
+        try:
+            yield typed_document(_raw(entry, key, scheme, changes, path, line, report))
+        except ValueError as error:
+            report.problem(path, line, str(error))
+        except (KeyError, TypeError, AttributeError, IndexError) as error:
+            missing = f"; the key {error} is missing" if isinstance(error, KeyError) else ""
+            report.problem(path, line, f"{EXPECTED}, got another structure{missing}")
+    if not number:
+        report.problem(path, 0, "the file has no documents")
+
+
+def _tags(entry: Mapping[str, Any]) -> list[str] | None:
+    """The tags of an object, one per word; None where it has spans."""
+    for name in TAG_KEYS:
+        value = entry.get(name)
+        if isinstance(value, list) and value and all(isinstance(tag, str) for tag in value):
+            return value
+    return None
+
+
+def _raw(
+    entry: Mapping[str, Any],
+    key: str,
+    scheme: str,
+    changes: Mapping[str, str],
+    path: Path,
+    line: int,
+    report: ReadingReport,
+) -> dict[str, Any]:
+    """A document in the JSONL format.
+
+    Raises:
+        ValueError, KeyError, TypeError, AttributeError, IndexError: if the structure of the object is unexpected.
+    """
+    if "sentences" in entry:
+        return {**entry, "doc_key": key}
+    words = next(entry[name] for name in WORD_KEYS if name in entry)
+    tags = _tags(entry)
+    if tags is not None:
+        if len(tags) != len(words):
+            raise ValueError(f"expected one tag per word, got {len(words)} words and {len(tags)} tags")
+        found, problems = entities_from_tags([changes.get(tag, tag) for tag in tags], scheme)
+        for word, message, fatal in problems:
+            report.problem(path, line, f"word {word}: {message}", fatal)
+        return {"doc_key": key, "sentences": [words], "ner": [[list(entity) for entity in found]]}
+    if "tokenized_text" in entry:
+        ner = [[row[0], row[1], row[2]] for row in entry["ner"]]
+        relations = [
+            [*row["head"]["position"][:2], *row["tail"]["position"][:2], row["relation_text"]]
+            for row in entry.get("relations") or ()
+        ]
+    elif "entities" in entry:
+        ner = [[row["start"], row["end"] - 1, row["type"]] for row in entry["entities"]]
+        relations = [
+            [*ner[row["head"]][:2], *ner[row["tail"]][:2], row["type"]] for row in entry.get("relations") or ()
+        ]
+    elif any(isinstance(entry.get(name), list) for name in TAG_KEYS):
+        raise ValueError("the tags are numbers, expected text; load it by datasets, with the names of its tags")
+    else:
+        raise ValueError(f"{EXPECTED}, got the keys {', '.join(map(str, entry))}")
+    return {"doc_key": key, "sentences": [words], "ner": [ner], **({"relations": [relations]} if relations else {})}
