@@ -199,8 +199,12 @@ def _add_region(document: TextDocument, identifier: Any, value: Mapping[str, Any
         raise ValueError(f"region {identifier!r}: {message}") from None
     annotated, covered = value.get("text"), document.text[start:end]
     differs = isinstance(annotated, str) and annotated.split() != covered.split()
-    related = isinstance(annotated, str) and (annotated.strip() in covered or covered in annotated)
-    if differs and related and annotated.strip() and _on_word_borders(document.text, start, end):
+    related = (
+        isinstance(annotated, str)
+        and bool(annotated.strip())
+        and (annotated.strip() in covered or covered in annotated)
+    )
+    if differs and related and _on_word_borders(document.text, start, end):
         # Label Studio writes a wrong text where words are selected as a whole (granularity "word").
         report.counts["regions whose text differs from that at their offsets"] += 1
     elif differs:
