@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, ClassVar, Protocol
 
+import torch
 from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from .attention_plmarker import LEVITATED
@@ -52,7 +53,8 @@ class PLMarkerBaseModel(PreTrainedModel):
         """As `PreTrainedModel.from_pretrained`; the tokenizer is loaded from the same place, if one is there.
 
         Raises:
-            PLMarkerError: for a checkpoint of another kind, whose weights transformers would leave out.
+            PLMarkerError: for a checkpoint of another kind, and for one with missing, unexpected or not finite weights:
+                transformers would fill gaps with random numbers, and the model would still answer.
         """
         hub = {name: kwargs[name] for name in HUB_ARGUMENTS if name in kwargs}
         if config is None and pretrained_model_name_or_path is not None:
@@ -63,13 +65,17 @@ class PLMarkerBaseModel(PreTrainedModel):
                     f"{pretrained_model_name_or_path}: a model of type {found['model_type']!r}, expected {expected!r}; "
                     "AutoModel loads any, and a combined model has .entity and .relation"
                 )
-        loaded = super().from_pretrained(pretrained_model_name_or_path, *args, config=config, **kwargs)
-        model = loaded[0] if isinstance(loaded, tuple) else loaded
+        wants_info = kwargs.pop("output_loading_info", False)
+        loaded: Any = super().from_pretrained(
+            pretrained_model_name_or_path, *args, config=config, output_loading_info=True, **kwargs
+        )
+        model, info = loaded
+        _check_weights(model, info, pretrained_model_name_or_path)
         with suppress(OSError, ValueError):
             model.tokenizer = AutoTokenizer.from_pretrained(
                 pretrained_model_name_or_path, trust_remote_code=False, **hub
             )
-        return loaded
+        return (model, info) if wants_info else model
 
     def save_pretrained(
         self, save_directory: Any, is_main_process: bool = True, *args: Any, include_code: bool = False, **kwargs: Any
@@ -147,6 +153,20 @@ class PLMarkerBaseModel(PreTrainedModel):
                 yield document
 
         return checked(), tokenize
+
+
+def _check_weights(model: PreTrainedModel, info: Mapping[str, Any], source: Any) -> None:
+    """Raise `PLMarkerError` for weights that were not in a checkpoint, that fit nothing, or that are not finite."""
+    for kind in ("missing", "unexpected"):
+        names = sorted(map(str, info.get(f"{kind}_keys") or ()))
+        if names:
+            found = f"{len(names)} {kind} weights, such as {names[0]!r}"
+            raise PLMarkerError(f"{source}: {found}: the checkpoint is damaged, or the config is another model's")
+    for name, parameter in model.named_parameters():
+        # Weights on the device "meta" are loaded later.
+        if not parameter.is_meta and not bool(torch.isfinite(parameter).all()):
+            reason = "the training diverged, or a file is damaged"
+            raise PLMarkerError(f"{source}: the weights {name!r} are not finite: {reason}")
 
 
 def to_device(model: PreTrainedModel, device: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 from transformers import AutoModel
 
@@ -491,3 +492,25 @@ def test_loading_takes_the_options_of_any_model(make_tiny_model, model_class, tm
     half = AutoModel.from_pretrained(tmp_path / "sub", dtype="bfloat16", attn_implementation="eager", device_map="cpu")
     assert half.dtype == torch.bfloat16
     assert half.encoder.config._attn_implementation == "eager"
+
+
+@pytest.mark.parametrize(
+    ("damage", "parts"),
+    [
+        (lambda weights: weights.pop("classifier.bias"), ["missing", "classifier.bias"]),
+        (lambda weights: weights.update(other=torch.zeros(2)), ["unexpected", "other"]),
+        (lambda weights: weights["classifier.weight"].fill_(float("nan")), ["classifier.weight", "not finite"]),
+        (lambda weights: weights["classifier.bias"].fill_(float("inf")), ["classifier.bias", "not finite"]),
+    ],
+    ids=["missing", "unexpected", "nan", "infinite"],
+)
+@pytest.mark.parametrize("load", [AutoModel.from_pretrained, PLMarkerForEntityRecognition.from_pretrained])
+def test_damaged_weights_are_refused_by_name(make_tiny_model, tmp_path, damage, parts, load):
+    make_tiny_model(PLMarkerForEntityRecognition).save_pretrained(tmp_path)
+    file = tmp_path / "model.safetensors"
+    weights = load_file(file)
+    damage(weights)
+    save_file(weights, file, metadata={"format": "pt"})
+    with pytest.raises(PLMarkerError) as error:
+        load(tmp_path)
+    assert all(part in str(error.value) for part in [*parts, str(tmp_path)])
