@@ -162,11 +162,20 @@ def _check_weights(model: PreTrainedModel, info: Mapping[str, Any], source: Any)
         if names:
             found = f"{len(names)} {kind} weights, such as {names[0]!r}"
             raise PLMarkerError(f"{source}: {found}: the checkpoint is damaged, or the config is another model's")
+    name = weights_not_finite(model)
+    if name is not None:
+        raise PLMarkerError(
+            f"{source}: the weights {name!r} are not finite: the training diverged, or a file is damaged"
+        )
+
+
+def weights_not_finite(model: torch.nn.Module) -> str | None:
+    """The name of the first weights with an infinite number or NaN; None where there are none."""
     for name, parameter in model.named_parameters():
         # Weights on the device "meta" are loaded later.
         if not parameter.is_meta and not bool(torch.isfinite(parameter).all()):
-            reason = "the training diverged, or a file is damaged"
-            raise PLMarkerError(f"{source}: the weights {name!r} are not finite: {reason}")
+            return name
+    return None
 
 
 def to_device(model: PreTrainedModel, device: Any) -> None:

@@ -21,6 +21,7 @@ from transformers.trainer_utils import EvalLoopOutput
 from ..data.coverage import Coverage
 from ..data.features import DocumentRows
 from ..hub.card import save_card
+from ..modeling.base_plmarker import weights_not_finite
 from ..modeling.encoders_plmarker import check_marker_tokens
 from ..modeling.prediction_plmarker import BATCH_TOKENS, Scorer, checked_entity_types
 from ..modeling.schema_plmarker import PLMarkerError
@@ -319,11 +320,21 @@ class PLMarkerTrainer(Trainer):
         return model
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
-        """As in `Trainer`. Then the model's config knows how it was trained, for its card."""
+        """As in `Trainer`. Then the model's config knows how it was trained, for its card.
+
+        Raises:
+            PLMarkerError: for a training that diverged, so that its weights are not finite.
+        """
         if self.model is not None:
             # The config's description of an earlier training is wrong for a model that is trained again.
             self._trained_config.training_run = None
         result = super().train(*args, **kwargs)
+        diverged = weights_not_finite(self.model)  # type: ignore[arg-type]
+        if diverged is not None:
+            raise PLMarkerError(
+                f"the training diverged: the weights {diverged!r} are not finite; try a lower learning_rate, now "
+                f"{self.args.learning_rate:g}, or a longer warmup_steps"
+            )
         if self.entity_types is not None and hasattr(self._trained_config, "entity_types"):
             self._trained_config.entity_types = self.entity_types
         if getattr(self.model, "pruner", None) is not None:

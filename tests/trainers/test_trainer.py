@@ -537,6 +537,19 @@ def test_the_search_with_named_sets_follows_the_first_of_them(
     assert best.objective == max(runs)
 
 
+def test_a_training_that_diverges_is_an_error(make_tiny_model: Any, minilm_tokenizer: Any, tmp_path: Path) -> None:
+    sample = load_documents("sample")
+    schema = LabelSchema.from_documents((d for split in sample.values() for d in split), ["SPOUSE_OF"])
+    model = make_tiny_model(PLMarkerForEntityRecognition, schema=schema, max_seq_length=48)
+    args = TrainingArguments(
+        str(tmp_path), max_steps=1, learning_rate=float("inf"), save_strategy="no", report_to="none", use_cpu=True
+    )
+    trainer = PLMarkerTrainer(model, args, sample["train"].select(range(4)), processing_class=minilm_tokenizer)
+    with pytest.raises(PLMarkerError, match="diverged"):
+        trainer.train()
+    assert model.config.training_run is None
+
+
 def test_a_trainer_without_a_model_is_one_sentence() -> None:
     with pytest.raises(PLMarkerError, match="needs a model, or model_init"):
         PLMarkerTrainer()
