@@ -2,7 +2,8 @@
 
     python benchmarks/price_models.py --data FOLDER --out RUNS --models pruned late2 exact --seeds 42
 
-All have one recipe: MiniLM, windows of 256 subwords, batches of 4,096 tokens, learning rate 1e-4, 4 epochs.
+All have one recipe: MiniLM, windows of 256 subwords, batches of 4,096 tokens, learning rate 1e-4, 4 epochs
+unless `--epochs` says otherwise.
 RUNS/NAME holds the model of the first seed. RUNS/figures.json holds, by name and seed, Ent F1 (as a fraction) on
 validation and test, the pruner's figures on validation, and the seconds of training.
 """
@@ -28,7 +29,7 @@ from plmarker import (
 )
 from plmarker.trainers import evaluate_documents
 
-PRUNER_SIZE, EPOCHS, LEARNING_RATE, BATCH_TOKENS, WINDOW = 128, 4, 1e-4, 4096, 256
+PRUNER_SIZE, LEARNING_RATE, BATCH_TOKENS, WINDOW = 128, 1e-4, 4096, 256
 
 
 def options_of(name: str) -> dict[str, Any]:
@@ -39,14 +40,16 @@ def options_of(name: str) -> dict[str, Any]:
     return {"pruner_size": PRUNER_SIZE} | ({"marker_layers": int(layers)} if layers else {})
 
 
-def train(name: str, seed: int, data: Any, schema: LabelSchema, folder: Path, bf16: bool) -> dict[str, Any]:
+def train(
+    name: str, seed: int, data: Any, schema: LabelSchema, folder: Path, epochs: float, bf16: bool
+) -> dict[str, Any]:
     """Train one model, choose its threshold, save it, and return its figures."""
     set_seed(seed)
     model = PLMarkerForEntityRecognition.from_encoder(
         "minilm", schema, marker_init="lm", max_seq_length=WINDOW, **options_of(name)
     )
     arguments = TrainingArguments(
-        str(folder), num_train_epochs=EPOCHS, learning_rate=LEARNING_RATE, warmup_steps=0.1, weight_decay=0.01,
+        str(folder), num_train_epochs=epochs, learning_rate=LEARNING_RATE, warmup_steps=0.1, weight_decay=0.01,
         save_strategy="no", logging_steps=25, report_to="none", disable_tqdm=True, seed=seed, use_cpu=True, bf16=bf16,
     )  # fmt: skip
     trainer = PLMarkerTrainer(
@@ -74,6 +77,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--models", nargs="+", default=["pruned", "late2", "exact"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[42])
+    parser.add_argument("--epochs", type=float, default=4)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--bf16", action="store_true", help="train in bfloat16 (autocast)")
     options = parser.parse_args()
@@ -86,9 +90,11 @@ def main() -> None:
     for seed in options.seeds:
         for name in options.models:
             folder = options.out / (name if seed == options.seeds[0] else f"{name}-{seed}")
-            figures.setdefault(name, {})[str(seed)] = train(name, seed, data, schema, folder, options.bf16)
+            figures.setdefault(f"{name}, {options.epochs:g} epochs", {})[str(seed)] = train(
+                name, seed, data, schema, folder, options.epochs, options.bf16
+            )
             file.write_text(json.dumps(figures, indent=1) + "\n")
-            print(name, seed, figures[name][str(seed)], flush=True)
+            print(name, seed, figures[f"{name}, {options.epochs:g} epochs"][str(seed)], flush=True)
 
 
 if __name__ == "__main__":
