@@ -11,7 +11,16 @@ from ..formats import FORMATS, ReadingOptions, guess_format
 from .corpus import LDC_LICENSE, Corpus, CorpusBuilder
 
 # The name of a file or folder is assigned to a split if it contains one of these words.
-SPLIT_WORDS = {"train": "train|training", "validation": "validation|valid|val|dev|development", "test": "test"}
+SPLIT_WORDS = {
+    "train": "train|training",
+    # BC5CDR has "devel", CoNLL-2003 "testa" and "testb".
+    "validation": "validation|valid|val|dev|devel|development|testa",
+    "test": "test|testb",
+}
+# Files that describe a corpus lie beside its splits, and are no data.
+DESCRIPTION = re.compile(
+    r"(readme|licen[cs]e|copying|notice|citation|changelog).*|.*\.(md|rst|pdf|html|py|sh)", re.IGNORECASE
+)
 
 # Most files in these formats come from the LDC, so their texts must not be published.
 LDC_FORMATS = ("ace", "conll2012")
@@ -21,10 +30,11 @@ class FilesBuilder(CorpusBuilder):
     """Builder of a dataset from the files of a user.
 
     A file or subfolder belongs to a split if its name contains one of these words: `train` or `training`; `validation`,
-    `valid`, `val`, `dev` or `development`; `test`. `emerging.dev.conll` and `wnut17train.conll` are examples. A word
-    inside other letters does not count, as in `latest.conll`. Other files of the format are left out with a warning. If
-    no name contains a word for a split, or if `data_dir` is a file, everything is `train`. The same holds for brat
-    files if a name has words for no split or for two, or if no name has a word for `train`.
+    `valid`, `val`, `dev`, `devel`, `development` or `testa`; `test` or `testb`. `emerging.dev.conll` and
+    `wnut17train.conll` are examples. A word inside other letters does not count, as in `latest.conll`. Descriptions of
+    the corpus, such as `README.md`, are passed over. Other files of the format are left out with a warning. If no name
+    contains a word for a split, or if `data_dir` is a file, everything is `train`. The same holds for brat files if a
+    name has words for no split or for two, or if no name has a word for `train`.
 
     Example:
         `FilesBuilder(data_dir="my_corpus", format="conll").download_and_prepare()`
@@ -106,7 +116,9 @@ def _find_split_files(source: Path) -> tuple[dict[str, list[Path]], list[Path]]:
 
 
 def _visible_entries(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    """The entries of a folder without hidden ones and without files that describe the corpus."""
+    entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    return [path for path in entries if path.is_dir() or not DESCRIPTION.fullmatch(path.name)]
 
 
 def _splits_in_name(path: Path) -> list[str]:

@@ -331,6 +331,11 @@ COLUMNS = ["Ada\tB-PER", "won\tO"]
         (("wnut17train.conll", "emerging.dev.conll", "emerging.test.conll"), {"train": 0, "validation": 1, "test": 2}),
         (("my-training_2.conll", "VALID.conll"), {"train": 0, "validation": 1}),
         (("development.conll", "test-a.conll"), {"validation": 0, "test": 1}),
+        # Names of published corpora.
+        (("train.tsv", "devel.tsv", "test.tsv"), {"train": 0, "validation": 1, "test": 2}),
+        (("eng.train", "eng.testa", "eng.testb"), {"train": 0, "validation": 1, "test": 2}),
+        # Descriptions are no data.
+        (("train.conll", "dev.conll", "README_data_dev.md", "LICENSE-train.txt"), {"train": 0, "validation": 1}),
         # A word for a split inside other letters does not count.
         (("latest.conll",), {}),
         (("constrained.conll", "devices.conll", "contest.conll", "invalid.conll"), {}),
