@@ -4,9 +4,10 @@ from transformers import AutoConfig, AutoModel
 from transformers.pipelines import PIPELINE_REGISTRY
 
 from .data import EntityFeatures, LabelSchema, PLMarkerError, RelationFeatures, load_documents
+from .encoders import starting
+from .encoders.loading import load_tokenizer
 from .hub import saving
 from .modeling.configuration_plmarker import PLMarkerConfig, PLMarkerEntityConfig, PLMarkerRelationConfig
-from .modeling.encoders_plmarker import load_tokenizer
 from .modeling.extraction_plmarker import Entity, Extraction, Relation
 from .modeling.modeling_plmarker import (
     PLMarkerForEntityRecognition,
@@ -49,6 +50,7 @@ for _config, _model in (
     AutoConfig.register(_config.model_type, _config)
     AutoModel.register(_config, _model)
 
+starting.install()
 saving.install()
 quirks.install()
 

@@ -26,8 +26,8 @@ from scierc_recipe import SYMMETRIC, read_options, train
 from transformers import AutoTokenizer, set_seed
 
 from plmarker import LabelSchema, PLMarkerForEntityRecognition, PLMarkerForRelationExtraction, load_documents
+from plmarker.encoders.loading import resolve_encoder
 from plmarker.hub.adapters import add_lora
-from plmarker.modeling.encoders_plmarker import resolve_encoder
 from plmarker.trainers.evaluation import evaluate_documents
 
 TASKS: dict[str, tuple[Any, int, dict[str, Any]]] = {

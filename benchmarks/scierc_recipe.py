@@ -27,7 +27,7 @@ from plmarker import (
     PLMarkerTrainer,
     load_documents,
 )
-from plmarker.modeling.encoders_plmarker import resolve_encoder
+from plmarker.encoders.loading import resolve_encoder
 from plmarker.trainers.evaluation import evaluate_documents
 
 SYMMETRIC = ("CONJUNCTION", "COMPARE")

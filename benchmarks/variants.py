@@ -17,7 +17,7 @@ from scierc_recipe import read_options, train
 from transformers import AutoTokenizer, set_seed
 
 from plmarker import LabelSchema, PLMarkerForEntityRecognition, PLMarkerForRelationExtraction
-from plmarker.modeling.encoders_plmarker import resolve_encoder
+from plmarker.encoders.loading import resolve_encoder
 from plmarker.trainers.evaluation import evaluate_documents
 
 ENTITY_VARIANTS: dict[str, dict[str, Any]] = {

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data.presets import load_preset, preset_names
-from ..modeling.encoders_plmarker import check_same_vocabulary
+from ..encoders.checks import check_same_vocabulary
 from ..modeling.modeling_plmarker import PLMarkerModel
 from ..modeling.schema_plmarker import PLMarkerError
 from ..original.conversion import convert_checkpoint

@@ -8,7 +8,7 @@ from typing import Any
 from ..data.loading import load_documents
 from ..data.picture import draw_statistics
 from ..data.statistics import collect_statistics, statistics_table
-from ..modeling.encoders_plmarker import load_tokenizer
+from ..encoders.loading import load_tokenizer
 from ..modeling.windows_plmarker import WordTokenizer
 from .quiet import quiet
 

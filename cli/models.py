@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from ..encoders.checks import check_same_vocabulary
 from ..hub.loading import load_model
-from ..modeling.encoders_plmarker import check_same_vocabulary
 from ..modeling.modeling_plmarker import (
     PLMarkerForEntityRecognition,
     PLMarkerForRelationExtraction,

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar, TypeVar
 
 import torch
-from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
-from transformers import AutoModel, PreTrainedConfig, PreTrainedTokenizerBase
+from transformers import AutoModel
 
 from .attention_plmarker import LEVITATED, MarkerLayout, TextLayout
-from .base_plmarker import PLMarkerBaseModel, to_device
+from .base_plmarker import PLMarkerBaseModel
 from .configuration_plmarker import PLMarkerTaskConfig
-from .encoders_plmarker import (
-    add_marker_tokens,
-    check_encoder,
-    check_encoder_config,
-    check_late_markers,
-    choose_marker_tokens,
-    encoder_kwargs,
-    load_encoder,
-    load_encoder_config,
-    load_tokenizer,
-    position_offset,
-)
+from .encoders_plmarker import check_encoder, check_late_markers, encoder_kwargs, position_offset
 from .internals_plmarker import attention_implementation
 from .schema_plmarker import LabelSchema, PLMarkerError
 from .states_plmarker import (
@@ -63,11 +50,12 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
     accepts_loss_kwargs = True
     marker_tokens: int = MARKER_TOKENS
     gradient_checkpointing = False
+    # The package sets it, see `plmarker.encoders`. Code that a checkpoint carries starts no new model.
+    starter: ClassVar[Callable[..., Any] | None] = None
 
     def __init__(self, config: PLMarkerTaskConfig) -> None:
         super().__init__(config)
         encoder_config: Any = config.encoder_config
-        check_encoder_config(encoder_config)
         # The dtype is the model's, not the one that the encoder was saved in.
         self.encoder = AutoModel.from_config(
             encoder_config,
@@ -92,99 +80,26 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
         return task_of(self.config)
 
     @classmethod
-    def from_encoder(
-        cls: type[Model],
-        name_or_path: str,
-        schema: LabelSchema,
-        marker_init: str = "random",
-        tokenizer: PreTrainedTokenizerBase | None = None,
-        *,
-        revision: str | None = None,
-        token: str | bool | None = None,
-        dtype: str | torch.dtype | None = None,
-        attn_implementation: str | None = None,
-        device_map: str | int | torch.device | None = None,
-        **config_values: Any,
-    ) -> Model:
+    def from_encoder(cls: type[Model], name_or_path: str, schema: LabelSchema, **options: Any) -> Model:
         """Start from a pretrained encoder, with new heads and marker tokens.
 
         Args:
             name_or_path: a Hub id, a local folder, or `minilm`.
             schema: the labels to predict.
-            marker_init: `lm` copies the embeddings of the markers from [MASK] and from words that say what they mark
-                (the original's `lminit`). `random` leaves the embeddings as the encoder has them.
-            tokenizer: the tokenizer; by default the encoder's own.
-            revision, token: the revision on the Hub, and the access token.
-            dtype: the type of the weights, such as `torch.bfloat16` or `"bfloat16"`; by default float32.
-            attn_implementation: `levitated` (the default), or `eager` or `sdpa`, the dense reference.
-            device_map: one device, such as `"cuda:0"`; `"auto"` is the accelerator, if there is one.
-            config_values: fields of the model's config, such as `max_seq_length`.
+            options: `marker_init`, `tokenizer`, `revision`, `token`, `dtype`, `attn_implementation`, `device_map`, and
+                fields of the model's config; see `plmarker.encoders.starting.start_model`.
 
         Raises:
-            PLMarkerError: for an encoder that cannot be loaded or cannot carry levitated markers, a window longer
-                than its positions, an unknown dtype or device, and a field that the config does not have.
+            PLMarkerError: for an encoder that cannot be used, and for a bad option.
 
         Example:
             >>> schema = LabelSchema(("Person", "Place"))
             >>> model = PLMarkerForEntityRecognition.from_encoder("minilm", schema, max_span_length=5)
         """
-        if marker_init not in ("random", "lm"):
-            raise PLMarkerError(f"marker_init is 'random' or 'lm', not {marker_init!r}")
-        hub = {name: value for name, value in (("revision", revision), ("token", token)) if value is not None}
-        encoder_config = load_encoder_config(name_or_path, **hub)
-        check_encoder_config(encoder_config)
-        tokenizer = tokenizer or load_tokenizer(name_or_path, **hub)
-        # A name on the Hub says what the model is made of. A folder only says where somebody keeps files.
-        encoder_config._name_or_path = "" if Path(name_or_path).exists() else name_or_path
-        config = build_config(cls.config_class, schema, encoder_config, tokenizer, config_values)
-        words = task_of(config).marker_words
-        config.marker_tokens = choose_marker_tokens(tokenizer, len(words))
-        config.marker_token_ids = add_marker_tokens(tokenizer, config.marker_tokens)
-        encoder = load_encoder(name_or_path, encoder_config, **hub)
-        n_rows = max(config.marker_token_ids, default=0) + 1
-        if n_rows > encoder.config.vocab_size:
-            encoder.resize_token_embeddings(n_rows)
-            config.encoder_config.vocab_size = n_rows
-        model = cls(config)
-        model.check_window()
-        model.encoder.load_state_dict(encoder.state_dict())
-        if marker_init == "lm":
-            model.init_markers(tokenizer)
-        model.tokenizer = tokenizer
-        if attn_implementation is not None:
-            model.set_attn_implementation(attn_implementation)
-        if dtype is not None:
-            model.to(dtype=_dtype(dtype))  # type: ignore[call-arg]
-        if device_map is not None:
-            to_device(model, _device(device_map))
+        if cls.starter is None:
+            raise PLMarkerError("from_encoder needs the package plmarker: import plmarker")
+        model: Model = cls.starter(cls, name_or_path, schema, **options)
         return model
-
-    @torch.no_grad()
-    def init_markers(self, tokenizer: PreTrainedTokenizerBase) -> None:
-        """Copy the embeddings of the markers from [MASK] and from words that say what they mark.
-
-        Raises:
-            PLMarkerError: for a tokenizer without a mask token.
-        """
-        if tokenizer.mask_token_id is None:
-            raise PLMarkerError("marker_init 'lm' needs a tokenizer with a mask token; use 'random'")
-        table = self.encoder.get_input_embeddings().weight
-        for token_id, word in zip(self.config.marker_token_ids, self.task.marker_words, strict=True):
-            source = tokenizer.mask_token_id
-            if word is not None:
-                source = tokenizer(word, add_special_tokens=False)["input_ids"][0]
-            table[token_id] = table[source].clone()
-
-    def check_window(self) -> None:
-        """Raise `PLMarkerError` for a window longer than the encoder's positions."""
-        length: int = self.config.max_seq_length
-        encoder_config: Any = self.config.encoder_config
-        room = getattr(encoder_config, "max_position_embeddings", None)
-        if room is not None and length + self.position_offset > room:
-            raise PLMarkerError(
-                f"max_seq_length is {length}, but encoder {encoder_config.model_type!r} has positions for "
-                f"{room - self.position_offset} subwords"
-            )
 
     def _set_gradient_checkpointing(
         self, enable: bool = True, gradient_checkpointing_func: Any = None, every_n_layers: int = 1
@@ -406,43 +321,6 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
             chosen = choose(read, read_index, marker_positions)
             read_index, markers = read_index[chosen], markers[chosen]
         return self.heads(read[read_index], markers)
-
-
-def build_config(
-    config_class: type[PLMarkerTaskConfig],
-    schema: LabelSchema,
-    encoder_config: PreTrainedConfig,
-    tokenizer: PreTrainedTokenizerBase,
-    values: Mapping[str, Any],
-) -> Any:
-    """The config of a model, without marker tokens yet.
-
-    Raises:
-        PLMarkerError: naming a field that the config does not have, or a value that it does not take.
-    """
-    for name in values:
-        if name not in config_class.__dataclass_fields__:
-            raise PLMarkerError(f"{config_class.__name__} has no field {name!r}")
-    fields: dict[str, Any] = {**schema.to_dict(), **values}
-    try:
-        return config_class(encoder_config=encoder_config, pad_token_id=tokenizer.pad_token_id, **fields)
-    except StrictDataclassError as error:
-        raise PLMarkerError(f"{config_class.__name__}: {' '.join(str(error).split())}") from None
-
-
-def _device(device_map: Any) -> Any:
-    if isinstance(device_map, Mapping):
-        raise PLMarkerError("from_encoder takes one device; a model on several is loaded by from_pretrained")
-    if device_map != "auto":
-        return device_map
-    return torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
-
-
-def _dtype(dtype: str | torch.dtype) -> torch.dtype:
-    found = getattr(torch, dtype.removeprefix("torch."), None) if isinstance(dtype, str) else dtype
-    if not isinstance(found, torch.dtype) or not found.is_floating_point:
-        raise PLMarkerError(f"dtype is a floating-point type such as 'bfloat16', got {dtype!r}")
-    return found
 
 
 def _groups(lengths: Sequence[int], limit: int) -> Iterator[list[int]]:

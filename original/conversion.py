@@ -27,10 +27,13 @@ from transformers import (
     RobertaTokenizer,
 )
 
-from ..modeling.encoders_plmarker import add_marker_tokens, load_tokenizer
+from ..encoders.checks import check_window
+from ..encoders.loading import load_tokenizer
+from ..encoders.starting import build_config
+from ..modeling.encoders_plmarker import add_marker_tokens
 from ..modeling.modeling_plmarker import PLMarkerForEntityRecognition, PLMarkerForRelationExtraction
 from ..modeling.schema_plmarker import LabelSchema, PLMarkerError
-from ..modeling.task_model_plmarker import PLMarkerPreTrainedModel, build_config
+from ..modeling.task_model_plmarker import PLMarkerPreTrainedModel
 from ..modeling.tasks_plmarker import task_of
 
 WEIGHTS = ("pytorch_model.bin", "model.safetensors")
@@ -100,7 +103,7 @@ def convert_checkpoint(
             f"the marker tokens need {max(config.marker_token_ids) + 1}"
         )
     model = model_class(config)
-    model.check_window()
+    check_window(config, model.position_offset)
     expected = {name: tensor.shape for name, tensor in model.state_dict().items()}
     renamed = {f"encoder.{name}": tensor for name, tensor in encoder_state.items()} | _rename_heads(heads)
     _check(folder, family, heads, renamed, expected)

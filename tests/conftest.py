@@ -18,7 +18,7 @@ import torch
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from plmarker.data import LabelSchema, read_documents
-from plmarker.modeling.encoders_plmarker import resolve_encoder
+from plmarker.encoders.loading import resolve_encoder
 from plmarker.modeling.modeling_plmarker import (
     PLMarkerForEntityRecognition,
     PLMarkerForRelationExtraction,

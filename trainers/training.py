@@ -16,17 +16,18 @@ from transformers import AutoConfig, PreTrainedTokenizerBase, TrainingArguments,
 
 from ..data.files import write_json
 from ..data.loading import dataset_revision, load_documents
+from ..encoders.loading import load_tokenizer
+from ..encoders.starting import build_config
 from ..hub.adapters import add_lora, check_lora
 from ..hub.card import FIGURES, save_card
 from ..modeling.base_plmarker import PLMarkerBaseModel
-from ..modeling.encoders_plmarker import load_tokenizer
 from ..modeling.modeling_plmarker import (
     PLMarkerForEntityRecognition,
     PLMarkerForRelationExtraction,
     PLMarkerModel,
 )
 from ..modeling.schema_plmarker import LabelSchema, PLMarkerError
-from ..modeling.task_model_plmarker import PLMarkerPreTrainedModel, build_config
+from ..modeling.task_model_plmarker import PLMarkerPreTrainedModel
 from ..modeling.tasks_plmarker import task_of
 from .checks import check_arguments, refuse_fields
 from .evaluation import evaluate_documents

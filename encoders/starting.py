@@ -1,0 +1,168 @@
+"""Starting a model from a pretrained encoder, with new heads and marker tokens."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from huggingface_hub.errors import StrictDataclassError
+from transformers import PreTrainedConfig, PreTrainedTokenizerBase
+
+from ..modeling.base_plmarker import to_device
+from ..modeling.configuration_plmarker import PLMarkerTaskConfig
+from ..modeling.encoders_plmarker import add_marker_tokens
+from ..modeling.schema_plmarker import LabelSchema, PLMarkerError
+from ..modeling.task_model_plmarker import PLMarkerPreTrainedModel
+from ..modeling.tasks_plmarker import task_of
+from ..modeling.windows_plmarker import UNUSED_TOKENS
+from .checks import check_encoder_config, check_window
+from .loading import load_encoder, load_encoder_config, load_tokenizer
+
+Model = TypeVar("Model", bound=PLMarkerPreTrainedModel)
+
+
+def start_model(
+    model_class: type[Model],
+    name_or_path: str,
+    schema: LabelSchema,
+    marker_init: str = "random",
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    *,
+    revision: str | None = None,
+    token: str | bool | None = None,
+    dtype: str | torch.dtype | None = None,
+    attn_implementation: str | None = None,
+    device_map: str | int | torch.device | None = None,
+    **config_values: Any,
+) -> Model:
+    """Start from a pretrained encoder, with new heads and marker tokens.
+
+    It is `from_encoder` of the two task models.
+
+    Args:
+        model_class: `PLMarkerForEntityRecognition` or `PLMarkerForRelationExtraction`.
+        name_or_path: a Hub id, a local folder, or `minilm`.
+        schema: the labels to predict.
+        marker_init: `lm` copies the embeddings of the markers from [MASK] and from words that say what they mark
+            (the original's `lminit`). `random` leaves the embeddings as the encoder has them.
+        tokenizer: the tokenizer; by default the encoder's own.
+        revision, token: the revision on the Hub, and the access token.
+        dtype: the type of the weights, such as `torch.bfloat16` or `"bfloat16"`; by default float32.
+        attn_implementation: `levitated` (the default), or `eager` or `sdpa`, the dense reference.
+        device_map: one device, such as `"cuda:0"`; `"auto"` is the accelerator, if there is one.
+        config_values: fields of the model's config, such as `max_seq_length`.
+
+    Raises:
+        PLMarkerError: for an encoder that cannot be loaded or cannot carry levitated markers, a window longer
+            than its positions, an unknown dtype or device, and a field that the config does not have.
+
+    Example:
+        >>> schema = LabelSchema(("Person", "Place"))
+        >>> model = PLMarkerForEntityRecognition.from_encoder("minilm", schema, max_span_length=5)
+    """
+    if marker_init not in ("random", "lm"):
+        raise PLMarkerError(f"marker_init is 'random' or 'lm', not {marker_init!r}")
+    hub = {name: value for name, value in (("revision", revision), ("token", token)) if value is not None}
+    encoder_config = load_encoder_config(name_or_path, **hub)
+    check_encoder_config(encoder_config)
+    tokenizer = tokenizer or load_tokenizer(name_or_path, **hub)
+    # A name on the Hub says what the model is made of. A folder only says where somebody keeps files.
+    encoder_config._name_or_path = "" if Path(name_or_path).exists() else name_or_path
+    config = build_config(model_class.config_class, schema, encoder_config, tokenizer, config_values)
+    words = task_of(config).marker_words
+    config.marker_tokens = choose_marker_tokens(tokenizer, len(words))
+    config.marker_token_ids = add_marker_tokens(tokenizer, config.marker_tokens)
+    encoder = load_encoder(name_or_path, encoder_config, **hub)
+    n_rows = max(config.marker_token_ids, default=0) + 1
+    if n_rows > encoder.config.vocab_size:
+        encoder.resize_token_embeddings(n_rows)
+        config.encoder_config.vocab_size = n_rows
+    model = model_class(config)
+    check_window(config, model.position_offset)
+    model.encoder.load_state_dict(encoder.state_dict())
+    if marker_init == "lm":
+        init_markers(model, tokenizer)
+    model.tokenizer = tokenizer
+    if attn_implementation is not None:
+        model.set_attn_implementation(attn_implementation)
+    if dtype is not None:
+        model.to(dtype=_dtype(dtype))  # type: ignore[call-arg]
+    if device_map is not None:
+        to_device(model, _device(device_map))
+    return model
+
+
+def build_config(
+    config_class: type[PLMarkerTaskConfig],
+    schema: LabelSchema,
+    encoder_config: PreTrainedConfig,
+    tokenizer: PreTrainedTokenizerBase,
+    values: Mapping[str, Any],
+) -> Any:
+    """The config of a model, without marker tokens yet.
+
+    Raises:
+        PLMarkerError: naming a field that the config does not have, or a value that it does not take.
+    """
+    for name in values:
+        if name not in config_class.__dataclass_fields__:
+            raise PLMarkerError(f"{config_class.__name__} has no field {name!r}")
+    fields: dict[str, Any] = {**schema.to_dict(), **values}
+    try:
+        return config_class(encoder_config=encoder_config, pad_token_id=tokenizer.pad_token_id, **fields)
+    except StrictDataclassError as error:
+        raise PLMarkerError(f"{config_class.__name__}: {' '.join(str(error).split())}") from None
+
+
+@torch.no_grad()
+def init_markers(model: PLMarkerPreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Copy the embeddings of the markers from [MASK] and from words that say what they mark.
+
+    Raises:
+        PLMarkerError: for a tokenizer without a mask token.
+    """
+    if tokenizer.mask_token_id is None:
+        raise PLMarkerError("marker_init 'lm' needs a tokenizer with a mask token; use 'random'")
+    table = model.encoder.get_input_embeddings().weight
+    for token_id, word in zip(model.config.marker_token_ids, model.task.marker_words, strict=True):
+        source = tokenizer.mask_token_id
+        if word is not None:
+            source = tokenizer(word, add_special_tokens=False)["input_ids"][0]
+        table[token_id] = table[source].clone()
+
+
+def choose_marker_tokens(tokenizer: PreTrainedTokenizerBase, count: int) -> list[str]:
+    """The first `count` reserved tokens of a tokenizer, or new names where it has too few.
+
+    BERT's family has `[unused0]` ..., RoBERTa's `madeupword0000` ...; ALBERT and XLM-R have none, and get
+    `[unused0]` ... by `add_marker_tokens`.
+    """
+    vocabulary = tokenizer.get_vocab()
+    for pattern in UNUSED_TOKENS:
+        unused = sorted((index, token) for token, index in vocabulary.items() if re.fullmatch(pattern, token))
+        if len(unused) >= count:
+            return [token for _, token in unused[:count]]
+    return [f"[unused{index}]" for index in range(count)]
+
+
+def _device(device_map: Any) -> Any:
+    if isinstance(device_map, Mapping):
+        raise PLMarkerError("from_encoder takes one device; a model on several is loaded by from_pretrained")
+    if device_map != "auto":
+        return device_map
+    return torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+
+
+def _dtype(dtype: str | torch.dtype) -> torch.dtype:
+    found = getattr(torch, dtype.removeprefix("torch."), None) if isinstance(dtype, str) else dtype
+    if not isinstance(found, torch.dtype) or not found.is_floating_point:
+        raise PLMarkerError(f"dtype is a floating-point type such as 'bfloat16', got {dtype!r}")
+    return found
+
+
+def install() -> None:
+    """Let the models of this package start from an encoder."""
+    PLMarkerPreTrainedModel.starter = staticmethod(start_model)
