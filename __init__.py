@@ -14,7 +14,7 @@ from .modeling.modeling_plmarker import (
     PLMarkerForRelationExtraction,
     PLMarkerModel,
 )
-from .original import quirks
+from .original import dense, quirks
 from .pipeline import TASK, EntityRelationExtractionPipeline
 from .precision import fastest_cpu_dtype
 from .trainers import PLMarkerTrainer, tune_pruner
@@ -53,6 +53,7 @@ for _config, _model in (
 starting.install()
 saving.install()
 quirks.install()
+dense.install()
 
 if TASK not in PIPELINE_REGISTRY.supported_tasks:
     PIPELINE_REGISTRY.register_pipeline(

@@ -44,6 +44,7 @@ import plmarker
 from plmarker import LabelSchema, PLMarkerForEntityRecognition, PLMarkerModel, load_documents
 from plmarker.cli.main import main as command
 from plmarker.data.formats import read_corpus
+from plmarker.data.grouping import training_rows
 from plmarker.data.loading import load_split
 from plmarker.data.report import ReadingReport
 from plmarker.modeling.decoding_plmarker import label_words
@@ -83,7 +84,8 @@ class TokenClassifier:
         self.task, self.tokenize, self.documents = task_of(tagger), WordTokenizer(model.tokenizer), documents
 
     def rows(self, training: bool = False) -> list[Any]:
-        return [row for document in self.documents for row in self.task.rows(document, self.tokenize, training)]
+        read = training_rows if training else type(self.task).rows
+        return [row for document in self.documents for row in read(self.task, document, self.tokenize)]
 
     @torch.inference_mode()
     def predict(self) -> int:
@@ -160,7 +162,7 @@ def training(models: dict[str, Any], documents: list[Any]) -> dict[str, float]:
 
     runs: dict[str, Callable[[], Any]] = {"token_classifier": epoch_of_classifier}
     for name, model in models.items():
-        rows = [row for document in documents for row in model.task.rows(document, classifier.tokenize, training=True)]
+        rows = [row for document in documents for row in training_rows(model.task, document, classifier.tokenize)]
         # Whole windows, as `PLMarkerTrainer(batch_tokens=...)` makes batches.
         parts = [rows[first : first + TRAINING_BATCH] for first in range(0, len(rows), TRAINING_BATCH)]
         examples = [[e for row in part for e in model.task.training_examples(row)] for part in parts]

@@ -49,6 +49,7 @@ from transformers import set_seed
 
 import plmarker
 from plmarker import LabelSchema, PLMarkerForEntityRecognition, PLMarkerForRelationExtraction, load_documents
+from plmarker.data.grouping import training_rows
 from plmarker.data.loading import load_split
 from plmarker.modeling.prediction_plmarker import Scorer, predict_relations, predict_spans
 from plmarker.modeling.task_plmarker import Example, Scored
@@ -181,8 +182,8 @@ class Workload:
         items: list[Example[Any]] = []
         for document in self.documents:
             # Only rows for training are divided into groups of spans.
-            training = self.training or self.task == "entity"
-            for row in self.task_object.rows(document, self.tokenize, training=training):
+            read = training_rows if self.training or self.task == "entity" else type(self.task_object).rows
+            for row in read(self.task_object, document, self.tokenize):
                 items += self.task_object.training_examples(row)
         return items
 

@@ -9,11 +9,10 @@ from typing import Any
 
 from ..data.documents import write_documents
 from ..data.loading import load_split
-from ..modeling.prediction_plmarker import predict_candidates
 from ..modeling.schema_plmarker import PLMarkerError
-from ..modeling.span_tasks_plmarker import MAX_CANDIDATES
 from ..modeling.windows_plmarker import WordTokenizer
 from ..original.results import write_relation_results
+from ..trainers.candidates import MAX_CANDIDATES, predict_candidates
 from ..trainers.evaluation import evaluate_documents
 from ..trainers.report import errors_table, figures_table, pruner_line
 from .models import load_models

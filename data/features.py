@@ -16,6 +16,7 @@ from ..modeling.schema_plmarker import LabelSchema, PLMarkerError
 from ..modeling.task_plmarker import Task
 from ..modeling.tasks_plmarker import task_of
 from ..modeling.windows_plmarker import WordTokenizer
+from .grouping import training_rows
 
 # datasets finds a cached result by a fingerprint, and this is part of it. Raise it when rows change.
 ROW_VERSION = 3
@@ -74,7 +75,10 @@ class DocumentRows:
         for values in zip(*batch.values(), strict=True):
             document = dict(zip(batch, values, strict=True))
             annotations = Annotations.of_document(document, self.config.schema)
-            rows = task.rows(document, self._tokenize, training=self.training, seed=self.seed)
+            if self.training:
+                rows = training_rows(task, document, self._tokenize, self.seed)
+            else:
+                rows = task.rows(document, self._tokenize)
             if not rows and any(vars(annotations).values()):
                 rows = [task.row_class(str(document.get("doc_key", "")))]
             for number, row in enumerate(rows):

@@ -8,7 +8,7 @@ merged, so that nothing of size (text + markers) squared is ever made. Three for
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any, Protocol
 
@@ -146,13 +146,39 @@ class MarkerLayout:
         return self.visible(numbers[:, None], numbers[None])
 
 
+@dataclass(frozen=True, eq=False)
+class Heads:
+    """What the heads of one layer are given.
+
+    Args:
+        query, key, value: shape (1, heads, tokens, head size).
+        scaling: factor of the scores.
+        dropout: share of the weights that become 0.
+        reach: one more than the largest distance that a local layer sees. None sees the whole window.
+    """
+
+    query: Tensor
+    key: Tensor
+    value: Tensor
+    scaling: float
+    dropout: float = 0.0
+    reach: int | None = None
+
+    @property
+    def states(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values."""
+        return self.query, self.key, self.value
+
+
+# The keys and the values of text; shape (1, heads, tokens, head size) each.
+TextKeys = tuple[Tensor, Tensor]
+
+
 class Reading(Protocol):
     """One pass over the encoder: it computes the attention of every layer."""
 
-    def attend(
-        self, query: Tensor, key: Tensor, value: Tensor, scaling: float, dropout: float, reach: int | None
-    ) -> Tensor:
-        """Attend in the next layer. All shapes are (1, heads, tokens, head size)."""
+    def attend(self, heads: Heads) -> Tensor:
+        """The attended values of the next layer; shape (1, heads, tokens, head size)."""
         ...
 
 
@@ -187,31 +213,18 @@ def levitated_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
         )
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
-    output = reading.attend(query, key, value, scaling, dropout, sliding_window)
+    output = reading.attend(Heads(query, key, value, scaling, dropout, sliding_window))
     return output.transpose(1, 2).contiguous(), None
 
 
 class AttentionForm(Protocol):
-    """A way to compute levitated attention. All shapes are (1, heads, tokens, head size)."""
+    """A way to compute levitated attention. Results have the shape (1, heads, tokens, head size)."""
 
-    def text(
-        self, query: Tensor, key: Tensor, value: Tensor, layout: TextLayout, scaling: float, dropout: float, reach: Any
-    ) -> Tensor:
-        """Text attends to the text of its window, within `reach` where that is given."""
+    def text(self, heads: Heads, layout: TextLayout) -> Tensor:
+        """Text attends to the text of its window."""
         ...
 
-    def markers(
-        self,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        text_key: Tensor,
-        text_value: Tensor,
-        layout: MarkerLayout,
-        scaling: float,
-        dropout: float,
-        reach: int | None,
-    ) -> Tensor:
+    def markers(self, heads: Heads, text: TextKeys, layout: MarkerLayout) -> Tensor:
         """Markers attend to the text of their window and to their block."""
         ...
 
@@ -233,71 +246,49 @@ class WindowByWindow:
 
     # `torch.compile` would unroll the loop, and compile anew for every number of windows.
     @torch.compiler.disable
-    def text(
-        self, query: Tensor, key: Tensor, value: Tensor, layout: TextLayout, scaling: float, dropout: float, reach: Any
-    ) -> Tensor:
+    def text(self, heads: Heads, layout: TextLayout) -> Tensor:
         pieces = []
-        windows = (states.split(layout.lengths, dim=2) for states in (query, key, value))
+        windows = (states.split(layout.lengths, dim=2) for states in heads.states)
         for length, q, k, v in zip(layout.lengths, *windows, strict=True):
-            local = _local_mask(torch.arange(length, device=layout.device), length, reach)
-            if dropout == 0.0:
-                pieces.append(F.scaled_dot_product_attention(q, k, v, attn_mask=local, scale=scaling))
+            local = _local_mask(torch.arange(length, device=layout.device), length, heads.reach)
+            if heads.dropout == 0.0:
+                pieces.append(F.scaled_dot_product_attention(q, k, v, attn_mask=local, scale=heads.scaling))
             else:
-                weights, scale = _dropout(torch.softmax(_text_scores(q, k, scaling, local), dim=-1), dropout)
+                scores = _text_scores(q, k, heads.scaling, local)
+                weights, scale = _dropout(torch.softmax(scores, dim=-1), heads.dropout)
                 pieces.append(weights @ (v * scale))
         return torch.cat(pieces, dim=2)
 
     @torch.compiler.disable
-    def markers(
-        self,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        text_key: Tensor,
-        text_value: Tensor,
-        layout: MarkerLayout,
-        scaling: float,
-        dropout: float,
-        reach: int | None,
-    ) -> Tensor:
-        needs_gradient = torch.is_grad_enabled() and (query.requires_grad or text_key.requires_grad)
-        if not (needs_gradient or dropout or layout.is_joined):
-            return self._markers_fused(query, key, value, text_key, text_value, layout, scaling, reach)
+    def markers(self, heads: Heads, text: TextKeys, layout: MarkerLayout) -> Tensor:
+        needs_gradient = torch.is_grad_enabled() and (heads.query.requires_grad or text[0].requires_grad)
+        if not (needs_gradient or heads.dropout or layout.is_joined):
+            return self._markers_fused(heads, text, layout)
         pieces = []
-        for place, q, k, v, window_key, window_value, local in _windows(
-            layout, reach, (query, key, value), (text_key, text_value)
-        ):
+        for place, q, k, v, window_key, window_value, local in _windows(layout, heads.reach, heads.states, text):
             mask = layout.block_mask(place)
             block = layout.block if mask is None else place.stop - place.start
-            pieces.append(_attend_window(q, k, v, window_key, window_value, block, mask, scaling, dropout, local))
+            window = Heads(q, k, v, heads.scaling, heads.dropout)
+            pieces.append(_attend_window(window, window_key, window_value, block, mask, local))
         return torch.cat(pieces, dim=2) if len(pieces) != 1 else pieces[0]
 
-    def _markers_fused(
-        self,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        text_key: Tensor,
-        text_value: Tensor,
-        layout: MarkerLayout,
-        scaling: float,
-        reach: int | None,
-    ) -> Tensor:
+    def _markers_fused(self, heads: Heads, text: TextKeys, layout: MarkerLayout) -> Tensor:
         """The fused CPU kernel reads the text of each window; the blocks of all windows join in one step."""
         outputs, text_lses = [], []
-        for _, q, window_key, window_value, local in _windows(layout, reach, (query,), (text_key, text_value)):
+        for _, q, window_key, window_value, local in _windows(layout, heads.reach, (heads.query,), text):
             bias = None if local is None else torch.zeros(local.shape, dtype=q.dtype).masked_fill(~local, -torch.inf)
-            output, lse = attention_with_lse(q, window_key, window_value, bias, scaling)
+            output, lse = attention_with_lse(q, window_key, window_value, bias, heads.scaling)
             outputs.append(output)
             text_lses.append(lse)
         output = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=2)
         if not layout.block:
             return output
         # The text is one more key, whose score is the log-sum-exp of its scores and whose value is its output.
-        scores = _block_scores(query, key, layout.block, None).float() * scaling
-        weights = torch.cat([torch.cat(text_lses, dim=2)[..., None], scores], dim=-1).softmax(dim=-1).to(value.dtype)
+        scores = _block_scores(heads.query, heads.key, layout.block, None).float() * heads.scaling
+        weights = torch.cat([torch.cat(text_lses, dim=2)[..., None], scores], dim=-1).softmax(dim=-1)
+        weights = weights.to(heads.value.dtype)
         output *= weights[..., :1]
-        output += _block_values(weights[..., 1:], value, layout.block)
+        output += _block_values(weights[..., 1:], heads.value, layout.block)
         return output
 
 
@@ -319,25 +310,16 @@ def _windows(
 
 
 def _attend_window(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    text_key: Tensor,
-    text_value: Tensor,
-    block: int,
-    mask: Tensor | None,
-    scaling: float,
-    dropout: float,
-    local: Tensor | None,
+    heads: Heads, text_key: Tensor, text_value: Tensor, block: int, mask: Tensor | None, local: Tensor | None
 ) -> Tensor:
     """The markers of one window in plain, differentiable operations."""
-    scores = _text_scores(query, text_key, scaling, local)
+    scores = _text_scores(heads.query, text_key, heads.scaling, local)
     if block:
-        scores = torch.cat([scores, _block_scores(query * scaling, key, block, mask)], dim=-1)
-    weights, scale = _dropout(torch.softmax(scores, dim=-1), dropout)
+        scores = torch.cat([scores, _block_scores(heads.query * heads.scaling, heads.key, block, mask)], dim=-1)
+    weights, scale = _dropout(torch.softmax(scores, dim=-1), heads.dropout)
     text_weights, block_weights = weights.split([text_key.shape[2], block], dim=-1)
     output = text_weights @ text_value
-    return (output + _block_values(block_weights, value, block) if block else output) * scale
+    return (output + _block_values(block_weights, heads.value, block) if block else output) * scale
 
 
 def _local_mask(positions: Tensor, text_length: int, reach: int | None) -> Tensor | None:
@@ -383,33 +365,21 @@ def _dropout(weights: Tensor, p: float) -> tuple[Tensor, float]:
 class Padded:
     """The form for accelerators with dropout: one batch of padded windows, no loop, no synchronisation."""
 
-    def text(
-        self, query: Tensor, key: Tensor, value: Tensor, layout: TextLayout, scaling: float, dropout: float, reach: Any
-    ) -> Tensor:
+    def text(self, heads: Heads, layout: TextLayout) -> Tensor:
         padding = layout.padding
         positions = torch.arange(padding.places.shape[1], device=layout.device)
-        mask = _padded_text_mask(padding, positions, padding, reach)
-        q, k, v = (padding.pad(states) for states in (query, key, value))
-        output = F.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None], dropout_p=dropout, scale=scaling)
+        mask = _padded_text_mask(padding, positions, padding, heads.reach)[:, None]
+        q, k, v = (padding.pad(states) for states in heads.states)
+        output = F.scaled_dot_product_attention(q, k, v, mask, heads.dropout, scale=heads.scaling)
         return padding.unpad(output)
 
-    def markers(
-        self,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        text_key: Tensor,
-        text_value: Tensor,
-        layout: MarkerLayout,
-        scaling: float,
-        dropout: float,
-        reach: int | None,
-    ) -> Tensor:
-        padding, text = layout.padding, layout.text.padding
+    def markers(self, heads: Heads, text: TextKeys, layout: MarkerLayout) -> Tensor:
+        padding, of_text = layout.padding, layout.text.padding
         places = padding.places
-        mask = _padded_text_mask(padding, layout.positions[places.clamp(min=0)], text, reach)
+        mask = _padded_text_mask(padding, layout.positions[places.clamp(min=0)], of_text, heads.reach)
+        query, key, value, scaling = *heads.states, heads.scaling
         least = torch.finfo(query.dtype).min
-        scores = padding.pad(query) @ text.pad(text_key).transpose(-1, -2) * scaling
+        scores = padding.pad(query) @ of_text.pad(text[0]).transpose(-1, -2) * scaling
         scores = scores.masked_fill(~mask[:, None], least)
         if layout.is_joined:
             seen = layout.visible(places[:, :, None], places[:, None]) & (places[:, None] >= 0)
@@ -419,9 +389,9 @@ class Padded:
             own = padding.pad(_block_scores(query, key, layout.block, None)) * scaling
         else:
             own = scores[..., :0]
-        weights = F.dropout(torch.softmax(torch.cat([scores, own], dim=-1), dim=-1), p=dropout)
+        weights = F.dropout(torch.softmax(torch.cat([scores, own], dim=-1), dim=-1), p=heads.dropout)
         text_weights, own_weights = weights.split([scores.shape[-1], own.shape[-1]], dim=-1)
-        output = padding.unpad(text_weights @ text.pad(text_value))
+        output = padding.unpad(text_weights @ of_text.pad(text[1]))
         if layout.is_joined:
             return output + padding.unpad(own_weights @ padding.pad(value))
         return output + _block_values(padding.unpad(own_weights), value, layout.block) if layout.block else output
@@ -442,54 +412,41 @@ def _padded_text_mask(padding: Padding, positions: Tensor, text: Padding, reach:
 class Flex:
     """The form for CUDA without dropout: FlexAttention over the keys of the text and of the markers."""
 
-    def text(
-        self, query: Tensor, key: Tensor, value: Tensor, layout: TextLayout, scaling: float, dropout: float, reach: Any
-    ) -> Tensor:
-        windows, positions = layout.window_ids, layout.positions
+    def text(self, heads: Heads, layout: TextLayout) -> Tensor:
+        windows, positions, reach = layout.window_ids, layout.positions, heads.reach
 
         def seen(batch: Any, head: Any, q: Tensor, k: Tensor) -> Tensor:
             near = windows[q] == windows[k]
             return near if reach is None else near & ((positions[q] - positions[k]).abs() < reach)
 
-        return _flex(layout, reach, seen, query, key, value, scaling)
+        return _flex(layout, seen, heads)
 
-    def markers(
-        self,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        text_key: Tensor,
-        text_value: Tensor,
-        layout: MarkerLayout,
-        scaling: float,
-        dropout: float,
-        reach: int | None,
-    ) -> Tensor:
-        n_text = text_key.shape[2]
+    def markers(self, heads: Heads, text: TextKeys, layout: MarkerLayout) -> Tensor:
+        n_text, reach = text[0].shape[2], heads.reach
         windows = torch.cat([layout.text.window_ids, layout.window_ids])
         positions, text_positions = layout.positions, layout.text.positions
 
         def seen(batch: Any, head: Any, q: Tensor, k: Tensor) -> Tensor:
             same_window = windows[q + n_text] == windows[k]
-            text = same_window & (k < n_text)
+            near = same_window & (k < n_text)
             if reach is not None:
-                text = text & ((positions[q] - text_positions[k.clamp(max=n_text - 1)]).abs() < reach)
-            return text | (same_window & (k >= n_text) & layout.visible(q, k - n_text))
+                near = near & ((positions[q] - text_positions[k.clamp(max=n_text - 1)]).abs() < reach)
+            return near | (same_window & (k >= n_text) & layout.visible(q, k - n_text))
 
-        keys, values = torch.cat([text_key, key], dim=2), torch.cat([text_value, value], dim=2)
-        return _flex(layout, reach, seen, query, keys, values, scaling)
+        key, value = (torch.cat(states, dim=2) for states in zip(text, heads.states[1:], strict=True))
+        return _flex(layout, seen, replace(heads, key=key, value=value))
 
 
-def _flex(
-    layout: Any, reach: int | None, seen: Callable[..., Tensor], query: Tensor, key: Tensor, value: Tensor, scale: float
-) -> Tensor:
+def _flex(layout: Any, seen: Callable[..., Tensor], heads: Heads) -> Tensor:
     """FlexAttention with a block mask that all layers of a pass share."""
     from torch.nn.attention.flex_attention import create_block_mask
 
     masks = layout.__dict__.setdefault("block_masks", {})
+    device, reach = heads.query.device, heads.reach
     if reach not in masks:
-        masks[reach] = create_block_mask(seen, None, None, query.shape[2], key.shape[2], device=str(query.device))
-    return _compiled_flex(query.device.type)(query, key, value, block_mask=masks[reach], scale=scale)
+        sizes = heads.query.shape[2], heads.key.shape[2]
+        masks[reach] = create_block_mask(seen, None, None, *sizes, device=str(device))
+    return _compiled_flex(device.type)(*heads.states, block_mask=masks[reach], scale=heads.scaling)
 
 
 @lru_cache

@@ -113,42 +113,6 @@ def label_words(first_word: int, logits: Array, tags: str) -> list[ScoredSpan]:
     ]
 
 
-def span_probabilities(
-    words: Sequence[Span], logits: Array, tags: str, max_span_length: int
-) -> tuple[list[Span], NDArray[np.floating]]:
-    """The probability of each span for a sequence tagger: that of the best label's tags over all words of the span.
-
-    Args:
-        words: the words of a sentence, as spans.
-        logits: shape (words, tag classes), see `tag_classes`.
-
-    Returns:
-        All spans of at most `max_span_length` words, and a probability for each. It is the geometric mean of the
-        probabilities of its tags, and of the next word not continuing it. So wide spans have no disadvantage.
-    """
-    log_scores = log_softmax(np.asarray(logits, dtype=np.float64))
-    if tags == "io":
-        begin = inside = log_scores[:, 1:]
-    else:
-        begin, inside = log_scores[:, 1::2], log_scores[:, 2::2]
-        # In IOB1 most entities begin with `I-`.
-        begin = np.maximum(begin, inside) if tags == "iob1" else begin
-    # Probability that the next word does not continue an entity of each label. Nothing continues behind the last word.
-    ends = np.vstack([np.log1p(-np.minimum(np.exp(inside), 1 - 1e-12))[1:], np.zeros((1, inside.shape[1]))])
-    spans: list[Span] = []
-    scores: list[float] = []
-    for first, (start, _) in enumerate(words):
-        total = begin[first].copy()
-        for last in range(first, min(first + max_span_length, len(words))):
-            if last > first:
-                if words[last][0] != words[last - 1][0] + 1:
-                    break
-                total += inside[last]
-            spans.append((start, words[last][1]))
-            scores.append(float(np.exp((total + ends[last]).max() / (last - first + 2))))
-    return spans, np.array(scores)
-
-
 def remove_overlaps(spans: Sequence[ScoredSpan], flat: bool) -> list[ScoredSpan]:
     """Keep the more probable of overlapping spans.
 
@@ -290,16 +254,3 @@ def _without_overlaps(found: Sequence[tuple[float, ScoredRelation]]) -> list[Sco
         ):
             kept.append(relation)
     return kept
-
-
-def types_from_relations(relations: Sequence[ScoredRelation]) -> dict[Span, int]:
-    """The type of each span that occurs in a relation, taken from its highest-scoring relation.
-
-    Args:
-        relations: best score first, as `decode_relations` returns them.
-    """
-    types: dict[Span, int] = {}
-    for relation in relations:
-        types.setdefault(relation.head, relation.head_label)
-        types.setdefault(relation.tail, relation.tail_label)
-    return types

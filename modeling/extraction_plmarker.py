@@ -10,9 +10,9 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from .decoding_plmarker import ScoredRelation, ScoredSpan
-from .prediction_plmarker import BATCH_TOKENS
-from .schema_plmarker import LabelSchema, PLMarkerError, Threshold
+from .decoding_plmarker import ScoredRelation, ScoredSpan, remove_overlaps
+from .prediction_plmarker import BATCH_TOKENS, as_annotations, check_pruner_threshold, predict_relations, predict_spans
+from .schema_plmarker import NIL, LabelSchema, PLMarkerError, Threshold, least_scores
 from .task_plmarker import Document
 from .text_plmarker import Offsets, SentenceSplitter, join_words, locate_words, split_sentences
 
@@ -122,9 +122,15 @@ def build_extraction(
 
 
 class ExtractsFromText:
-    """A model that finds entities in raw text."""
+    """A model that finds entities in raw text, and relations between them where it has a relation model."""
 
     config: Any
+    checked_documents: Any
+
+    @property
+    def readers(self) -> tuple[Any, Any]:
+        """The entity model, and the relation model or None."""
+        raise NotImplementedError
 
     def predict(
         self,
@@ -134,8 +140,44 @@ class ExtractsFromText:
         relation_threshold: Threshold = 0.0,
         pruner_threshold: float | None = None,
     ) -> Iterator[Prediction]:
-        """Find entities and relations in documents of words."""
-        raise NotImplementedError
+        """Find entities, and the relations between them, in a stream of documents.
+
+        Args:
+            documents: mappings with `sentences` of words. Annotations are not read.
+            batch_tokens: most text tokens of a batch.
+            entity_threshold, relation_threshold: least score of what is found, for all labels or by label.
+            pruner_threshold: in place of the config's, for a model with a pruner; 0.0 gives all spans markers.
+
+        Returns:
+            A generator of each document, in order, with the entities and the relations of each of its sentences. An
+            entity model finds no relations.
+
+        Raises:
+            PLMarkerError: for a bad document or argument, and for a model without its tokenizer.
+        """
+        entity, relation = self.readers
+        documents, tokenize = self.checked_documents(documents, batch_tokens)
+        schema: LabelSchema = self.config.schema
+        least_scores(entity_threshold, schema.entity_classes)
+        least_scores(relation_threshold, schema.relation_classes[: schema.n_forward] if relation is not None else [NIL])
+        check_pruner_threshold(entity, pruner_threshold)
+
+        def with_entities() -> Iterator[dict[str, Any]]:
+            classes = entity.config.schema.entity_classes
+            found = predict_spans(entity, tokenize, documents, batch_tokens, entity_threshold, pruner_threshold)
+            for document, sentences in found:
+                spans = [remove_overlaps(sentence, entity.config.flat) for sentence in sentences]
+                yield {
+                    "sentences": document["sentences"],
+                    "predicted_ner": [as_annotations(sentence, classes) for sentence in spans],
+                    "source": document,
+                    "spans": spans,
+                }
+
+        if relation is None:
+            return ((read["source"], read["spans"], [[] for _ in read["spans"]]) for read in with_entities())
+        linked = predict_relations(relation, tokenize, with_entities(), batch_tokens, threshold=relation_threshold)
+        return ((read["source"], read["spans"], relations) for read, relations in linked)
 
     def extract(
         self,

@@ -14,15 +14,14 @@ from transformers.utils import ModelOutput
 
 from .base_plmarker import PLMarkerBaseModel
 from .configuration_plmarker import PLMarkerConfig, PLMarkerEntityConfig, PLMarkerRelationConfig
-from .decoding_plmarker import ScoredRelation, remove_overlaps
+from .decoding_plmarker import ScoredRelation
 from .encoders_plmarker import check_marker_tokens
-from .extraction_plmarker import ExtractsFromText, Prediction
-from .prediction_plmarker import BATCH_TOKENS, as_annotations, check_pruner_threshold, predict_relations, predict_spans
+from .extraction_plmarker import ExtractsFromText
+from .prediction_plmarker import BATCH_TOKENS, predict_relations
 from .pruner_plmarker import PRUNED, SpanPruner, pruner_loss, survivors
-from .schema_plmarker import NIL, PLMarkerError, Threshold, least_scores
+from .schema_plmarker import PLMarkerError, Threshold, least_scores
 from .task_model_plmarker import PLMarkerPreTrainedModel
 from .task_plmarker import Document
-from .windows_plmarker import WordTokenizer
 
 
 @dataclass
@@ -151,24 +150,9 @@ class PLMarkerForEntityRecognition(ExtractsFromText, PLMarkerPreTrainedModel):
 
         return self.score(**batch, choose=choose), found[0], found[1]
 
-    def predict(
-        self,
-        documents: Iterable[Document],
-        batch_tokens: int = BATCH_TOKENS,
-        entity_threshold: Threshold = 0.0,
-        relation_threshold: Threshold = 0.0,
-        pruner_threshold: float | None = None,
-    ) -> Iterator[Prediction]:
-        """Find entities in a stream of documents. See `PLMarkerModel.predict`; there are no relations."""
-        documents, tokenize = self.checked_documents(documents, batch_tokens)
-        least_scores(entity_threshold, self.config.schema.entity_classes)
-        least_scores(relation_threshold, [NIL])
-        check_pruner_threshold(self, pruner_threshold)
-        found = predict_spans(self, tokenize, documents, batch_tokens, entity_threshold, pruner_threshold)
-        return (
-            (document, [remove_overlaps(spans, self.config.flat) for spans in sentences], [[] for _ in sentences])
-            for document, sentences in found
-        )
+    @property
+    def readers(self) -> tuple[PLMarkerForEntityRecognition, None]:
+        return self, None
 
 
 class PLMarkerForRelationExtraction(PLMarkerPreTrainedModel):
@@ -337,65 +321,9 @@ class PLMarkerModel(ExtractsFromText, PLMarkerBaseModel):
                 part.config._name_or_path = "" if Path(model.name_or_path).exists() else model.name_or_path
         return loaded
 
-    def predict(
-        self,
-        documents: Iterable[Document],
-        batch_tokens: int = BATCH_TOKENS,
-        entity_threshold: Threshold = 0.0,
-        relation_threshold: Threshold = 0.0,
-        pruner_threshold: float | None = None,
-    ) -> Iterator[Prediction]:
-        """Find entities, and the relations between them, in a stream of documents.
-
-        Args:
-            documents: mappings with `sentences` of words. Annotations are not read.
-            batch_tokens: most text tokens of a batch.
-            entity_threshold, relation_threshold: least score of what is found, for all labels or by label.
-            pruner_threshold: in place of the config's, for a model with a pruner; 0.0 gives all spans markers.
-
-        Returns:
-            A generator of each document, in order, with the entities and the relations of each of its sentences.
-
-        Raises:
-            PLMarkerError: for a bad document or argument, and for a model without its tokenizer.
-        """
-        documents, tokenize = self.checked_documents(documents, batch_tokens)
-        schema = self.config.schema
-        least_scores(entity_threshold, schema.entity_classes)
-        classes = schema.relation_classes[: schema.n_forward] if self.relation is not None else [NIL]
-        least_scores(relation_threshold, classes)
-        check_pruner_threshold(self.entity, pruner_threshold)
-        return self._predict(documents, tokenize, batch_tokens, entity_threshold, relation_threshold, pruner_threshold)
-
-    def _predict(
-        self,
-        documents: Iterable[Document],
-        tokenize: WordTokenizer,
-        batch_tokens: int,
-        entity_threshold: Threshold,
-        relation_threshold: Threshold,
-        pruner_threshold: float | None,
-    ) -> Iterator[Prediction]:
-        classes = self.entity.config.schema.entity_classes
-
-        def with_entities() -> Iterator[dict[str, Any]]:
-            scored = predict_spans(self.entity, tokenize, documents, batch_tokens, entity_threshold, pruner_threshold)
-            for document, found in scored:
-                spans = [remove_overlaps(sentence, self.entity.config.flat) for sentence in found]
-                yield {
-                    "sentences": document["sentences"],
-                    "predicted_ner": [as_annotations(sentence, classes) for sentence in spans],
-                    "source": document,
-                    "spans": spans,
-                }
-
-        if self.relation is None:
-            for document in with_entities():
-                yield document["source"], document["spans"], [[] for _ in document["spans"]]
-            return
-        linked = predict_relations(self.relation, tokenize, with_entities(), batch_tokens, threshold=relation_threshold)
-        for read, relations in linked:
-            yield read["source"], read["spans"], relations
+    @property
+    def readers(self) -> tuple[PLMarkerForEntityRecognition, PLMarkerForRelationExtraction | None]:
+        return self.entity, self.relation
 
 
 def loss_totals(num_items_in_batch: Any) -> tuple[Any, Any]:

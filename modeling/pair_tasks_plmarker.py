@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from .configuration_plmarker import PLMarkerRelationConfig
 from .decoding_plmarker import ScoredRelation, decode_directed, decode_relations, winning_score
-from .grouping_plmarker import slices
 from .rows_plmarker import NO_SUBJECT, Annotations, PairRow
 from .schema_plmarker import LabelSchema, Threshold
-from .task_plmarker import SPECIAL_TOKENS, Array, Document, Example, Scored, Task, columns
+from .task_plmarker import SPECIAL_TOKENS, Array, Document, Example, Scored, Task, columns, slices
 from .windows_plmarker import SegmentedDocument, Span, Window, WordTokenizer, segment
 
 SOLID_MARKERS = 2
@@ -34,7 +33,7 @@ class PairTask(Task[PLMarkerRelationConfig, PairRow]):
     counts_directions = False
 
     def rows(
-        self, document: Document, tokenize: WordTokenizer, training: bool = False, annotated: bool = True, seed: int = 0
+        self, document: Document, tokenize: WordTokenizer, training: bool = False, annotated: bool = True
     ) -> list[PairRow]:
         segmented = segment(document["sentences"], tokenize, self.room)
         annotations = Annotations.of_document(document if annotated else _inputs(document), self.config.schema)

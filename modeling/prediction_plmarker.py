@@ -14,7 +14,6 @@ from torch import nn
 from .decoding_plmarker import ScoredRelation, ScoredSpan
 from .rows_plmarker import Row
 from .schema_plmarker import LabelSchema, PLMarkerError, Threshold, least_scores
-from .span_tasks_plmarker import MAX_CANDIDATES
 from .task_plmarker import Document, Example, Scored, Task, batches
 from .windows_plmarker import WordTokenizer
 
@@ -133,29 +132,9 @@ def predict_spans(
         Each document with, for each sentence, the spans whose class is not NIL, overlaps included.
     """
     task, least = model.task, least_scores(threshold, model.config.schema.entity_classes)
-    for document, scored in _scored(model, tokenize, documents, batch_tokens, pruner_threshold):
+    for document, scored in score_documents(model, tokenize, documents, batch_tokens, pruner_threshold):
         labelled = task.decode(scored, len(document["sentences"]))
         yield document, [[span for span in spans if span.score >= least[span.label]] for spans in labelled]
-
-
-def predict_candidates(
-    model: Any,
-    tokenize: WordTokenizer,
-    documents: Iterable[Document],
-    limit: int = MAX_CANDIDATES,
-    batch_tokens: int = BATCH_TOKENS,
-) -> Iterator[dict[str, Any]]:
-    """Choose the spans that a second entity model is to score (the paper's two-stage model).
-
-    Args:
-        model: the entity model of the first stage.
-        limit: most spans of a sentence: those that are least probably NIL.
-
-    Yields:
-        Each document with `candidates`: for each sentence spans as [start, end], by start, then end.
-    """
-    for document, scored in _scored(model, tokenize, documents, batch_tokens):
-        yield {**document, "candidates": model.task.likeliest(scored, len(document["sentences"]), limit)}
 
 
 def predict_relations(
@@ -181,7 +160,7 @@ def predict_relations(
     schema = model.config.schema
     # A threshold of an unknown label is an error even where nothing is found.
     least_scores(threshold, schema.relation_classes[: schema.n_forward])
-    for document, scored in _scored(model, tokenize, documents, batch_tokens):
+    for document, scored in score_documents(model, tokenize, documents, batch_tokens):
         yield document, model.task.decode(scored, len(document["sentences"]), entity_types, threshold)
 
 
@@ -202,13 +181,14 @@ def check_pruner_threshold(model: Any, value: float | None) -> None:
         raise PLMarkerError(f"pruner_threshold is from 0 to below 1, got {value!r}")
 
 
-def _scored(
+def score_documents(
     model: Any,
     tokenize: WordTokenizer,
     documents: Iterable[Document],
     batch_tokens: int,
     pruner_threshold: float | None = None,
 ) -> Iterator[tuple[Document, list[Scored[Any]]]]:
+    """Each document with all that a model reads in it, scored."""
     rows = ((document, model.task.rows(document, tokenize, annotated=False)) for document in documents)
     return Scorer.of_model(model, batch_tokens, pruner_threshold).stream(rows)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,17 +13,27 @@ from .decoding_plmarker import (
     ScoredSpan,
     label_spans,
     label_words,
-    softmax,
-    span_probabilities,
 )
-from .grouping_plmarker import Candidate, group_spans
 from .rows_plmarker import Annotations, SpanRow
 from .tagging_plmarker import tags_of_entities
 from .task_plmarker import Array, Document, Example, Scored, Task, columns
 from .windows_plmarker import SegmentedDocument, Span, Window, WordTokenizer, segment
 
-# The first of two stages leaves this many spans of a sentence to the second one.
-MAX_CANDIDATES = 256
+
+@dataclass(frozen=True)
+class Candidate:
+    """A span to score.
+
+    Args:
+        start, end: its first and last subword in the window.
+        words: its first and last word in the document.
+        is_part: whether it ends inside its last word.
+    """
+
+    start: int
+    end: int
+    words: Span
+    is_part: bool = False
 
 
 class SpanTask(Task[PLMarkerEntityConfig, SpanRow]):
@@ -45,7 +55,7 @@ class SpanTask(Task[PLMarkerEntityConfig, SpanRow]):
         return (None, "entity") if self.config.method == "marker" else ()
 
     def rows(
-        self, document: Document, tokenize: WordTokenizer, training: bool = False, annotated: bool = True, seed: int = 0
+        self, document: Document, tokenize: WordTokenizer, training: bool = False, annotated: bool = True
     ) -> list[SpanRow]:
         """See `Task.rows`. A document with `candidates`, spans of each sentence as [start, end], has no other ones."""
         segmented = segment(document["sentences"], tokenize, self.room, self.config.shared_windows)
@@ -60,14 +70,12 @@ class SpanTask(Task[PLMarkerEntityConfig, SpanRow]):
                 window = segmented.window_of(sentence, *span)
                 if window is not None:
                     groups.setdefault(window, []).extend(self.places(span, segmented, window, training))
-            generator = random.Random(f"{seed} {document.get('doc_key', '')} {sentence}")
             for window, spans in groups.items():
                 if window not in rows:
                     ids = segmented.input_ids(window, tokenize)
                     rows[window] = SpanRow(str(document.get("doc_key", "")), ids)
-                size = self.config.max_pair_length if training else None
-                for group in group_spans(spans, size, self.config.grouping if training else "consecutive", generator):
-                    _append(rows[window], sentence, group, labels)
+                if spans:
+                    _append(rows[window], sentence, spans, labels)
         return list(rows.values())
 
     def candidates(self, document: Document, sentence: int, first: int, last: int) -> Sequence[Span]:
@@ -103,24 +111,11 @@ class SpanTask(Task[PLMarkerEntityConfig, SpanRow]):
         Returns:
             For each sentence the spans whose class is not NIL, overlaps included.
         """
-        return [label_spans(spans, logits) for spans, logits in _by_sentence(scored, n_sentences)]
+        return [label_spans(spans, logits) for spans, logits in by_sentence(scored, n_sentences)]
 
     def merge_gold(self, gold: Sequence[Sequence[Sequence[int]]]) -> Sequence[Sequence[Sequence[int]]]:
         """The gold entities of the sentences of a document, as they are counted: unchanged."""
         return gold
-
-    def likeliest(self, scored: Sequence[Scored[SpanRow]], n_sentences: int, limit: int) -> list[list[Span]]:
-        """The spans of each sentence that are least probably NIL, by place: at most `limit` of them."""
-        found = []
-        for spans, logits in _by_sentence(scored, n_sentences):
-            spans, scores = self.probabilities(spans, logits)
-            best = np.argsort(-scores, kind="stable")[:limit]
-            found.append(sorted(spans[number] for number in best))
-        return found
-
-    def probabilities(self, spans: list[Span], logits: Array) -> tuple[list[Span], Array]:
-        """Spans of one sentence with the probability that each is an entity."""
-        return spans, 1 - softmax(logits)[:, 0] if spans else np.zeros(0)
 
 
 class TagTask(SpanTask):
@@ -140,7 +135,7 @@ class TagTask(SpanTask):
 
     def decode(self, scored: Sequence[Scored[SpanRow]], n_sentences: int) -> list[list[ScoredSpan]]:
         found: list[list[ScoredSpan]] = []
-        for spans, logits in _by_sentence(scored, n_sentences):
+        for spans, logits in by_sentence(scored, n_sentences):
             if not spans:
                 found.append([])
                 continue
@@ -152,11 +147,6 @@ class TagTask(SpanTask):
                 tags[word - first] = row
             found.append(label_words(first, tags, self.config.tags))
         return found
-
-    def probabilities(self, spans: list[Span], logits: Array) -> tuple[list[Span], Array]:
-        if not spans:
-            return [], np.zeros(0)
-        return span_probabilities(spans, logits, self.config.tags, self.config.max_span_length)
 
 
 def candidate_spans(first_word: int, last_word: int, max_span_length: int) -> list[Span]:
@@ -178,7 +168,7 @@ def _append(row: SpanRow, sentence: int, spans: Sequence[Candidate], labels: dic
     row.ends.extend(span.end for span in spans)
 
 
-def _by_sentence(scored: Sequence[Scored[SpanRow]], n_sentences: int) -> Iterator[tuple[list[Span], Array]]:
+def by_sentence(scored: Sequence[Scored[SpanRow]], n_sentences: int) -> Iterator[tuple[list[Span], Array]]:
     """The spans of each sentence and their logits, shape (spans, classes)."""
     spans = [
         span

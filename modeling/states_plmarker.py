@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .attention_plmarker import MarkerLayout, TextLayout, choose_form
+from .attention_plmarker import Heads, MarkerLayout, TextLayout, choose_form
 from .internals_plmarker import call_layer, encoder_layers
 
 
@@ -69,15 +69,12 @@ class _TextReading:
     # The layer at which markers enter late.
     enter_at: int | None = None
 
-    def attend(
-        self, query: Tensor, key: Tensor, value: Tensor, scaling: float, dropout: float, reach: int | None
-    ) -> Tensor:
-        self.states.keys.append(key)
-        self.states.values.append(value)
+    def attend(self, heads: Heads) -> Tensor:
+        self.states.keys.append(heads.key)
+        self.states.values.append(heads.value)
         if self.stop_at == len(self.states.keys) - 1 and self.stop_at in self.states.inputs:
             raise _LastLayerReached
-        form = choose_form(query.device, dropout)
-        return form.text(query, key, value, self.states.layout, scaling, dropout, reach)
+        return choose_form(heads.query.device, heads.dropout).text(heads, self.states.layout)
 
 
 @dataclass
@@ -88,13 +85,10 @@ class _MarkerReading:
     layout: MarkerLayout
     layer: int = 0
 
-    def attend(
-        self, query: Tensor, key: Tensor, value: Tensor, scaling: float, dropout: float, reach: int | None
-    ) -> Tensor:
-        text_key, text_value = self.text.keys[self.layer], self.text.values[self.layer]
+    def attend(self, heads: Heads) -> Tensor:
+        text = self.text.keys[self.layer], self.text.values[self.layer]
         self.layer += 1
-        form = choose_form(query.device, dropout)
-        return form.markers(query, key, value, text_key, text_value, self.layout, scaling, dropout, reach)
+        return choose_form(heads.query.device, heads.dropout).markers(heads, text, self.layout)
 
 
 def watch_layers(encoder: nn.Module) -> None:
@@ -214,67 +208,6 @@ def _call_layers(
         states = call_layer(layers[number], states, index, {**text.arguments[number], "reading": reading})
     final_norm: nn.Module | None = getattr(encoder, "final_norm", None)
     return states[0] if final_norm is None else final_norm(states)[0]
-
-
-def run_dense(
-    encoder: nn.Module,
-    input_ids: Tensor,
-    lengths: Sequence[int],
-    layout: MarkerLayout,
-    marker_ids: Tensor,
-    position_offset: int,
-    additive: bool,
-) -> tuple[Tensor, Tensor]:
-    """The reference: a padded batch of windows, each with its text and its markers, under a dense mask.
-
-    Args:
-        additive: eager attention adds its mask to the scores, even a boolean one. Others take a boolean mask.
-
-    Returns:
-        The encoder's output for the text, shape (tokens, hidden size), and for the markers, (markers, hidden size).
-    """
-    device, n_text = input_ids.device, input_ids.shape[0]
-    text, counts = TextLayout(lengths, device), layout.counts
-    width = max((length + count for length, count in zip(lengths, counts, strict=True)), default=0)
-    index = torch.full((len(lengths), width), -1, dtype=torch.long, device=device)
-    marker = n_text
-    for row, start, length, count in zip(index, text.starts, lengths, counts, strict=False):
-        row[:length] = torch.arange(start, start + length, device=device)
-        row[length : length + count] = torch.arange(marker, marker + count, device=device)
-        marker += count
-    places = index.clamp(min=0)
-    positions = torch.cat([text.positions, layout.positions])[places]
-    is_text, is_token = (index >= 0) & (index < n_text), index >= 0
-    numbers = index - n_text
-    own = layout.visible(numbers[:, :, None], numbers[:, None]) & ~is_text[:, :, None] & ~is_text[:, None]
-    own &= is_token[:, None]
-
-    def mask(reach: int | None) -> Tensor:
-        seen = is_text[:, None].expand(-1, width, -1)
-        if reach is not None:
-            seen = seen & ((positions[:, :, None] - positions[:, None]).abs() <= reach)
-        # A token of the padding sees itself: a softmax over nothing would be NaN.
-        seen = (seen | own) & is_token[:, :, None] | torch.eye(width, dtype=torch.bool, device=device) & ~is_token[
-            :, :, None
-        ]
-        if not additive:
-            return seen[:, None]
-        dtype = next(encoder.parameters()).dtype
-        return torch.zeros(seen.shape, dtype=dtype, device=device).masked_fill_(~seen, torch.finfo(dtype).min)[:, None]
-
-    attention_mask: Any = mask(None)
-    if has_local_layers(encoder):
-        # A single mask would be used for local layers too.
-        reach = getattr(encoder.config, "sliding_window", None)
-        attention_mask = {"full_attention": attention_mask, "sliding_attention": mask(reach)}
-    batch: dict[str, Any] = {
-        "input_ids": torch.cat([input_ids, marker_ids])[places],
-        "position_ids": positions + position_offset,
-    }
-    states = encoder(**batch, attention_mask=attention_mask).last_hidden_state[is_token]
-    order = index[is_token]
-    output = torch.empty_like(states).index_copy(0, order, states)
-    return output[:n_text], output[n_text:]
 
 
 def has_local_layers(encoder: nn.Module) -> bool:

@@ -20,7 +20,6 @@ from .states_plmarker import (
     TextStates,
     join_arguments,
     read_tokens,
-    run_dense,
     run_markers,
     run_text,
     watch_layers,
@@ -52,6 +51,8 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
     gradient_checkpointing = False
     # The package sets it, see `plmarker.encoders`. Code that a checkpoint carries starts no new model.
     starter: ClassVar[Callable[..., Any] | None] = None
+    # The dense reference, for `eager` and `sdpa`; see `plmarker.original.dense`. The package sets it too.
+    dense: ClassVar[Callable[..., tuple[Tensor, ...]] | None] = None
 
     def __init__(self, config: PLMarkerTaskConfig) -> None:
         super().__init__(config)
@@ -138,13 +139,13 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
         return embedded
 
     @property
-    def _enter_at(self) -> int:
+    def enter_at(self) -> int:
         """The layer at which markers enter; 0 is the first one."""
         n_layers: int = self.encoder.config.num_hidden_layers
         return max(0, n_layers - (getattr(self.config, "marker_layers", None) or n_layers))
 
     def _encode_text(self, embedded: Tensor, lengths: Sequence[int], skip_last_layer: bool) -> TextStates:
-        enter_at = self._enter_at
+        enter_at = self.enter_at
         if not self._recomputes:
             return run_text(self.encoder, embedded, lengths, self.position_offset, skip_last_layer, enter_at)
         parts: list[tuple[Tensor, ...]] = []
@@ -208,8 +209,11 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
         # This and the counts of chosen candidates are the only synchronisations with the device in a pass.
         lengths, counts, reads = window_sizes.T.tolist()
         if attention_implementation(self) != LEVITATED:
+            if self.dense is None:
+                name = attention_implementation(self)
+                raise PLMarkerError(f"attention {name!r}, the dense reference, needs the package plmarker")
             batch = (input_ids, lengths, counts, read_tokens, read_index, marker_ids, marker_positions)
-            return self._score_dense(*batch, choose)
+            return self.dense(*batch, choose)
         if choose is None:
             # One look-up for text and markers: the gradient of each look-up is as large as the vocabulary.
             embedded = self._embed(torch.cat([input_ids, marker_ids.flatten()]))
@@ -259,7 +263,7 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
             size = self.encoder.config.hidden_size
             yield use(torch.zeros(0, block, size, dtype=self.dtype, device=embedded.device), slice(0, 0))
             return
-        enter_at, index = self._enter_at, marker_positions
+        enter_at, index = self.enter_at, marker_positions
         if enter_at and block:
             starts = torch.tensor(text.layout.starts[:-1], device=embedded.device)
             index = marker_positions + starts.repeat_interleave(torch.tensor(counts, device=embedded.device))[:, None]
@@ -292,35 +296,6 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
     @property
     def _recomputes(self) -> bool:
         return self.gradient_checkpointing and self.training and torch.is_grad_enabled()
-
-    def _score_dense(
-        self,
-        input_ids: Tensor,
-        lengths: Sequence[int],
-        counts: Sequence[int],
-        index: Tensor,
-        read_index: Tensor,
-        marker_ids: Tensor,
-        marker_positions: Tensor,
-        choose: Callable[[Tensor, Tensor, Tensor], Tensor] | None,
-    ) -> tuple[Tensor, ...]:
-        """The reference: text and markers in one padded batch under a dense mask."""
-        task = self.task
-        if self._enter_at:
-            raise PLMarkerError("marker_layers needs levitated attention: a dense mask cannot let markers enter late")
-        text = TextLayout(lengths, input_ids.device)
-        sizes = tuple(count * task.n_markers for count in counts)
-        layout = MarkerLayout(text, sizes, marker_positions.flatten(), task.n_markers, task.joined)
-        is_eager = attention_implementation(self) == "eager"
-        states, markers = run_dense(
-            self.encoder, input_ids, lengths, layout, marker_ids.flatten(), self.position_offset, is_eager
-        )
-        read = self.dropout(states)[index]
-        markers = self.dropout(markers).reshape(*marker_ids.shape, markers.shape[-1])
-        if choose is not None:
-            chosen = choose(read, read_index, marker_positions)
-            read_index, markers = read_index[chosen], markers[chosen]
-        return self.heads(read[read_index], markers)
 
 
 def _groups(lengths: Sequence[int], limit: int) -> Iterator[list[int]]:

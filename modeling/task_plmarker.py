@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -17,6 +18,7 @@ from .windows_plmarker import WordTokenizer
 
 Document = Mapping[str, Any]
 Array = NDArray[np.floating]
+Item = TypeVar("Item")
 RowType = TypeVar("RowType", bound=Row)
 ConfigType = TypeVar("ConfigType", bound=PLMarkerTaskConfig)
 
@@ -102,7 +104,7 @@ class Task(Generic[ConfigType, RowType]):
         return int(getattr(self.config, "max_seq_length", 0)) - SPECIAL_TOKENS
 
     def rows(
-        self, document: Document, tokenize: WordTokenizer, training: bool = False, annotated: bool = True, seed: int = 0
+        self, document: Document, tokenize: WordTokenizer, training: bool = False, annotated: bool = True
     ) -> list[RowType]:
         """The rows of one document: its windows with all that is read in them.
 
@@ -110,7 +112,6 @@ class Task(Generic[ConfigType, RowType]):
             document: a mapping with `sentences` of words, and annotations.
             training: add what is read in training alone.
             annotated: read the annotations, to label the candidates.
-            seed: seed of a random grouping of candidates.
 
         Raises:
             PLMarkerError: for a label that the schema does not have.
@@ -224,6 +225,13 @@ def batches(
         n_tokens += cost
     if batch:
         yield batch
+
+
+def slices(items: Sequence[Item], size: int | None) -> Iterator[list[Item]]:
+    """Consecutive slices of at most `size` items; all in one for None."""
+    iterator = iter(items)
+    while group := list(islice(iterator, size)):
+        yield group
 
 
 def _tensor(parts: Sequence[NDArray[np.int64]]) -> Tensor:

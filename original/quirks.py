@@ -9,11 +9,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..modeling.configuration_plmarker import PLMarkerTaskConfig
-from ..modeling.grouping_plmarker import Candidate
 from ..modeling.pair_tasks_plmarker import LevitatedPairTask, SubjectTask
 from ..modeling.rows_plmarker import PairRow, Row
 from ..modeling.schema_plmarker import PLMarkerError
-from ..modeling.span_tasks_plmarker import SpanTask, TagTask
+from ..modeling.span_tasks_plmarker import Candidate, SpanTask, TagTask
 from ..modeling.task_plmarker import Array, Batch, Document, Example, Task
 from ..modeling.tasks_plmarker import COMPAT_TASKS
 from ..modeling.windows_plmarker import SegmentedDocument, Span, Window, WordTokenizer
@@ -92,10 +91,10 @@ class _Original(Task[Any, Any]):
     quirks: set[str]
 
     def rows(
-        self, document: Document, tokenize: WordTokenizer, training: bool = False, annotated: bool = True, seed: int = 0
+        self, document: Document, tokenize: WordTokenizer, training: bool = False, annotated: bool = True
     ) -> list[Any]:
         tokenize = raw_tokenizer(tokenize) if "raw_brackets" in self.quirks else tokenize
-        return super().rows(document, tokenize, training, annotated, seed)
+        return super().rows(document, tokenize, training, annotated)
 
     def batch(self, examples: Sequence[Example[Row]], labels: bool = True) -> Batch:
         batch = super().batch(examples, labels)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ..modeling.decoding_plmarker import ScoredRelation, ScoredSpan, types_from_relations
+from ..modeling.decoding_plmarker import ScoredRelation, ScoredSpan
 from ..modeling.schema_plmarker import LabelSchema
+from ..modeling.windows_plmarker import Span
 from .span_f1.counting import Score
 
 AnnotationRow = Sequence[int]
@@ -140,3 +141,16 @@ class RelationMetrics:
 def _names(classes: Sequence[str], keys: Iterable[tuple]) -> list[str]:
     """The labels of items whose class comes last."""
     return [classes[key[-1]] for key in keys]
+
+
+def types_from_relations(relations: Sequence[ScoredRelation]) -> dict[Span, int]:
+    """The type of each span that occurs in a relation, taken from its highest-scoring relation.
+
+    Args:
+        relations: best score first, as `decode_relations` returns them.
+    """
+    types: dict[Span, int] = {}
+    for relation in relations:
+        types.setdefault(relation.head, relation.head_label)
+        types.setdefault(relation.tail, relation.tail_label)
+    return types

@@ -21,6 +21,7 @@ from plmarker.data import (
 from plmarker.data.coverage import Coverage, entity_coverage, relation_coverage
 from plmarker.data.documents import typed_document
 from plmarker.data.features import DocumentRows, arrow_features
+from plmarker.data.grouping import training_rows
 from plmarker.encoders.loading import load_tokenizer
 from plmarker.modeling.configuration_plmarker import PLMarkerEntityConfig, PLMarkerRelationConfig
 from plmarker.modeling.rows_plmarker import Annotations, PairRow, SpanRow
@@ -56,7 +57,7 @@ def test_map_gives_the_rows_of_all_documents_in_order(
     rows = mapped(documents, make(minilm_tokenizer, sample_schema, max_pair_length=3))
     tokenize = WordTokenizer(minilm_tokenizer)
     task = task_of(config_class(**sample_schema.to_dict(), max_pair_length=3))
-    expected = [row for document in documents for row in task.rows(document, tokenize, training=True)]
+    expected = [row for document in documents for row in training_rows(task, document, tokenize)]
     assert [row_class.from_mapping(row) for row in rows] == expected
     # The annotations of a document are beside its first row.
     first = {row["doc_key"]: row for row in reversed(list(rows))}

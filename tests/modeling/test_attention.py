@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from plmarker.modeling.attention_plmarker import (
     Flex,
+    Heads,
     MarkerLayout,
     Padded,
     Padding,
@@ -20,7 +21,7 @@ from plmarker.modeling.attention_plmarker import (
     _dropout,
     choose_form,
 )
-from plmarker.modeling.states_plmarker import run_dense
+from plmarker.original.dense import run_dense
 
 CPU = torch.device("cpu")
 N_HEADS, HEAD_SIZE, SCALING = 2, 4, 0.7
@@ -61,11 +62,11 @@ class Case:
         return cls(text, layout, states(sum(lengths)), states(sum(counts)))
 
     def of_text(self, form: Any, reach: int | None, dropout: float = 0.0) -> Tensor:
-        return form.text(*self.text_states, self.text, SCALING, dropout, reach)
+        return form.text(Heads(*self.text_states, SCALING, dropout, reach), self.text)
 
     def of_markers(self, form: Any, reach: int | None, dropout: float = 0.0) -> Tensor:
         _, key, value = self.text_states
-        return form.markers(*self.marker_states, key, value, self.markers, SCALING, dropout, reach)
+        return form.markers(Heads(*self.marker_states, SCALING, dropout, reach), (key, value), self.markers)
 
     def dense_text(self, reach: int | None) -> Tensor:
         """The definition: a softmax over the text of the token's window, within reach."""

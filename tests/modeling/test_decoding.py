@@ -13,9 +13,9 @@ from plmarker.modeling.decoding_plmarker import (
     overlaps,
     remove_overlaps,
     softmax,
-    types_from_relations,
 )
 from plmarker.modeling.schema_plmarker import LabelSchema
+from plmarker.trainers.metrics import types_from_relations
 
 SCHEMA = LabelSchema(("PER", "ORG"), ("MARRIED", "WORKS_FOR", "OWNS"), ("MARRIED",))
 MARRIED, WORKS_FOR, OWNS, WORKS_FOR_INVERSE, OWNS_INVERSE = range(1, 6)

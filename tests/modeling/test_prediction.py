@@ -15,12 +15,12 @@ from plmarker.modeling.modeling_plmarker import (
 from plmarker.modeling.prediction_plmarker import (
     BATCHES_AHEAD,
     evaluation_view,
-    predict_candidates,
     predict_relations,
     predict_spans,
 )
 from plmarker.modeling.schema_plmarker import PLMarkerError
 from plmarker.modeling.windows_plmarker import WordTokenizer
+from plmarker.trainers.candidates import predict_candidates
 from plmarker.trainers.evaluation import evaluate_documents
 
 NAMES = ["Ada", "Bob", "Acme", "Eve", "Dan", "Initech"]

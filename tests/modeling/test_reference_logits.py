@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from plmarker.data.grouping import training_rows
 from plmarker.modeling.decoding_plmarker import decode_relations, label_spans, remove_overlaps
 from plmarker.modeling.modeling_plmarker import PLMarkerForEntityRecognition, PLMarkerForRelationExtraction
 from plmarker.modeling.prediction_plmarker import BATCH_TOKENS, Scorer
@@ -81,7 +82,8 @@ def original_items(
 ) -> Iterable[Example]:
     """What the original packs into one item each, in its order."""
     for document in documents:
-        for row in task.rows(document, tokenize, training=training):
+        rows = training_rows(task, document, tokenize) if training else task.rows(document, tokenize)
+        for row in rows:
             yield from task.training_examples(row)
 
 

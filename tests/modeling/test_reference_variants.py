@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from plmarker.modeling.grouping_plmarker import Candidate, group_spans
+from plmarker.data.grouping import group_spans, training_rows
 from plmarker.modeling.modeling_plmarker import PLMarkerForEntityRecognition, PLMarkerForRelationExtraction
 from plmarker.modeling.prediction_plmarker import Scorer
 from plmarker.modeling.rows_plmarker import Annotations
@@ -110,7 +110,8 @@ def original_items(
 ) -> list[Example]:
     """What the original packs into one item each, in its order."""
     tokenize = WordTokenizer(tokenizer)
-    rows = [row for document in documents for row in task.rows(document, tokenize, training=training)]
+    read = training_rows if training else type(task).rows
+    rows = [row for document in documents for row in read(task, document, tokenize)]
     return [example for row in rows for example in task.training_examples(row)]
 
 
@@ -322,10 +323,9 @@ def test_groups_of_spans_are_the_original_s(fixtures, scierc_dev, minilm_tokeniz
     for number, document in enumerate(scierc_dev[:2]):
         subwords = tokenize([word for sentence in document["sentences"] for word in sentence])
         for sentence, (first, last) in enumerate(sentence_ranges(document["sentences"])):
-            spans = [
-                Candidate(subwords.word_starts[start], subwords.word_starts[end + 1] - 1, (start, end))
-                for start, end in candidate_spans(first, last, 8)
-            ]
-            for group in group_spans(spans, 64, grouping, generator, axis):
-                found.append(([number, sentence], [list(span.words) for span in group]))
+            spans = candidate_spans(first, last, 8)
+            starts = subwords.word_starts
+            places = [(starts[start], starts[end + 1] - 1) for start, end in spans]
+            for group in group_spans(places, 64, grouping, generator, axis):
+                found.append(([number, sentence], [list(spans[place]) for place in group]))
     assert found == [(item["example_index"], item["word_spans"]) for item in want]

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reading_documents import count_subwords, documents, entity, example_document, word_text
 
+from plmarker.data.grouping import training_rows
 from plmarker.modeling.configuration_plmarker import PLMarkerEntityConfig
 from plmarker.modeling.decoding_plmarker import label_spans
 from plmarker.modeling.schema_plmarker import LabelSchema, PLMarkerError
@@ -15,6 +16,7 @@ from plmarker.modeling.span_tasks_plmarker import SpanTask, candidate_spans
 from plmarker.modeling.task_plmarker import Scored
 from plmarker.modeling.tasks_plmarker import task_of
 from plmarker.modeling.windows_plmarker import WordTokenizer, sentence_ranges
+from plmarker.trainers.candidates import likeliest_spans
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +36,7 @@ def test_candidates_are_sorted_by_start_then_end():
 @given(document=documents(), size=st.sampled_from([16, 40, 128]), group=st.sampled_from([None, 1, 7]))
 def test_every_candidate_span_is_read_exactly_once_at_its_place(document, size, group, tokenize, schema):
     entities = task(schema, max_seq_length=size, max_span_length=3, max_pair_length=group)
-    rows = entities.rows(document, tokenize, training=True)
+    rows = training_rows(entities, document, tokenize)
     for sentence, (first, last) in enumerate(sentence_ranges(document["sentences"])):
         spans = [span for row in rows for span, n in zip(row.spans, row.sentences, strict=True) if n == sentence]
         assert len(spans) == len(set(spans))
@@ -150,7 +152,7 @@ def test_spans_are_decoded_by_sentence_however_they_were_read(document, size, ra
     random.shuffle(examples)
     scored = [Scored(e, (logits_of(e.row.spans[e.first : e.stop], 3),)) for e in examples]
     found = entities.decode(scored, len(document["sentences"]))
-    likeliest = entities.likeliest(scored, len(document["sentences"]), 4)
+    likeliest = likeliest_spans(entities, scored, len(document["sentences"]), 4)
     for sentence in range(len(document["sentences"])):
         spans = [span for row in rows for span, n in zip(row.spans, row.sentences, strict=True) if n == sentence]
         expected = label_spans(spans, logits_of(spans, 3)) if spans else []
@@ -179,4 +181,4 @@ def test_a_tagger_s_word_that_no_window_holds_ends_an_entity(tokenize, schema):
 def test_nothing_that_was_read_decodes_to_nothing(schema):
     for method in ("marker", "bio"):
         assert task(schema, method=method).decode([], 2) == [[], []]
-        assert task(schema, method=method).likeliest([], 2, 4) == [[], []]
+        assert likeliest_spans(task(schema, method=method), [], 2, 4) == [[], []]

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plmarker.modeling.decoding_plmarker import label_words, span_probabilities
+from plmarker.modeling.decoding_plmarker import label_words
 from plmarker.modeling.tagging_plmarker import entities_of_tags, tag_classes, tags_of_entities
+from plmarker.trainers.candidates import span_probabilities
 
 KINDS = ("bio", "iob1", "io")
 

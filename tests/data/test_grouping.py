@@ -6,32 +6,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from plmarker.data.grouping import group_spans, training_rows
 from plmarker.modeling.configuration_plmarker import PLMarkerEntityConfig
-from plmarker.modeling.grouping_plmarker import Candidate, group_spans
 from plmarker.modeling.span_tasks_plmarker import SpanTask, candidate_spans
 from plmarker.modeling.windows_plmarker import WordTokenizer
 
-CANDIDATES = [Candidate(start, end, (start, end)) for start, end in candidate_spans(0, 11, 4)]
+SPANS = candidate_spans(0, 11, 4)
 GROUPINGS = ("consecutive", "shuffle", "sort", "edge")
 
 
 @given(st.sampled_from(GROUPINGS), st.integers(1, 50), st.integers(0, 9))
 def test_every_span_is_in_one_group_of_bounded_size(grouping, size, seed):
-    groups = list(group_spans(CANDIDATES, size, grouping, random.Random(seed)))
-    assert sorted((c.start, c.end) for group in groups for c in group) == [(c.start, c.end) for c in CANDIDATES]
+    groups = list(group_spans(SPANS, size, grouping, random.Random(seed)))
+    assert sorted(number for group in groups for number in group) == list(range(len(SPANS)))
     assert all(0 < len(group) <= size for group in groups)
 
 
 @given(st.integers(4, 50), st.integers(0, 9), st.sampled_from([0, 1]))
 def test_spans_with_one_edge_stay_together_where_they_fit(size, seed, axis):
-    groups = list(group_spans(CANDIDATES, size, "edge", random.Random(seed), axis))
-    edges = [{(c.start, c.end)[axis] for c in group} for group in groups]
+    groups = list(group_spans(SPANS, size, "edge", random.Random(seed), axis))
+    edges = [{SPANS[number][axis] for number in group} for group in groups]
     # No more than four spans have a start, or an end, in common.
     assert sum(map(len, edges)) == len(set().union(*edges))
 
 
 def test_without_a_limit_there_is_one_group():
-    assert [len(group) for group in group_spans(CANDIDATES, None, "edge", random.Random(0))] == [len(CANDIDATES)]
+    assert [len(group) for group in group_spans(SPANS, None, "edge", random.Random(0))] == [len(SPANS)]
     assert list(group_spans([], 4, "sort", random.Random(0))) == []
 
 
@@ -44,7 +44,7 @@ def test_rows_are_grouped_the_same_way_every_time_and_each_sentence_by_itself(sc
     )
 
     def groups(seed: int) -> list[list[tuple[int, int]]]:
-        (row,) = SpanTask(config).rows(document, tokenize, training=True, seed=seed)
+        (row,) = training_rows(SpanTask(config), document, tokenize, seed)
         assert all(len(set(row.sentences[a:b])) == 1 for a, b in row.bounds)
         return [row.spans[a:b] for a, b in row.bounds]
 
