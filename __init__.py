@@ -1,9 +1,11 @@
 """plmarker: packed levitated markers for entity recognition and relation extraction, as `transformers` models."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from transformers import AutoConfig, AutoModel
 from transformers.pipelines import PIPELINE_REGISTRY
 
-from .data import EntityFeatures, LabelSchema, PLMarkerError, RelationFeatures, load_documents
 from .encoders import starting
 from .encoders.loading import load_tokenizer
 from .hub import saving
@@ -14,10 +16,14 @@ from .modeling.modeling_plmarker import (
     PLMarkerForRelationExtraction,
     PLMarkerModel,
 )
+from .modeling.schema_plmarker import LabelSchema, PLMarkerError
 from .original import dense, quirks
 from .pipeline import TASK, EntityRelationExtractionPipeline
 from .precision import fastest_cpu_dtype
-from .trainers import PLMarkerTrainer, tune_pruner
+
+if TYPE_CHECKING:
+    from .data import EntityFeatures, RelationFeatures, load_documents
+    from .trainers import PLMarkerTrainer, tune_pruner
 
 __version__ = "0.1.0"
 
@@ -41,6 +47,28 @@ __all__ = [
     "load_tokenizer",
     "tune_pruner",
 ]
+
+# Reading text needs neither corpora nor training. These names load their rooms, and with them datasets and accelerate,
+# when they are first used (PEP 562).
+LATER = {
+    "EntityFeatures": ".data",
+    "RelationFeatures": ".data",
+    "load_documents": ".data",
+    "PLMarkerTrainer": ".trainers",
+    "tune_pruner": ".trainers",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(LATER[name], __name__), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
 
 for _config, _model in (
     (PLMarkerEntityConfig, PLMarkerForEntityRecognition),

@@ -7,14 +7,16 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-
-import yaml
-from huggingface_hub.errors import StrictDataclassError
+from pathlib import Path
 
 from ..data.files import write_json
-from ..modeling.schema_plmarker import PLMarkerError
+from ..modeling.schema_plmarker import PLMarkerError, one_sentence
 from . import convert, data, evaluate, predict, train
 from .options import common_options
+
+# The options of all commands that name what is read, and what is written.
+INPUTS = ("input", "config", "dataset", "path", "paths", "folders", "folder", "model", "schema", "candidates_from")
+OUTPUTS = ("json", "out", "predictions")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,14 +30,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if rest and options.command != "train":
             parser.error(f"unrecognized arguments: {' '.join(rest)}")
         options.rest = rest
+        check_outputs(options)
         result = options.run(options)
     except BrokenPipeError:
         # The reader of the output, such as `head`, has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    except (ValueError, OSError, yaml.YAMLError, StrictDataclassError) as error:
-        message = str(error) if isinstance(error, PLMarkerError) else " ".join(str(error).split())
-        print(f"plmarker: error: {message}", file=sys.stderr)
+    except Exception as error:
+        if options.debug:
+            raise
+        hint = "" if isinstance(error, PLMarkerError) else " (--debug shows where this comes from)"
+        print(f"plmarker: error: {one_sentence(error)}{hint}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("plmarker: interrupted; repeat the command to continue predict, add --resume for train", file=sys.stderr)
@@ -44,6 +49,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json and result is not None:
         write_json(options.json, result)
     return int(bool(isinstance(result, dict) and result.get("problems")))
+
+
+def check_outputs(options: argparse.Namespace) -> None:
+    """Make sure that no output of a command overwrites one of its inputs, or another output.
+
+    Raises:
+        PLMarkerError: naming the output and what it would overwrite.
+    """
+    taken: dict[Path, str] = {}
+    for name in INPUTS:
+        values = getattr(options, name, None) or []
+        for value in [values] if isinstance(values, str) else values:
+            taken[Path(value).resolve()] = "an input"
+    for name in OUTPUTS:
+        value = getattr(options, name, None)
+        if value is None:
+            continue
+        for path in (value, f"{value}.partial", f"{value}.partial.settings"):
+            other = taken.setdefault(Path(path).resolve(), f"--{name}")
+            if other != f"--{name}":
+                raise PLMarkerError(f"--{name} {value} would overwrite {other}")
 
 
 def build_parser() -> argparse.ArgumentParser:

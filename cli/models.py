@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -67,6 +69,19 @@ def load_models(
         if compat is not None:
             model.config.compat = compat
     return models
+
+
+def fingerprint(model: PLMarkerForEntityRecognition | PLMarkerForRelationExtraction) -> str:
+    """A hash of all that a model's answers depend on: its config and its weights."""
+    config = model.config.to_dict()
+    for name in ("training_run", "_name_or_path", "transformers_version"):
+        config.pop(name, None)
+    found = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode())
+    for name, weights in model.state_dict().items():
+        found.update(f"{name} {weights.dtype} {tuple(weights.shape)}".encode())
+        # NumPy has no bfloat16.
+        found.update(weights.detach().contiguous().cpu().flatten().view(torch.uint8).numpy().data)
+    return found.hexdigest()
 
 
 def _parts(model: object) -> list[object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -22,6 +23,12 @@ def common_options() -> argparse.ArgumentParser:
     """The options of every command."""
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--json", metavar="FILE", help="write the results as JSON")
+    parser.add_argument(
+        "--debug",
+        action="store_true",
+        default=os.environ.get("PLMARKER_DEBUG", "") not in ("", "0"),
+        help="show the traceback of an error; PLMARKER_DEBUG=1 does the same",
+    )
     return parser
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from tqdm.auto import tqdm
@@ -13,9 +13,9 @@ from ..data.inputs import read_inputs, text_document, write_resumable
 from ..modeling.extraction_plmarker import build_extraction
 from ..modeling.modeling_plmarker import PLMarkerModel
 from ..modeling.prediction_plmarker import check_pruner_threshold
-from ..modeling.schema_plmarker import PLMarkerError, least_scores
+from ..modeling.schema_plmarker import NIL, PLMarkerError, least_scores
 from ..modeling.task_plmarker import Document
-from .models import load_models
+from .models import fingerprint, load_models
 from .options import model_options, threshold
 
 
@@ -25,7 +25,11 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
         "predict", parents=[common, model_options()], help="entities and relations of texts or documents"
     )
     parser.add_argument("model", help="a Hub id or a folder")
-    parser.add_argument("input", nargs="?", help="JSONL with sentences or text; any other file: one text a line")
+    parser.add_argument(
+        "input",
+        nargs="?",
+        help="JSONL with sentences or text; any other file: one text a line; .gz is unpacked, - is standard input",
+    )
     parser.add_argument("--out", metavar="FILE", help="JSONL; an interrupted call continues where it stopped")
     parser.add_argument("--text", help="one text; its entities and relations are printed")
     for kind in ("entity", "relation"):
@@ -50,8 +54,6 @@ def run(options: argparse.Namespace) -> Any:
     """Predict, and return the number of documents and the file, or the extraction of a text."""
     if (options.input is None) == (options.text is None) or (options.input is None) != (options.out is None):
         raise PLMarkerError("predict takes INPUT and --out FILE, or --text TEXT")
-    if options.out is not None and Path(options.out).resolve() == Path(options.input).resolve():
-        raise PLMarkerError(f"{options.out}: the predictions would overwrite the input")
     models = load_models([options.model], options.device, options.compat, options.dtype)
     if models.entity is None:
         raise PLMarkerError(f"{options.model}: a relation model alone finds no entities; predict needs an entity model")
@@ -59,7 +61,7 @@ def run(options: argparse.Namespace) -> Any:
     schema = model.config.schema
     # Checked before a partial file is written, which a corrected call could not continue.
     least_scores(options.entity_threshold, schema.entity_classes)
-    least_scores(options.relation_threshold, schema.relation_classes[: schema.n_forward])
+    least_scores(options.relation_threshold, schema.relation_classes[: schema.n_forward] if models.relation else [NIL])
     check_pruner_threshold(models.entity, options.pruner_threshold)
 
     def process(documents: Iterator[Document]) -> Iterator[dict[str, Any]]:
@@ -80,11 +82,11 @@ def run(options: argparse.Namespace) -> Any:
         return result
     progress = tqdm(read_inputs(options.input, options.language), unit="document", disable=None)
     settings = {
-        "weights": [float(sum(p.detach().double().sum() for p in part.parameters())) for part in models.parts],
+        "models": [fingerprint(part) for part in models.parts],
+        "tokenizer": hashlib.sha256(models.tokenizer.backend_tokenizer.to_str().encode()).hexdigest(),
         "entity_threshold": options.entity_threshold,
         "relation_threshold": options.relation_threshold,
         "pruner_threshold": options.pruner_threshold,
-        "compat": options.compat,
         "language": options.language,
         "dtype": str(models.parts[0].dtype),
     }

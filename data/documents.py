@@ -10,11 +10,14 @@ A typed document has the same content. Its annotations are dictionaries with nam
 
 from __future__ import annotations
 
+import gzip
 import json
+import sys
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from datasets import Dataset, Features, List, Value, concatenate_datasets
 
@@ -23,6 +26,8 @@ from .files import whole_file
 
 Document = dict[str, Any]
 DOCUMENTS_PER_CHUNK = 1000
+# In place of a path.
+STANDARD_INPUT = "-"
 
 ENTITY_FIELDS = ("start", "end", "label")
 RELATION_FIELDS = ("head_start", "head_end", "tail_start", "tail_end", "label")
@@ -102,13 +107,14 @@ def parse_line(line: str) -> Document:
 
 
 def existing_file(path: str | Path) -> Path:
-    """Return the path if it is a file.
+    """Return the path if it is a file or a pipe.
 
     Raises:
         PLMarkerError: if the path does not exist or is a folder.
     """
     path = Path(path)
-    if not path.is_file():
+    # A pipe is no regular file.
+    if path.is_dir() or not path.exists():
         raise PLMarkerError(f"{path}: {'this is a folder, expected a file' if path.is_dir() else 'no such file'}")
     return path
 
@@ -117,24 +123,33 @@ def lines_with_numbers(path: str | Path, keep_empty: bool = False) -> Iterator[t
     """Stream the lines of a text file with their numbers.
 
     Args:
-        path: a UTF-8 file.
+        path: a UTF-8 file, a pipe, a file that gzip has packed (`.gz`), or `-` for standard input.
         keep_empty: if true, yield empty lines too.
 
     Yields:
         (line number from 1, text of the line with its line end).
 
     Raises:
-        PLMarkerError: if the file does not exist or is not UTF-8 text.
+        PLMarkerError: if the file does not exist, is not UTF-8 text, or is not a whole gzip file.
     """
-    path = existing_file(path)
-    # Some editors on Windows write a byte order mark, which JSON does not allow.
-    with path.open(encoding="utf-8-sig") as lines:
+    with _open_lines(path) as lines:
         try:
             for number, line in enumerate(lines, start=1):
                 if keep_empty or line.strip():
                     yield number, line
         except UnicodeDecodeError as error:
             raise PLMarkerError(f"{path}: not UTF-8 text: {error.reason} at byte {error.start}") from None
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise PLMarkerError(f"{path}: not a whole gzip file: {error}") from None
+
+
+def _open_lines(path: str | Path) -> TextIO:
+    # Some editors on Windows write a byte order mark, which JSON does not allow.
+    if str(path) == STANDARD_INPUT:
+        return open(sys.stdin.fileno(), encoding="utf-8-sig", closefd=False)
+    if Path(path).suffix == ".gz":
+        return gzip.open(existing_file(path), "rt", encoding="utf-8-sig")
+    return existing_file(path).open(encoding="utf-8-sig")
 
 
 def read_text(path: str | Path) -> str:

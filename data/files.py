@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
+from filelock import FileLock, Timeout
+
 from ..modeling.schema_plmarker import PLMarkerError
 
 
@@ -65,6 +67,29 @@ def whole_folder(path: str | Path, replace: bool = False) -> Iterator[Path]:
             # A rename is fast, so the path is missing only for a moment.
             path.rename(Path(temporary) / "before")
         partial.rename(path)
+
+
+@contextmanager
+def sole_writer(path: str | Path) -> Iterator[None]:
+    """Make sure that one process at a time writes a file or a folder.
+
+    The lock is a file beside `path`. It ends with its process, however that ends.
+
+    Raises:
+        PLMarkerError: at once, if another process has the lock.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise PLMarkerError(f"{path}: another process is writing it") from None
+    try:
+        yield
+    finally:
+        Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
 
 
 def write_json(path: str | Path, values: Any) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 
 from ..modeling.schema_plmarker import PLMarkerError
 from ..modeling.text_plmarker import join_words, locate_words, split_sentences
-from .documents import Document, lines_with_numbers, parse_line
+from .documents import STANDARD_INPUT, Document, lines_with_numbers, parse_line
+from .files import sole_writer, write_json
 from .validation import document_problems, is_unicode
 
 
@@ -26,20 +27,23 @@ def read_inputs(path: str | Path, language: str = "en") -> Iterator[Document]:
     """Stream the documents of a file.
 
     A `.jsonl` or `.json` file holds one document a line, with `sentences` of words or with raw `text`; of any other
-    file each line that is not empty is a raw text. The text of pre-tokenized sentences is their words with one space
-    between, one line a sentence.
+    file each line that is not empty is a raw text. Standard input holds documents if its first line begins with `{`.
+    The text of pre-tokenized sentences is their words with one space between, one line a sentence.
 
     Args:
-        path: the file.
+        path: the file; `.gz` at the end of its name is unpacked. `-` is standard input.
         language: ISO 639-1 code of raw texts.
 
     Raises:
         PLMarkerError: for a missing file or a bad line, with file and line.
     """
-    path = Path(path)
-    is_json = path.suffix in (".jsonl", ".json")
-    for number, line in lines_with_numbers(path):
-        key = f"{path.stem}-{number}"
+    name = Path(str(path).removesuffix(".gz"))
+    is_json = name.suffix in (".jsonl", ".json")
+    stem = "stdin" if str(path) == STANDARD_INPUT else name.stem
+    for place, (number, line) in enumerate(lines_with_numbers(path)):
+        if place == 0 and str(path) == STANDARD_INPUT:
+            is_json = line.lstrip().startswith("{")
+        key = f"{stem}-{number}"
         if not is_json:
             yield text_document(key, line.rstrip("\n"), language)
             continue
@@ -81,26 +85,38 @@ def write_resumable(
         Lines in the finished file.
 
     Raises:
-        PLMarkerError: when the partial file was begun with other inputs or settings.
+        PLMarkerError: when the partial file was begun with other inputs or settings, or another process writes the
+            file.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     settings_file = path.with_name(path.name + ".partial.settings")
-    content = json.dumps(settings, sort_keys=True)
-    if partial.exists() and settings_file.exists() and settings_file.read_text(encoding="utf-8") != content:
-        raise PLMarkerError(f"{partial}: begun with another model or other options; remove it to start anew")
-    settings_file.write_text(content, encoding="utf-8")
-    partial.touch()
-    total = _cut_last_line(partial)
-    with partial.open("a", encoding="utf-8") as lines:
-        for result in process(_skip(iter(items), partial, total)):
-            lines.write(json.dumps(result, ensure_ascii=False) + "\n")
-            lines.flush()
-            total += 1
-    partial.replace(path)
-    settings_file.unlink()
+    with sole_writer(path):
+        earlier = _earlier_settings(settings_file)
+        if partial.exists() and earlier is None:
+            # Nobody knows any more which model gave these lines.
+            partial.unlink()
+        elif partial.exists() and earlier != json.loads(json.dumps(settings)):
+            raise PLMarkerError(f"{partial}: begun with another model or other options; remove it to start anew")
+        write_json(settings_file, settings)
+        partial.touch()
+        total = _cut_last_line(partial)
+        with partial.open("a", encoding="utf-8") as lines:
+            for result in process(_skip(iter(items), partial, total)):
+                lines.write(json.dumps(result, ensure_ascii=False) + "\n")
+                lines.flush()
+                total += 1
+        partial.replace(path)
+        settings_file.unlink()
     return total
+
+
+def _earlier_settings(path: Path) -> Any:
+    """The settings of an interrupted call; None where there are none, or where the file was cut off."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 def _cut_last_line(partial: Path) -> int:

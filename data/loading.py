@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset, DatasetDict, NamedSplit, load_dataset
+from datasets import Dataset, DatasetDict, NamedSplit, get_dataset_split_names, load_dataset
+from datasets.inspect import SplitsNotFoundError
 from huggingface_hub import HfApi
 
-from ..modeling.schema_plmarker import LabelSchema, PLMarkerError
+from ..modeling.schema_plmarker import LabelSchema, PLMarkerError, one_sentence
 from .documents import DOCUMENT_FEATURES, Document, dataset_of, raw_document, typed_document
 from .formats.tokens import documents_of_tokens, token_columns
 from .progress import progress_bars_on_terminals
@@ -50,8 +51,7 @@ def load_documents(
             - A dataset for `datasets.load_dataset`: a Hub id, or a folder that `plmarker data build` made.
         schema: the allowed labels of JSONL files; None allows all labels.
         annotated: if true, it is an error if a JSONL file has no gold entity.
-        split: read only this split of a folder with JSONL files. If the folder does not have the split, all splits are
-            read.
+        split: read only this split, where there are several. If the data does not have it, all splits are read.
         config_name: a configuration of the dataset, such as a fold of ACE04. It is a configuration of a Hub dataset, or
             a subfolder of a local folder.
 
@@ -84,8 +84,29 @@ def load_documents(
         raise PLMarkerError(f"{path}: this folder has no data files, expected {expected} (.json and dev are allowed)")
     if not path.exists() and (path.suffix in JSONL_ENDINGS or len(path.parts) != 2 or path.is_absolute()):
         raise PLMarkerError(f"{path}: no such file or folder, and not a Hub id such as owner/name")
-    loaded = load_dataset(str(name), config_name) if config_name is not None else load_dataset(str(name))
+    loaded = _load_dataset(str(name), config_name, split)
     return DatasetDict({split: _typed_dataset(dataset, f"{name}, {split}") for split, dataset in loaded.items()})
+
+
+def _load_dataset(name: str, config_name: str | None, split: str | None) -> DatasetDict:
+    """Load one split of a dataset, or all splits where it does not have that one."""
+    try:
+        if split is not None and split in _split_names(name, config_name):
+            return DatasetDict({split: load_dataset(name, config_name, split=split)})
+        loaded: DatasetDict = load_dataset(name, config_name)
+    except Exception as error:
+        # A dataset may be of any format, and each library that reads one has errors of its own.
+        raise PLMarkerError(f"{name}: the dataset cannot be loaded: {one_sentence(error)}") from error
+    return loaded
+
+
+def _split_names(name: str, config_name: str | None) -> list[str]:
+    """The splits of a dataset; none where they are known only after the data was read."""
+    try:
+        names: list[str] = get_dataset_split_names(name, config_name)
+    except SplitsNotFoundError:
+        return []
+    return names
 
 
 def dataset_revision(name: str | Path) -> str | None:

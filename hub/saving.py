@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -11,17 +12,21 @@ from transformers import PreTrainedModel
 from ..modeling.base_plmarker import PLMarkerBaseModel
 from .card import save_card
 
+# transformers asks the class of a model whether its code is saved. So threads save one after the other.
+ONE_SAVE = threading.RLock()
+
 
 class HubSaver:
     """The `Saver` of the models of this package."""
 
     def save(self, model: Any, save: Callable[[], None], folder: Any, include_code: bool, is_main: bool) -> None:
         """Save a model, with its code where that is asked for, and with a card where the training is known."""
-        if model._auto_class is None:
-            # A model that came with its code must not name it when it is saved without.
-            model.config.__dict__.pop("auto_map", None)
-        with carried_code(model) if include_code else nullcontext():
-            save()
+        with ONE_SAVE:
+            if model._auto_class is None:
+                # A model that came with its code must not name it when it is saved without.
+                model.config.__dict__.pop("auto_map", None)
+            with carried_code(model) if include_code else nullcontext():
+                save()
         if model.config.training_run is not None and is_main:
             save_card(model.config, folder)
 

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextvars import ContextVar
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import torch
 from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import cached_file
 
 from .attention_plmarker import LEVITATED
 from .prediction_plmarker import check_document
-from .schema_plmarker import PLMarkerError
+from .schema_plmarker import PLMarkerError, one_sentence
 from .task_plmarker import Document
 from .windows_plmarker import WordTokenizer
 
 # Arguments of from_pretrained that say where the files are.
 HUB_ARGUMENTS = ("revision", "subfolder", "token", "cache_dir", "force_download", "local_files_only")
+
+# Set while `push_to_hub` saves, which does not hand on the options of `save_pretrained`. Each thread has its own.
+PUSHES_CODE: ContextVar[bool] = ContextVar("PUSHES_CODE", default=False)
 
 
 class Saver(Protocol):
@@ -45,8 +51,6 @@ class PLMarkerBaseModel(PreTrainedModel):
     saver: ClassVar[Saver | None] = None
     # The tokenizer, where it is known: from_encoder and from_pretrained set it, and it is saved with the model.
     tokenizer: PreTrainedTokenizerBase | None = None
-    # Set while `push_to_hub` saves, which does not hand on the options of `save_pretrained`.
-    _include_code = False
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, config: Any = None, **kwargs: Any) -> Any:
@@ -65,16 +69,14 @@ class PLMarkerBaseModel(PreTrainedModel):
                     f"{pretrained_model_name_or_path}: a model of type {found['model_type']!r}, expected {expected!r}; "
                     "AutoModel loads any, and a combined model has .entity and .relation"
                 )
+        _check_shards(pretrained_model_name_or_path, hub)
         wants_info = kwargs.pop("output_loading_info", False)
         loaded: Any = super().from_pretrained(
             pretrained_model_name_or_path, *args, config=config, output_loading_info=True, **kwargs
         )
         model, info = loaded
         _check_weights(model, info, pretrained_model_name_or_path)
-        with suppress(OSError, ValueError):
-            model.tokenizer = AutoTokenizer.from_pretrained(
-                pretrained_model_name_or_path, trust_remote_code=False, **hub
-            )
+        model.tokenizer = _tokenizer_beside(pretrained_model_name_or_path, hub)
         return (model, info) if wants_info else model
 
     def save_pretrained(
@@ -98,7 +100,7 @@ class PLMarkerBaseModel(PreTrainedModel):
         def save() -> None:
             super(PLMarkerBaseModel, self).save_pretrained(save_directory, is_main_process, *args, **kwargs)
 
-        include_code = include_code or self._include_code
+        include_code = include_code or PUSHES_CODE.get()
         if self.saver is not None:
             self.saver.save(self, save, save_directory, include_code, is_main_process)
         elif include_code:
@@ -111,11 +113,11 @@ class PLMarkerBaseModel(PreTrainedModel):
 
         A card that somebody wrote or edited stays.
         """
-        self._include_code = include_code
+        before = PUSHES_CODE.set(include_code)
         try:
             return super().push_to_hub(repo_id, **kwargs)  # type: ignore[arg-type]
         finally:
-            self._include_code = False
+            PUSHES_CODE.reset(before)
 
     def _upload_modified_files(self, working_dir: Any, repo_id: str, *args: Any, **kwargs: Any) -> Any:
         """transformers uploads a folder by this. The card there is the Hub's or a template, and ours replaces it."""
@@ -155,6 +157,33 @@ class PLMarkerBaseModel(PreTrainedModel):
         return checked(), tokenize
 
 
+def _check_shards(source: Any, hub: Mapping[str, Any]) -> None:
+    """Raise `PLMarkerError` for an index of weights that names a file outside the checkpoint."""
+    missing: dict[str, Any] = {"_raise_exceptions_for_missing_entries": False}
+    path = None if source is None else cached_file(source, "model.safetensors.index.json", **missing, **hub)
+    if path is None:
+        return
+    names = json.loads(Path(path).read_text(encoding="utf-8")).get("weight_map", {}).values()
+    outside = next((name for name in names if Path(name).name != name), None)
+    if outside is not None:
+        raise PLMarkerError(f"{source}: the index of the weights names {outside!r}, which is no file beside it")
+
+
+def _tokenizer_beside(source: Any, hub: Mapping[str, Any]) -> PreTrainedTokenizerBase | None:
+    """The tokenizer beside a model; None where there is none. A tokenizer that cannot be read is an error."""
+    names = ("tokenizer.json", "tokenizer_config.json")
+    missing: dict[str, Any] = {"_raise_exceptions_for_missing_entries": False}
+    try:
+        if all(cached_file(source, name, **missing, **hub) is None for name in names):
+            return None
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source, trust_remote_code=False, **hub)
+    except Exception as error:
+        # The library that reads tokenizers raises bare exceptions for broken files.
+        reason = one_sentence(error)
+        raise PLMarkerError(f"{source}: the tokenizer beside the model cannot be read: {reason}") from error
+    return tokenizer
+
+
 def _check_weights(model: PreTrainedModel, info: Mapping[str, Any], source: Any) -> None:
     """Raise `PLMarkerError` for weights that were not in a checkpoint, that fit nothing, or that are not finite."""
     for kind in ("missing", "unexpected"):
@@ -183,4 +212,4 @@ def to_device(model: PreTrainedModel, device: Any) -> None:
     try:
         model.to(device)
     except (AssertionError, RuntimeError) as error:
-        raise PLMarkerError(f"device {str(device)!r} cannot be used: {str(error).splitlines()[0]}") from None
+        raise PLMarkerError(f"device {str(device)!r} cannot be used: {one_sentence(error)}") from error

@@ -73,13 +73,29 @@ class Extraction:
     relations: list[Relation] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready values. Relations name their head and tail by index into `entities`."""
-        index = {entity: number for number, entity in reversed(list(enumerate(self.entities)))}
+        """JSON-ready values. Relations name their head and tail by index into `entities`.
+
+        An end of a relation that was changed in `entities` since, such as its label or its score, is found by its span.
+
+        Raises:
+            PLMarkerError: for a relation whose head or tail is not among the entities.
+        """
+        index: dict[Any, int] = {}
+        for number, entity in enumerate(self.entities):
+            index.setdefault(entity, number)
+            index.setdefault((entity.sentence, entity.start, entity.end), number)
+
+        def number_of(entity: Entity) -> int:
+            found = index.get(entity, index.get((entity.sentence, entity.start, entity.end)))
+            if found is None:
+                raise PLMarkerError(f"a relation joins {entity.text!r}, which is not among the entities")
+            return found
+
         return {
             "text": self.text,
             "entities": [asdict(entity) for entity in self.entities],
             "relations": [
-                {"head": index[r.head], "tail": index[r.tail], "label": r.label, "score": r.score}
+                {"head": number_of(r.head), "tail": number_of(r.tail), "label": r.label, "score": r.score}
                 for r in self.relations
             ],
         }

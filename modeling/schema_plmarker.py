@@ -15,6 +15,12 @@ class PLMarkerError(ValueError):
     """Bad input. The message is one sentence that names the place, what was found and what was expected."""
 
 
+def one_sentence(error: BaseException) -> str:
+    """The whole message of an error in one line. The errors of other libraries begin with their kind."""
+    message = " ".join(str(error).split())
+    return message if isinstance(error, PLMarkerError) else f"{type(error).__name__}: {message}".removesuffix(": ")
+
+
 @dataclass(frozen=True)
 class LabelSchema:
     """The labels of a dataset, without NIL, which is always class 0 of a model.

@@ -32,7 +32,7 @@ from ..encoders.loading import load_tokenizer
 from ..encoders.starting import build_config
 from ..modeling.encoders_plmarker import add_marker_tokens
 from ..modeling.modeling_plmarker import PLMarkerForEntityRecognition, PLMarkerForRelationExtraction
-from ..modeling.schema_plmarker import LabelSchema, PLMarkerError
+from ..modeling.schema_plmarker import LabelSchema, PLMarkerError, one_sentence
 from ..modeling.task_model_plmarker import PLMarkerPreTrainedModel
 from ..modeling.tasks_plmarker import task_of
 
@@ -132,8 +132,7 @@ def _load_state(folder: Path) -> State:
     except pickle.UnpicklingError:
         raise PLMarkerError(f"{path}: holds more than tensors, or is damaged; it is not unpickled") from None
     except (RuntimeError, EOFError, SafetensorError) as error:
-        reason = str(error).splitlines()[0] if str(error) else "it ends too early"
-        raise PLMarkerError(f"{path}: damaged, {reason}") from None
+        raise PLMarkerError(f"{path}: damaged: {one_sentence(error)}") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise PLMarkerError(f"{path}: expected tensors by name, got {type(state).__name__}")
     return state
@@ -188,8 +187,8 @@ def _load_tokenizer(folder: Path, family: str, encoder: str | None) -> PreTraine
                     if family == "albert"
                     else ""
                 )
-                reason = str(error).strip().splitlines()[0]
-                raise PLMarkerError(f"{place}: the vocabulary cannot be read, {reason}{hint}") from None
+                reason = one_sentence(error)
+                raise PLMarkerError(f"{place}: the vocabulary cannot be read: {reason}{hint}") from error
     raise PLMarkerError(f"{folder}: no {' or '.join(files)} here or one folder up; name the encoder with --encoder")
 
 

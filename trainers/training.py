@@ -6,6 +6,7 @@ import json
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from accelerate import PartialState
 from datasets import Dataset, DatasetDict, concatenate_datasets
 from transformers import AutoConfig, PreTrainedTokenizerBase, TrainingArguments, set_seed
 
-from ..data.files import write_json
+from ..data.files import sole_writer, write_json
 from ..data.loading import dataset_revision, load_documents
 from ..encoders.loading import load_tokenizer
 from ..encoders.starting import build_config
@@ -82,6 +83,12 @@ def run_experiment(
     Example:
         >>> run_experiment(load_experiment("demo"), overwrite=True)["rel_strict_f1"]  # doctest: +SKIP
     """
+    # Processes that torchrun starts beside the main process write nothing here.
+    with sole_writer(experiment.output_dir) if PartialState().is_main_process else nullcontext():
+        return _run(experiment, resume, overwrite, fold)
+
+
+def _run(experiment: Experiment, resume: bool, overwrite: bool, fold: str | None) -> Metrics | None:
     output_dir = Path(experiment.output_dir)
     if resume:
         _check_same(output_dir, experiment)
@@ -218,7 +225,9 @@ def _train(
     set_seed(experiment.seed)
     model = MODEL_CLASSES[name].from_encoder(experiment.encoder, schema, tokenizer=tokenizer, **task.model)
     if resume and (folder / FINISHED_FILE).is_file():
-        return MODEL_CLASSES[name].from_pretrained(folder)
+        finished: PLMarkerPreTrainedModel = MODEL_CLASSES[name].from_pretrained(folder)
+        finished.to(arguments.device)  # type: ignore[arg-type]
+        return finished
     # This check is the last one: a mistake in the experiment must not remove the earlier run. Later models of that run
     # are removed too, so that --resume does not take them for models of this run.
     names = list(experiment.tasks)
@@ -311,6 +320,12 @@ def _warn_of_rare_labels(data: DatasetDict) -> None:
                 logger.warning("%s %s: in %s, never in train", kind.replace("_", " "), ", ".join(unseen), name)
 
 
+def _step(state: Path) -> int:
+    """The step of a checkpoint. Dates change when a folder is copied."""
+    step = state.parent.name.rpartition("-")[2]
+    return int(step) if step.isdigit() else -1
+
+
 def _earlier_checkpoint(folders: Sequence[Path], resume: bool, overwrite: bool) -> str | None:
     """The checkpoint to continue from with `resume`. Without `overwrite`, no file of an earlier run is removed.
 
@@ -319,9 +334,7 @@ def _earlier_checkpoint(folders: Sequence[Path], resume: bool, overwrite: bool) 
     """
     # Trainer writes its state last: a checkpoint without it was cut off.
     states = [
-        state
-        for folder in folders
-        for state in sorted(folder.glob("checkpoint-*/trainer_state.json"), key=lambda path: path.stat().st_mtime)
+        state for folder in folders for state in sorted(folder.glob("checkpoint-*/trainer_state.json"), key=_step)
     ]
     if resume:
         mine = [state for state in states if state.is_relative_to(folders[0])]

@@ -4,7 +4,7 @@ import json
 from collections import Counter
 
 import pytest
-from datasets import DatasetDict
+from datasets import DatasetDict, load_dataset
 
 from plmarker.data import DOCUMENT_FEATURES, LabelSchema, PLMarkerError, check_file, load_documents
 from plmarker.data.loading import SAMPLE_FOLDER, SAMPLE_SYMMETRIC, load_split
@@ -98,6 +98,24 @@ def test_a_dataset_is_unchanged_after_writing_parquet(tmp_path, monkeypatch):
     documents = load_documents("sample")["test"]
     documents.to_parquet(str(tmp_path / "test.parquet"))
     assert type(documents).from_parquet(str(tmp_path / "test.parquet"), cache_dir=str(tmp_path))[:] == documents[:]
+
+
+def test_one_split_of_a_dataset_is_read_without_the_others(tmp_path, monkeypatch):
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    documents = load_documents("sample")
+    for name in ("train", "test"):
+        documents[name].to_parquet(str(tmp_path / "data" / f"{name}.parquet"))
+    asked = []
+
+    def load(*args, **kwargs):
+        asked.append(kwargs.get("split"))
+        return load_dataset(*args, **kwargs)
+
+    monkeypatch.setattr("plmarker.data.loading.load_dataset", load)
+    assert load_split(tmp_path / "data", "test")[:] == documents["test"][:]
+    with pytest.raises(PLMarkerError, match="no split 'validation', only"):
+        load_split(tmp_path / "data", "validation")
+    assert asked == ["test", None]
 
 
 @pytest.fixture(scope="module")

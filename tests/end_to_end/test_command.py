@@ -1,7 +1,14 @@
 """The command on a tiny encoder: train, evaluate, predict, data check, and every kind of bad input."""
 
+import gzip
 import json
+import pickle
 import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +16,12 @@ import pytest
 import torch
 import yaml
 from accelerate import PartialState
-from transformers import AutoModel, BertConfig, BertModel, PreTrainedTokenizerBase
+from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel, PreTrainedTokenizerBase
 
 import plmarker
 from plmarker.cli import main
+from plmarker.data.files import sole_writer
+from plmarker.modeling.extraction_plmarker import build_extraction
 from plmarker.modeling.modeling_plmarker import PLMarkerForEntityRecognition
 from plmarker.trainers.trainer import PLMarkerTrainer
 
@@ -112,19 +121,204 @@ def test_predict_writes_character_offsets_for_texts_and_documents(model: Path, t
         assert not out.with_name("out.jsonl.partial").exists()
 
 
-def test_an_interrupted_prediction_goes_on_where_it_stopped(model: Path, tmp_path: Path) -> None:
+def interrupt(model: Path, inputs: Path, out: Path, after: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Interrupt a prediction behind some texts. Return the lines that were written."""
+    calls = 0
+
+    def build(*args: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls > after:
+            raise KeyboardInterrupt
+        return build_extraction(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("plmarker.cli.predict.build_extraction", build)
+        assert main(["predict", str(model), str(inputs), "--out", str(out)]) == 130
+    lines = out.with_name(out.name + ".partial").read_text(encoding="utf-8").splitlines(keepends=True)
+    assert len(lines) == after
+    return lines
+
+
+def test_an_interrupted_prediction_goes_on_where_it_stopped(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     inputs, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
-    inputs.write_text("".join(f"Text number {n} by Ada Morrow.\n" for n in range(4)))
-    assert main(["predict", str(model), str(inputs), "--out", str(out)]) == 0
-    whole = out.read_text()
-    lines = whole.splitlines(keepends=True)
-    marked = lines[0].replace("{", '{"kept": true, ', 1)
-    out.with_name("out.jsonl.partial").write_text(marked + lines[1][:20])
+    inputs.write_text("".join(f"Text number {n} by Ada Morr\u00e9.\n" for n in range(4)), encoding="utf-8")
+    call = ["predict", str(model), str(inputs), "--out", str(out)]
+    assert main(call) == 0
+    lines = out.read_text(encoding="utf-8").splitlines(keepends=True)
     out.unlink()
-    assert main(["predict", str(model), str(inputs), "--out", str(out)]) == 0
-    assert out.read_text() == marked + "".join(lines[1:])
-    out.with_name("out.jsonl.partial").write_text('{"doc_key": "of another input"}\n')
-    assert main(["predict", str(model), str(inputs), "--out", str(out)]) == 2
+    partial = out.with_name("out.jsonl.partial")
+    # The second line is cut off inside the two bytes of a character.
+    first, second = interrupt(model, inputs, out, 2, monkeypatch)
+    marked = first.replace("{", '{"kept": true, ', 1)
+    cut = second.encode()[: second.encode().index("\u00e9".encode()) + 1]
+    partial.write_bytes(marked.encode() + cut)
+    assert main(call) == 0
+    assert out.read_text(encoding="utf-8") == marked + "".join(lines[1:])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.txt", "out.jsonl"]
+    # Lines of nobody knows which model are written anew.
+    partial.write_text(marked, encoding="utf-8")
+    settings = out.with_name("out.jsonl.partial.settings")
+    settings.write_text('{"models": ["')
+    assert main(call) == 0
+    assert out.read_text(encoding="utf-8") == "".join(lines)
+
+
+def test_an_interrupted_prediction_is_not_mixed_with_another(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
+    inputs.write_text("".join(f"Text number {n} by Ada Morrow.\n" for n in range(4)), encoding="utf-8")
+    interrupt(model, inputs, out, 2, monkeypatch)
+    # The same weights in another order have the same sum.
+    other = AutoModel.from_pretrained(model)
+    with torch.no_grad():
+        other.entity.classifier.weight.copy_(other.entity.classifier.weight.flip(0))
+    other.save_pretrained(tmp_path / "other")
+    call = ["predict", str(model), str(inputs), "--out", str(out)]
+    assert main([*call, "--entity_threshold", "0.5"]) == 2
+    assert main(["predict", str(tmp_path / "other"), *call[2:]]) == 2
+    inputs.write_text("Other text.\n" * 4, encoding="utf-8")
+    assert main(call) == 2
+
+
+def test_one_process_at_a_time_writes_a_file_or_a_run(
+    model: Path, encoder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in.txt").write_text("Ada sings.\n")
+    predict = ["predict", str(model), str(tmp_path / "in.txt"), "--out", str(tmp_path / "out.jsonl")]
+    train = ["train", str(experiment(encoder, tmp_path)), "--max_steps", "1"]
+    for call, written in ((predict, tmp_path / "out.jsonl"), (train, tmp_path / "run")):
+        with sole_writer(written):
+            assert main(call) == 2
+        assert f"{written}: another process" in capsys.readouterr().err
+        assert not written.exists()
+    assert main(predict) == 0
+
+
+def test_a_lock_dies_with_its_process(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys\nfrom plmarker.data.files import sole_writer\n"
+        "with sole_writer(sys.argv[1]):\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "out")])
+    assert done.returncode == -signal.SIGKILL
+    with sole_writer(tmp_path / "out"):
+        pass
+
+
+@pytest.mark.parametrize("name", ["in.txt", "out.jsonl", "out.jsonl.partial", "out.jsonl.partial.settings"])
+def test_no_output_overwrites_an_input_or_another_output(
+    model: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in.txt").write_text(TEXT)
+    call = ["predict", str(model), str(tmp_path / "in.txt")]
+    assert main([*call, "--out", str(tmp_path / "out.jsonl"), "--json", str(tmp_path / name)]) == 2
+    assert "would overwrite" in capsys.readouterr().err
+    assert main([*call, "--out", str(tmp_path / "in.txt")]) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["in.txt"]
+    assert (tmp_path / "in.txt").read_text() == TEXT
+
+
+def test_predict_reads_standard_input_and_packed_files(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = "".join(json.dumps({"text": f"Ada Morrow sings {n}. \u00e9"}) + "\n" for n in range(3))
+    texts = "".join(f"Ada Morrow sings {n}. \u00e9\n" for n in range(3))
+    (tmp_path / "in.jsonl").write_text(lines, encoding="utf-8")
+    (tmp_path / "in.jsonl.gz").write_bytes(gzip.compress(lines.encode()))
+    (tmp_path / "cut.txt.gz").write_bytes(gzip.compress(texts.encode())[:40])
+    out = tmp_path / "out.jsonl"
+
+    def found(source: str, given: str | None = None) -> list[Any]:
+        if given is None:
+            assert main(["predict", str(model), source, "--out", str(out)]) == 0
+        else:
+            command = [sys.executable, "-m", "plmarker", "predict", str(model), source, "--out", str(out)]
+            subprocess.run(command, input=given.encode(), check=True, capture_output=True)
+        results = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+        assert [result.pop("doc_key").rpartition("-")[2] for result in results] == ["1", "2", "3"]
+        return results
+
+    expected = found(str(tmp_path / "in.jsonl"))
+    assert found(str(tmp_path / "in.jsonl.gz")) == expected
+    assert found("-", lines) == expected
+    assert found("-", texts) == expected
+    assert main(["predict", str(model), str(tmp_path / "cut.txt.gz"), "--out", str(tmp_path / "cut.jsonl")]) == 2
+    assert "cut.txt.gz: not a whole gzip file" in capsys.readouterr().err
+
+
+def truncate(folder: Path) -> None:
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1000])
+
+
+def change_config(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    change(config)
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+def name_a_shard_outside(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder.parent / "x.safetensors")
+    index = {"metadata": {}, "weight_map": {"entity.classifier.weight": "../x.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+
+
+DAMAGES: dict[str, Callable[[Path], Any]] = {
+    "truncated weights": truncate,
+    "empty weights": lambda folder: (folder / "model.safetensors").write_bytes(b""),
+    "a pickle": lambda folder: (folder / "model.safetensors").write_bytes(pickle.dumps({"a": 1})),
+    "other shapes": lambda folder: change_config(
+        folder, lambda config: config["entity_config"]["encoder_config"].update(hidden_size=48)
+    ),
+    "a config with wrong types": lambda folder: change_config(
+        folder, lambda config: config["entity_config"].update(max_seq_length="long")
+    ),
+    "a config without labels": lambda folder: change_config(
+        folder, lambda config: config["entity_config"].update(entity_labels=5)
+    ),
+    "a config that is a list": lambda folder: (folder / "config.json").write_text("[1]"),
+    "a deep config": lambda folder: (folder / "config.json").write_text('{"a":' * 5000 + "1" + "}" * 5000),
+    "a config that is cut off": lambda folder: (folder / "config.json").write_text('{"model_type": "plm'),
+    "a broken tokenizer": lambda folder: (folder / "tokenizer.json").write_text('{"model": 5}'),
+    "no tokenizer": lambda folder: [path.unlink() for path in folder.glob("tokenizer*")],
+    "a shard outside": name_a_shard_outside,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_model_is_one_sentence(
+    model: Path, tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(model, folder)
+    DAMAGES[damage](folder)
+    assert main(["predict", str(folder), "--text", TEXT]) == 2
+    output = capsys.readouterr()
+    assert TEXT not in output.out
+    # A sentence of ours, which names the model, and no error that got through to the end.
+    (line,) = [line for line in output.err.splitlines() if "plmarker:" in line]
+    assert line.startswith(f"plmarker: error: {folder}")
+
+
+def test_debug_shows_where_an_error_comes_from(
+    model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*args: Any) -> Any:
+        raise KeyError("inside")
+
+    monkeypatch.setattr("plmarker.cli.predict.build_extraction", broken)
+    call = ["predict", str(model), "--text", TEXT]
+    assert main(call) == 2
+    assert "plmarker: error: KeyError: 'inside'" in capsys.readouterr().err
+    with pytest.raises(KeyError, match="inside"):
+        main([*call, "--debug"])
+    monkeypatch.setenv("PLMARKER_DEBUG", "1")
+    with pytest.raises(KeyError, match="inside"):
+        main(call)
 
 
 def test_a_mistyped_threshold_leaves_nothing_behind(model: Path, tmp_path: Path) -> None:
@@ -132,6 +326,14 @@ def test_a_mistyped_threshold_leaves_nothing_behind(model: Path, tmp_path: Path)
     call = ["predict", str(model), str(tmp_path / "t.txt"), "--out", str(tmp_path / "o.jsonl"), "--entity_threshold"]
     for wrong in ("Nope=0.5", "nan"):
         assert main([*call, wrong]) == 2
+    # An inverse class has no threshold of its own, and an entity model none for relations.
+    for wrong in ("WORKS_FOR^-1=0.5", "Nope=0.5"):
+        assert main([*call, "0.5", "--relation_threshold", wrong]) == 2
+    alone = tmp_path / "alone"
+    AutoModel.from_pretrained(model).entity.save_pretrained(alone)
+    AutoTokenizer.from_pretrained(model).save_pretrained(alone)
+    assert main(["predict", str(alone), *call[2:], "0.5", "--relation_threshold", "WORKS_FOR=0.5"]) == 2
+    assert not list(tmp_path.glob("o.jsonl*"))
     assert main([*call, "0.5"]) == 0
 
 
@@ -454,21 +656,6 @@ def test_the_training_data_are_named(
 def test_a_trained_model_is_no_encoder(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", str(experiment(str(model), tmp_path))]) == 2
     assert "trained model" in capsys.readouterr().err
-
-
-def test_an_interrupted_prediction_is_not_mixed_with_other_options(model: Path, tmp_path: Path) -> None:
-    inputs, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
-    inputs.write_text("Ada sings \u00e9.\nBob sings.\n", encoding="utf-8")
-    assert main(["predict", str(model), str(inputs), "--out", str(out)]) == 0
-    whole = out.read_bytes()
-    partial = out.with_name("out.jsonl.partial")
-    # The cut is inside the two bytes of a character.
-    partial.write_bytes(whole[: whole.index("\u00e9".encode()) + 1])
-    assert main(["predict", str(model), str(inputs), "--out", str(out)]) == 0
-    assert out.read_bytes() == whole
-    partial.write_bytes(whole.splitlines(keepends=True)[0])
-    out.with_name("out.jsonl.partial.settings").write_text('{"weights": [1.0]}')
-    assert main(["predict", str(model), str(inputs), "--out", str(out)]) == 2
 
 
 def test_an_adapter_is_trained_saved_and_merged(encoder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

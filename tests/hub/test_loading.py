@@ -1,6 +1,7 @@
 """Models by name: what a config names is neither run nor fetched, and what is wrong is one sentence."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -60,3 +61,23 @@ def test_what_is_no_model_of_plmarker_is_told(folder, tmp_path):
         load_model(str(folder / "both"), model_types=("plmarker-ner",))
     with pytest.raises(PLMarkerError, match="device 'moon' cannot be used"):
         load_model(str(folder / "both"), device="moon")
+
+
+def test_a_tokenizer_that_cannot_be_read_is_not_a_missing_one(folder):
+    path = folder / "both" / "tokenizer.json"
+    path.write_text(path.read_text()[:500])
+    for load in (load_model, AutoModel.from_pretrained):
+        with pytest.raises(PLMarkerError, match="both: the tokenizer beside the model cannot be read"):
+            load(str(folder / "both"))
+
+
+def test_threads_that_save_at_once_each_get_what_they_ask_for(folder, tmp_path):
+    model = AutoModel.from_pretrained(folder / "both")
+
+    def save(number: int) -> bool:
+        model.save_pretrained(tmp_path / str(number), include_code=bool(number % 2))
+        names_code = "auto_map" in json.loads((tmp_path / str(number) / "config.json").read_text())
+        return names_code == bool(number % 2) == (tmp_path / str(number) / "modeling_plmarker.py").exists()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(save, range(16)))

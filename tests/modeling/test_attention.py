@@ -306,3 +306,9 @@ def test_dropout_of_attention_weights_is_dropout(p):
     assert torch.equal(_dropout(weights, p)[0], masked)
     assert not torch.equal(_dropout(weights, p)[0], masked)
     assert torch.equal(_dropout(weights, 0.0)[0], weights)
+
+
+def test_dropout_of_all_weights_gives_zeros():
+    masked, scale = _dropout(torch.ones(2, 3, requires_grad=True), 1.0)
+    (masked * scale).sum().backward()
+    assert (masked * scale).tolist() == [[0.0] * 3] * 2

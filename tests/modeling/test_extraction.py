@@ -8,7 +8,7 @@ import pytest
 
 from plmarker import PLMarkerError, PLMarkerForEntityRecognition
 from plmarker.modeling.decoding_plmarker import ScoredRelation, ScoredSpan
-from plmarker.modeling.extraction_plmarker import Extraction, build_extraction
+from plmarker.modeling.extraction_plmarker import Entity, Extraction, Relation, build_extraction
 from plmarker.modeling.text_plmarker import locate_words, split_sentences
 
 TEXT = "Ann married Bob. Bob sings."
@@ -62,3 +62,14 @@ def test_the_language_of_a_text_splits_its_sentences(make_tiny_model):
     assert len(german) == 2
     with pytest.raises(PLMarkerError, match="sentence_splitter"):
         model.extract(text, language="de", sentence_splitter=lambda text: [text])
+
+
+def test_a_changed_entity_is_still_the_end_of_its_relation():
+    ann = Entity("Ann", "Person", 0, 3, 0.9, 0)
+    acme = Entity("Acme", "Place", 13, 17, 0.8, 0)
+    found = Extraction("Ann works at Acme.", [], [ann, acme], [Relation(ann, acme, "WORKS_FOR", 0.7)])
+    found.entities[1] = replace(acme, label="Company", score=1.0)
+    assert found.to_dict()["relations"] == [{"head": 0, "tail": 1, "label": "WORKS_FOR", "score": 0.7}]
+    del found.entities[0]
+    with pytest.raises(PLMarkerError, match="'Ann'"):
+        found.to_dict()

@@ -1,6 +1,7 @@
 """Experiments as YAML: every file of the project is right, and a user's overrides hold."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from plmarker.data.presets import load_preset
 from plmarker.modeling.modeling_plmarker import PLMarkerForEntityRecognition, PLMarkerForRelationExtraction
 from plmarker.modeling.schema_plmarker import PLMarkerError
 from plmarker.trainers.experiment import CONFIG_FOLDER, load_experiment
-from plmarker.trainers.training import run_experiment
+from plmarker.trainers.training import _earlier_checkpoint, run_experiment
 
 CONFIG_CLASSES = {
     "entity": PLMarkerForEntityRecognition.config_class,
@@ -142,3 +143,14 @@ def test_a_mistake_in_the_second_task_is_found_before_the_first_is_trained(
     with pytest.raises(PLMarkerError, match=expected):
         run_experiment(load_experiment(file))
     assert not (tmp_path / "out").exists()
+
+
+def test_a_run_continues_from_its_last_step_whatever_the_dates_say(tmp_path):
+    for number, step in enumerate((90, 100, 8)):
+        state = tmp_path / "entity" / f"checkpoint-{step}" / "trainer_state.json"
+        state.parent.mkdir(parents=True)
+        state.touch()
+        os.utime(state, (number, number))
+    assert _earlier_checkpoint([tmp_path / "entity"], resume=True, overwrite=False) == str(
+        tmp_path / "entity" / "checkpoint-100"
+    )
