@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -83,8 +84,10 @@ def run_experiment(
     Example:
         >>> run_experiment(load_experiment("demo"), overwrite=True)["rel_strict_f1"]  # doctest: +SKIP
     """
-    # Processes that torchrun starts beside the main process write nothing here.
-    with sole_writer(experiment.output_dir) if PartialState().is_main_process else nullcontext():
+    # Processes that torchrun starts beside the first one write nothing here. accelerate's state does not know them yet:
+    # TrainingArguments sets it up.
+    is_first = os.environ.get("RANK", "0") == "0"
+    with sole_writer(experiment.output_dir) if is_first else nullcontext():
         return _run(experiment, resume, overwrite, fold)
 
 

@@ -229,8 +229,8 @@ def stranger(folder: Path) -> None:
     assert plmarker.load_documents("me/open").num_rows == {"train": 8, "validation": 2}
     assert isinstance(AutoModel.from_pretrained("me/model-code"), plmarker.PLMarkerModel)
     step("load what is public")
-    for load in (load_dataset, plmarker.load_documents):
-        with pytest.raises(DatasetNotFoundError, match="me/tiny"):
+    for load, error in ((load_dataset, DatasetNotFoundError), (plmarker.load_documents, plmarker.PLMarkerError)):
+        with pytest.raises(error, match="me/tiny"):
             load("me/tiny")
     with pytest.raises(RepositoryNotFoundError):
         hf_hub_download("me/tiny", "README.md", repo_type="dataset")
