@@ -80,7 +80,7 @@ class TokenClassifier:
         self.model = AutoModelForTokenClassification.from_config(config, attn_implementation="sdpa")
         self.model.classifier = torch.nn.Linear(config.hidden_size, len(classes))
         tagger = type(model.config)(**{**model.config.to_dict(), "method": "bio", "pruner_size": 0,
-                                       "pruner_threshold": 0.0, "marker_layers": None})  # fmt: skip
+                                       "pruner_threshold": 0.0, "late_layers": None})  # fmt: skip
         self.task, self.tokenize, self.documents = task_of(tagger), WordTokenizer(model.tokenizer), documents
 
     def rows(self, training: bool = False) -> list[Any]:

@@ -23,6 +23,7 @@ from transformers import TrainingArguments, set_seed
 from plmarker import (
     LabelSchema,
     PLMarkerForEntityRecognition,
+    PLMarkerForRelationExtraction,
     PLMarkerTrainer,
     load_documents,
     tune_pruner,
@@ -32,12 +33,16 @@ from plmarker.trainers import evaluate_documents
 PRUNER_SIZE, LEARNING_RATE, BATCH_TOKENS, WINDOW = 128, 1e-4, 4096, 256
 
 
-def options_of(name: str) -> dict[str, Any]:
-    """The config's fields of `exact`, `pruned`, or `late` with a number of layers."""
-    if name == "exact":
-        return {}
-    layers = name.removeprefix("late") if name.startswith("late") else ""
-    return {"pruner_size": PRUNER_SIZE} | ({"marker_layers": int(layers)} if layers else {})
+def start_model(name: str, schema: LabelSchema) -> Any:
+    """A new model: `exact`, `pruned` or `late` with a number of layers for entities; `relation` for relations."""
+    options: dict[str, Any] = {"marker_init": "lm", "max_seq_length": WINDOW}
+    if name == "relation":
+        return PLMarkerForRelationExtraction.from_encoder("minilm", schema, **options)
+    if name != "exact":
+        options["pruner_size"] = PRUNER_SIZE
+    if name.startswith("late"):
+        options["late_layers"] = int(name.removeprefix("late"))
+    return PLMarkerForEntityRecognition.from_encoder("minilm", schema, **options)
 
 
 def train(
@@ -45,9 +50,7 @@ def train(
 ) -> dict[str, Any]:
     """Train one model, choose its threshold, save it, and return its figures."""
     set_seed(seed)
-    model = PLMarkerForEntityRecognition.from_encoder(
-        "minilm", schema, marker_init="lm", max_seq_length=WINDOW, **options_of(name)
-    )
+    model = start_model(name, schema)
     arguments = TrainingArguments(
         str(folder), num_train_epochs=epochs, learning_rate=LEARNING_RATE, warmup_steps=0.1, weight_decay=0.01,
         save_strategy="no", logging_steps=25, report_to="none", disable_tqdm=True, seed=seed, use_cpu=True, bf16=bf16,
@@ -62,12 +65,16 @@ def train(
     start = time.perf_counter()
     trainer.train()
     figures: dict[str, Any] = {"training_seconds": time.perf_counter() - start}
-    if model.pruner is not None:
+    if getattr(model, "pruner", None) is not None:
         figures["pruner"] = tune_pruner(model, data["validation"]).to_dict()
     model.save_pretrained(folder)
     assert model.tokenizer is not None
     for split in ("validation", "test"):
-        figures[split] = evaluate_documents(data[split], model.tokenizer, model).metrics["ent_f1"]
+        if name == "relation":
+            metrics = evaluate_documents(data[split], model.tokenizer, None, model).metrics
+            figures[split] = {key: metrics[key] for key in ("gold_rel_f1", "gold_rel_strict_f1")}
+        else:
+            figures[split] = evaluate_documents(data[split], model.tokenizer, model).metrics["ent_f1"]
     return figures
 
 

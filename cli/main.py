@@ -69,7 +69,7 @@ def check_outputs(options: argparse.Namespace) -> None:
         for path in (value, f"{value}.partial", f"{value}.partial.settings"):
             other = taken.setdefault(Path(path).resolve(), f"--{name}")
             if other != f"--{name}":
-                raise PLMarkerError(f"--{name} {value} would write over {other}")
+                raise PLMarkerError(f"--{name} {value} is {other}: the command would write over it")
 
 
 def build_parser() -> argparse.ArgumentParser:

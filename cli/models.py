@@ -34,6 +34,24 @@ class Models:
         """The models that are there."""
         return [part for part in (self.entity, self.relation) if part is not None]
 
+    def fingerprint(self) -> str:
+        """A hash of all that the answers of the models depend on: configs, weights and tokenizer."""
+        found = hashlib.sha256()
+        for part in self.parts:
+            config = part.config.to_dict()
+            for name in ("training_run", "_name_or_path", "transformers_version"):
+                config.pop(name, None)
+            found.update(json.dumps(config, sort_keys=True, default=str).encode())
+            for name, weights in part.state_dict().items():
+                found.update(f"{name} {weights.dtype} {tuple(weights.shape)}".encode())
+                # NumPy has no bfloat16.
+                found.update(weights.detach().contiguous().cpu().flatten().view(torch.uint8).numpy().data)
+        # Tokenizers that are written in Python have no backend.
+        backend = getattr(self.tokenizer, "backend_tokenizer", None)
+        tokens = json.dumps(self.tokenizer.get_vocab(), sort_keys=True) if backend is None else backend.to_str()
+        found.update(tokens.encode())
+        return found.hexdigest()
+
 
 def load_models(
     names: Sequence[str], device: str | None, compat: str | None = None, dtype: str | None = None
@@ -69,19 +87,6 @@ def load_models(
         if compat is not None:
             model.config.compat = compat
     return models
-
-
-def fingerprint(model: PLMarkerForEntityRecognition | PLMarkerForRelationExtraction) -> str:
-    """A hash of all that a model's answers depend on: its config and its weights."""
-    config = model.config.to_dict()
-    for name in ("training_run", "_name_or_path", "transformers_version"):
-        config.pop(name, None)
-    found = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode())
-    for name, weights in model.state_dict().items():
-        found.update(f"{name} {weights.dtype} {tuple(weights.shape)}".encode())
-        # NumPy has no bfloat16.
-        found.update(weights.detach().contiguous().cpu().flatten().view(torch.uint8).numpy().data)
-    return found.hexdigest()
 
 
 def _parts(model: object) -> list[object]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,10 +11,9 @@ from tqdm.auto import tqdm
 from ..data.inputs import read_inputs, text_document, write_resumable
 from ..modeling.extraction_plmarker import build_extraction
 from ..modeling.modeling_plmarker import PLMarkerModel
-from ..modeling.prediction_plmarker import check_pruner_threshold
-from ..modeling.schema_plmarker import NIL, PLMarkerError, least_scores
+from ..modeling.schema_plmarker import PLMarkerError
 from ..modeling.task_plmarker import Document
-from .models import fingerprint, load_models
+from .models import load_models
 from .options import model_options, threshold
 
 
@@ -60,19 +58,11 @@ def run(options: argparse.Namespace) -> Any:
     model = PLMarkerModel.from_models(models.entity, models.relation, models.tokenizer)
     schema = model.config.schema
     # Checked before a partial file is written, which a corrected call could not continue.
-    least_scores(options.entity_threshold, schema.entity_classes)
-    least_scores(options.relation_threshold, schema.relation_classes[: schema.n_forward] if models.relation else [NIL])
-    check_pruner_threshold(models.entity, options.pruner_threshold)
+    thresholds = (options.entity_threshold, options.relation_threshold, options.pruner_threshold)
+    model.check_thresholds(*thresholds)
 
     def process(documents: Iterator[Document]) -> Iterator[dict[str, Any]]:
-        found = model.predict(
-            documents,
-            options.batch_tokens,
-            options.entity_threshold,
-            options.relation_threshold,
-            options.pruner_threshold,
-        )
-        for document, spans, relations in found:
+        for document, spans, relations in model.predict(documents, options.batch_tokens, *thresholds):
             extraction = build_extraction(document["text"], document["located"], spans, relations, schema)
             yield {"doc_key": document["doc_key"], **extraction.to_dict()}
 
@@ -82,13 +72,11 @@ def run(options: argparse.Namespace) -> Any:
         return result
     progress = tqdm(read_inputs(options.input, options.language), unit="document", disable=None)
     settings = {
-        "models": [fingerprint(part) for part in models.parts],
-        "tokenizer": hashlib.sha256(models.tokenizer.backend_tokenizer.to_str().encode()).hexdigest(),
+        "models": models.fingerprint(),
         "entity_threshold": options.entity_threshold,
         "relation_threshold": options.relation_threshold,
         "pruner_threshold": options.pruner_threshold,
         "language": options.language,
-        "dtype": str(models.parts[0].dtype),
     }
     count = write_resumable(options.out, progress, process, settings)
     print(f"{options.out}: {count} documents")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Any
 
-from ..modeling.schema_plmarker import PLMarkerError
+from ..modeling.schema_plmarker import PLMarkerError, one_line
 from ..modeling.text_plmarker import Offsets, locate_words, split_sentences
 from .documents import Document
 from .report import ReadingReport
@@ -120,7 +120,7 @@ def _spacy_tokenizer(language: str) -> Any:
         return spacy.blank(language).tokenizer
     except ImportError as error:
         # Some languages need another package. The error of spaCy names it.
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise PLMarkerError(f"spaCy cannot split words of the language {language!r}: {reason}") from None
 
 

@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerBase
 
 from ..modeling.configuration_plmarker import PLMarkerEntityConfig, PLMarkerRelationConfig, PLMarkerTaskConfig
 from ..modeling.rows_plmarker import Annotations
-from ..modeling.schema_plmarker import LabelSchema, PLMarkerError
+from ..modeling.schema_plmarker import LabelSchema, PLMarkerError, one_line
 from ..modeling.task_plmarker import Task
 from ..modeling.tasks_plmarker import task_of
 from ..modeling.windows_plmarker import WordTokenizer
@@ -113,7 +113,7 @@ class _ConfiguredRows(DocumentRows):
         try:
             config = self.config_class(**values)
         except StrictDataclassError as error:
-            raise PLMarkerError(f"{type(self).__name__}: {' '.join(str(error).split())}") from None
+            raise PLMarkerError(f"{type(self).__name__}: {one_line(error)}") from None
         super().__init__(task_of(config), tokenizer, training, seed)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from ..modeling.schema_plmarker import LabelSchema, PLMarkerError
+from ..modeling.schema_plmarker import LabelSchema, PLMarkerError, one_line
 
 PRESETS_FILE = Path(__file__).parent / "presets.yaml"
 KEYS = ("entity_labels", "relation_labels", "symmetric_labels", "entity", "relation")
@@ -71,7 +71,7 @@ def read_mapping(path: Path, expected: str) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise PLMarkerError(f"{path}: broken YAML, {' '.join(str(error).split())}") from None
+        raise PLMarkerError(f"{path}: broken YAML, {one_line(error)}") from None
     if not isinstance(values, dict):
         raise PLMarkerError(f"{path}: expected a mapping with {expected}")
     return values

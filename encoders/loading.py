@@ -62,10 +62,10 @@ def load_encoder_config(name_or_path: str, **hub: Any) -> PreTrainedConfig:
     return _load(AutoConfig, name_or_path, hub)
 
 
-def _load(auto_class: Any, name_or_path: str, hub: dict[str, Any]) -> Any:
+def _load(auto_class: Any, name_or_path: str, options: dict[str, Any]) -> Any:
     path = resolve_encoder(name_or_path)
     try:
-        return auto_class.from_pretrained(path, trust_remote_code=False, **hub)
+        return auto_class.from_pretrained(path, trust_remote_code=False, **options)
     except Exception as error:
         # Damaged files reach many libraries, and each has errors of its own.
         raise PLMarkerError(f"encoder {name_or_path!r} cannot be loaded: {one_sentence(error)}") from error
@@ -86,11 +86,8 @@ def load_encoder(name_or_path: str, config: PreTrainedConfig, **hub: Any) -> Pre
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()
     try:
-        encoder, info = AutoModel.from_pretrained(
-            resolve_encoder(name_or_path), config=config, output_loading_info=True, **encoder_kwargs(config), **hub
-        )
-    except Exception as error:
-        raise PLMarkerError(f"encoder {name_or_path!r} cannot be loaded: {one_sentence(error)}") from error
+        options = {"config": config, "output_loading_info": True, **encoder_kwargs(config)}
+        encoder, info = _load(AutoModel, name_or_path, {**options, **hub})
     finally:
         logging.set_verbosity(verbosity)
     missing = sorted(key for key in info["missing_keys"] if not key.startswith("pooler."))

@@ -14,7 +14,7 @@ from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 from ..modeling.base_plmarker import to_device
 from ..modeling.configuration_plmarker import PLMarkerTaskConfig
 from ..modeling.encoders_plmarker import add_marker_tokens
-from ..modeling.schema_plmarker import LabelSchema, PLMarkerError
+from ..modeling.schema_plmarker import LabelSchema, PLMarkerError, one_line
 from ..modeling.task_model_plmarker import PLMarkerPreTrainedModel
 from ..modeling.tasks_plmarker import task_of
 from ..modeling.windows_plmarker import UNUSED_TOKENS
@@ -114,7 +114,7 @@ def build_config(
     try:
         return config_class(encoder_config=encoder_config, pad_token_id=tokenizer.pad_token_id, **fields)
     except StrictDataclassError as error:
-        raise PLMarkerError(f"{config_class.__name__}: {' '.join(str(error).split())}") from None
+        raise PLMarkerError(f"{config_class.__name__}: {one_line(error)}") from None
 
 
 @torch.no_grad()

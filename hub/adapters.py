@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..modeling.schema_plmarker import PLMarkerError
+from ..modeling.schema_plmarker import PLMarkerError, one_line
 from ..modeling.task_model_plmarker import PLMarkerPreTrainedModel
 
 
@@ -47,7 +47,7 @@ def add_lora(model: PLMarkerPreTrainedModel, **options: Any) -> Any:
         options.setdefault("base_model_name_or_path", model.name_or_path or None)
         return AdaptedModel(model, LoraConfig(modules_to_save=heads, **options))
     except (TypeError, ValueError) as error:
-        raise PLMarkerError(f"peft: {' '.join(str(error).split())}") from None
+        raise PLMarkerError(f"peft: {one_line(error)}") from None
 
 
 def check_lora(options: Mapping[str, Any]) -> None:
@@ -59,4 +59,4 @@ def check_lora(options: Mapping[str, Any]) -> None:
     try:
         LoraConfig(**options)
     except (TypeError, ValueError) as error:
-        raise PLMarkerError(f"peft: {' '.join(str(error).split())}") from None
+        raise PLMarkerError(f"peft: {one_line(error)}") from None

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from transformers import AutoConfig, AutoModel, PreTrainedTokenizerBase
-from transformers.utils import cached_file
 
 from ..modeling.base_plmarker import PLMarkerBaseModel, to_device
+from ..modeling.internals_plmarker import file_beside
 from ..modeling.schema_plmarker import PLMarkerError, one_sentence
 
 MODEL_TYPES = ("plmarker", "plmarker-ner", "plmarker-re")
@@ -28,7 +28,7 @@ def load_model(
     """
     try:
         # transformers would load the model that an adapter names in its place.
-        if cached_file(name, "adapter_config.json", _raise_exceptions_for_missing_entries=False) is not None:
+        if file_beside(name, "adapter_config.json") is not None:
             raise PLMarkerError(f"{name}: an adapter; load its model, and the adapter onto it by peft")
         config = AutoConfig.from_pretrained(name, trust_remote_code=False)
         if config.model_type not in model_types:

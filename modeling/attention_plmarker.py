@@ -105,6 +105,7 @@ class MarkerLayout:
         positions: the positions that the markers borrow, from 0 in each window; shape (markers,).
         block: how many consecutive markers see each other. With 0 a marker sees the text alone, not even itself.
         joined: for each place in a block, whether the markers at that place see each other in all blocks of a window.
+        groups: the group of each marker; shape (markers,). The markers of a group see each other. None has no groups.
     """
 
     text: TextLayout
@@ -112,11 +113,12 @@ class MarkerLayout:
     positions: Tensor
     block: int
     joined: tuple[bool, ...] = ()
+    groups: Tensor | None = None
 
     @property
     def is_joined(self) -> bool:
         """Whether markers of different blocks see each other."""
-        return any(self.joined)
+        return self.groups is not None or any(self.joined)
 
     @cached_property
     def window_ids(self) -> Tensor:
@@ -132,6 +134,9 @@ class MarkerLayout:
         """Whether markers of one window see each other, by their numbers in the row."""
         if not self.block:
             return torch.zeros_like(first + second, dtype=torch.bool)
+        if self.groups is not None:
+            # FlexAttention asks for the keys of text too, whose numbers are below 0 here. It leaves the answer out.
+            return self.groups[first.clamp(min=0)] == self.groups[second.clamp(min=0)]
         seen = first // self.block == second // self.block
         for place, is_joined in enumerate(self.joined):
             if is_joined:

@@ -10,9 +10,9 @@ from typing import Any, ClassVar, Protocol
 
 import torch
 from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
-from transformers.utils import cached_file
 
 from .attention_plmarker import LEVITATED
+from .internals_plmarker import file_beside
 from .prediction_plmarker import check_document
 from .schema_plmarker import PLMarkerError, one_sentence
 from .task_plmarker import Document
@@ -159,8 +159,7 @@ class PLMarkerBaseModel(PreTrainedModel):
 
 def _check_shards(source: Any, hub: Mapping[str, Any]) -> None:
     """Raise `PLMarkerError` for an index of weights that names a file outside the checkpoint."""
-    missing: dict[str, Any] = {"_raise_exceptions_for_missing_entries": False}
-    path = None if source is None else cached_file(source, "model.safetensors.index.json", **missing, **hub)
+    path = None if source is None else file_beside(source, "model.safetensors.index.json", **hub)
     if path is None:
         return
     names = json.loads(Path(path).read_text(encoding="utf-8")).get("weight_map", {}).values()
@@ -172,9 +171,8 @@ def _check_shards(source: Any, hub: Mapping[str, Any]) -> None:
 def _tokenizer_beside(source: Any, hub: Mapping[str, Any]) -> PreTrainedTokenizerBase | None:
     """The tokenizer beside a model; None where there is none. A tokenizer that cannot be read is an error."""
     names = ("tokenizer.json", "tokenizer_config.json")
-    missing: dict[str, Any] = {"_raise_exceptions_for_missing_entries": False}
     try:
-        if all(cached_file(source, name, **missing, **hub) is None for name in names):
+        if all(file_beside(source, name, **hub) is None for name in names):
             return None
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source, trust_remote_code=False, **hub)
     except Exception as error:

@@ -34,7 +34,7 @@ def encoder_kwargs(config: PreTrainedConfig) -> dict[str, bool]:
     return {}
 
 
-def check_late_markers(encoder: PreTrainedModel, marker_layers: int) -> None:
+def check_late_markers(encoder: PreTrainedModel, late_layers: int) -> None:
     """Make sure that markers can enter the encoder late.
 
     Raises:
@@ -42,14 +42,14 @@ def check_late_markers(encoder: PreTrainedModel, marker_layers: int) -> None:
             another size than the states.
     """
     config: Any = encoder.config
-    if marker_layers > config.num_hidden_layers:
-        raise PLMarkerError(f"marker_layers is {marker_layers}, but the encoder has {config.num_hidden_layers} layers")
-    if marker_layers == config.num_hidden_layers:
+    if late_layers > config.num_hidden_layers:
+        raise PLMarkerError(f"late_layers is {late_layers}, but the encoder has {config.num_hidden_layers} layers")
+    if late_layers == config.num_hidden_layers:
         return
     if encoder_layers(encoder) is None:
-        raise PLMarkerError(f"marker_layers: the layers of encoder {config.model_type!r} cannot be called one by one")
+        raise PLMarkerError(f"late_layers: the layers of encoder {config.model_type!r} cannot be called one by one")
     if encoder.get_input_embeddings().embedding_dim != config.hidden_size:
-        raise PLMarkerError(f"marker_layers: encoder {config.model_type!r} has word embeddings of another size")
+        raise PLMarkerError(f"late_layers: encoder {config.model_type!r} has word embeddings of another size")
 
 
 def position_offset(encoder: nn.Module) -> int:

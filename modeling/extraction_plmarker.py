@@ -148,6 +148,20 @@ class ExtractsFromText:
         """The entity model, and the relation model or None."""
         raise NotImplementedError
 
+    def check_thresholds(
+        self, entity_threshold: Threshold, relation_threshold: Threshold, pruner_threshold: float | None
+    ) -> None:
+        """Make sure that `predict` can take these thresholds.
+
+        Raises:
+            PLMarkerError: for a bad number, an unknown label, and a threshold of what the model does not find.
+        """
+        entity, relation = self.readers
+        schema: LabelSchema = self.config.schema
+        least_scores(entity_threshold, schema.entity_classes)
+        least_scores(relation_threshold, schema.relation_classes[: schema.n_forward] if relation is not None else [NIL])
+        check_pruner_threshold(entity, pruner_threshold)
+
     def predict(
         self,
         documents: Iterable[Document],
@@ -173,10 +187,7 @@ class ExtractsFromText:
         """
         entity, relation = self.readers
         documents, tokenize = self.checked_documents(documents, batch_tokens)
-        schema: LabelSchema = self.config.schema
-        least_scores(entity_threshold, schema.entity_classes)
-        least_scores(relation_threshold, schema.relation_classes[: schema.n_forward] if relation is not None else [NIL])
-        check_pruner_threshold(entity, pruner_threshold)
+        self.check_thresholds(entity_threshold, relation_threshold, pruner_threshold)
 
         def with_entities() -> Iterator[dict[str, Any]]:
             classes = entity.config.schema.entity_classes

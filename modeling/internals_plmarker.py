@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModel, PreTrainedConfig, PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers.utils import cached_file
 
 
 def attention_with_lse(
@@ -63,6 +64,16 @@ def encoder_layers(encoder: nn.Module) -> list[nn.Module] | None:
         ):
             return list(module)
     return None
+
+
+def file_beside(source: Any, name: str, **hub: Any) -> str | None:
+    """The path of a file of a checkpoint, on disk or in the cache; None where the checkpoint does not have it.
+
+    Without a network, a file that is not in the cache is None too. The public arguments of `cached_file` cannot tell a
+    missing file from a Hub that answers with an error; this raises `OSError` for such a Hub alone.
+    """
+    path: str | None = cached_file(source, name, _raise_exceptions_for_missing_entries=False, **hub)
+    return path
 
 
 def call_layer(layer: nn.Module, hidden: Tensor, index: Tensor, kwargs: dict[str, Any]) -> Tensor:

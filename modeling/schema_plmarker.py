@@ -15,9 +15,14 @@ class PLMarkerError(ValueError):
     """Bad input. The message is one sentence that names the place, what was found and what was expected."""
 
 
+def one_line(error: BaseException) -> str:
+    """The whole message of an error in one line."""
+    return " ".join(str(error).split())
+
+
 def one_sentence(error: BaseException) -> str:
     """The whole message of an error in one line. The errors of other libraries begin with their kind."""
-    message = " ".join(str(error).split())
+    message = one_line(error)
     return message if isinstance(error, PLMarkerError) else f"{type(error).__name__}: {message}".removesuffix(": ")
 
 

@@ -66,8 +66,8 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
         )
         check_encoder(self.encoder)
         watch_layers(self.encoder)
-        if getattr(config, "marker_layers", None) is not None:
-            check_late_markers(self.encoder, config.marker_layers)
+        if getattr(config, "late_layers", None) is not None:
+            check_late_markers(self.encoder, config.late_layers)
         self.position_offset = position_offset(self.encoder)
         dropout = config.head_dropout
         if dropout is None:
@@ -142,7 +142,7 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
     def enter_at(self) -> int:
         """The layer at which markers enter; 0 is the first one."""
         n_layers: int = self.encoder.config.num_hidden_layers
-        return max(0, n_layers - (getattr(self.config, "marker_layers", None) or n_layers))
+        return max(0, n_layers - (getattr(self.config, "late_layers", None) or n_layers))
 
     def _encode_text(self, embedded: Tensor, lengths: Sequence[int], skip_last_layer: bool) -> TextStates:
         enter_at = self.enter_at
@@ -198,13 +198,18 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
         read_index: Tensor,
         marker_ids: Tensor,
         marker_positions: Tensor,
+        marker_groups: Tensor | None = None,
         choose: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None,
+        text: TextStates | None = None,
+        heads: Callable[[Tensor, Tensor], tuple[Tensor, ...]] | None = None,
     ) -> tuple[Tensor, ...]:
         """The logits of each head for a batch, as `Task.batch` makes it; shape (candidates, classes) each.
 
         Args:
             choose: decides which candidates get markers, from the read text states, `read_index` and
                 `marker_positions`. It returns a boolean of shape (candidates,); only these candidates have logits.
+            text: the states of the text where they are there already; `input_ids` is not read then.
+            heads: in place of the model's `heads`.
         """
         # This and the counts of chosen candidates are the only synchronisations with the device in a pass.
         lengths, counts, reads = window_sizes.T.tolist()
@@ -212,9 +217,14 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
             if self.dense is None:
                 name = attention_implementation(self)
                 raise PLMarkerError(f"attention {name!r}, the dense reference, needs the package plmarker")
+            if marker_groups is not None or text is not None:
+                raise PLMarkerError("the dense reference reads neither groups of markers nor kept text states")
             batch = (input_ids, lengths, counts, read_tokens, read_index, marker_ids, marker_positions)
             return self.dense(*batch, choose)
-        if choose is None:
+        heads = heads or self.heads
+        if text is not None:
+            embedded_markers = self._embed(marker_ids)
+        elif choose is None:
             # One look-up for text and markers: the gradient of each look-up is as large as the vocabulary.
             embedded = self._embed(torch.cat([input_ids, marker_ids.flatten()]))
             embedded_text, embedded_markers = embedded.split([len(input_ids), marker_ids.numel()])
@@ -222,19 +232,21 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
         else:
             embedded_text = self._embed(input_ids)
         # One layer for all tokens costs more than the same layer for a few of them.
-        text = self._encode_text(embedded_text, lengths, skip_last_layer=2 * len(read_tokens) < len(input_ids))
+        if text is None:
+            text = self._encode_text(embedded_text, lengths, skip_last_layer=2 * len(read_tokens) < len(input_ids))
         read = self.dropout(self._read(text, read_tokens, reads))
         if choose is not None:
             chosen = choose(read, read_index, marker_positions)
             windows = torch.arange(len(lengths), device=input_ids.device).repeat_interleave(window_sizes[:, 1])
             counts = torch.bincount(windows[chosen], minlength=len(lengths)).tolist()
             read_index, marker_ids, marker_positions = read_index[chosen], marker_ids[chosen], marker_positions[chosen]
+            marker_groups = None if marker_groups is None else marker_groups[chosen]
             embedded_markers = self._embed(marker_ids)
 
         def logits(markers: Tensor, place: slice) -> tuple[Tensor, ...]:
-            return self.heads(read[read_index[place]], self.dropout(markers))
+            return heads(read[read_index[place]], self.dropout(markers))
 
-        parts = self._in_chunks(text, counts, embedded_markers, marker_positions, logits)
+        parts = self._in_chunks(text, counts, embedded_markers, marker_positions, logits, marker_groups)
         return tuple(torch.cat(head) for head in zip(*parts, strict=True))
 
     def _read(self, text: TextStates, index: Tensor, reads: Sequence[int]) -> Tensor:
@@ -250,6 +262,7 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
         embedded: Tensor,
         marker_positions: Tensor,
         use: Callable[[Tensor, slice], tuple[Tensor, ...]],
+        groups: Tensor | None = None,
     ) -> Iterator[tuple[Tensor, ...]]:
         """Run markers in chunks, and pass their states, (candidates, markers, hidden size), to `use`.
 
@@ -257,6 +270,7 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
 
         Args:
             embedded: the word embeddings of the markers; shape (candidates, markers, embedding size).
+            groups: the group of each candidate, ascending; shape (candidates,). No chunk cuts a group.
         """
         block, joined = self.task.n_markers, self.task.joined
         if not sum(counts):
@@ -269,12 +283,18 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
             index = marker_positions + starts.repeat_interleave(torch.tensor(counts, device=embedded.device))[:, None]
             embedded = embedded + text.inputs[enter_at][index]
         limit = max(1, self.marker_tokens // max(block, 1))
-        chunks = list(_chunks(counts, limit, whole_windows=any(joined)))
+        pieces = None
+        if groups is not None:
+            pieces = _group_sizes(counts, groups)
+        elif any(joined):
+            pieces = [[count] for count in counts]
+        chunks = list(_chunks(counts, limit) if pieces is None else _whole_chunks(pieces, limit))
         inputs = embedded.split([sum(sizes) for _, _, sizes, _ in chunks])
         for (first, stop, sizes, place), part_embedded in zip(chunks, inputs, strict=True):
             part = text.part(first, stop)
             positions = marker_positions[place].flatten()
-            layout = MarkerLayout(part.layout, tuple(size * block for size in sizes), positions, block, joined)
+            numbers = None if groups is None else groups[place].repeat_interleave(block)
+            layout = MarkerLayout(part.layout, tuple(size * block for size in sizes), positions, block, joined, numbers)
 
             def run(inputs: Tensor, *kept: Tensor, layout: Any = layout, place: slice = place) -> tuple[Tensor, ...]:
                 if not block:
@@ -310,34 +330,50 @@ def _groups(lengths: Sequence[int], limit: int) -> Iterator[list[int]]:
         yield group
 
 
-def _chunks(counts: Sequence[int], limit: int, whole_windows: bool) -> Iterator[tuple[int, int, list[int], slice]]:
-    """Cut candidates into chunks of at most `limit`.
+# The first window of a chunk, the window behind its last one, the candidates of each window in it, and all of them.
+Chunk = tuple[int, int, list[int], slice]
 
-    Args:
-        counts: candidates of each window.
-        whole_windows: never cut a window.
 
-    Yields:
-        The first window, the window behind the last one, the candidates of each window in the chunk, and all
-        candidates of the chunk as a slice.
-    """
+def _chunks(counts: Sequence[int], limit: int) -> Iterator[Chunk]:
+    """Cut the candidates of windows into chunks of at most `limit`."""
     first = start = 0
     sizes: list[int] = []
     for number, count in enumerate(counts):
         left = count
         while left:
+            if sum(sizes) == limit:
+                yield first, first + len(sizes), sizes, slice(start, start + limit)
+                start, sizes = start + limit, []
             if not sizes:
                 first = number
-            room = limit - sum(sizes)
-            taken = left if whole_windows else min(left, room)
-            if sizes and (not taken or taken > room):
-                yield first, first + len(sizes), sizes, slice(start, start + sum(sizes))
-                start, sizes = start + sum(sizes), []
-                continue
+            taken = min(left, limit - sum(sizes))
             sizes = sizes + [0] * (number - first - len(sizes)) + [taken]
             left -= taken
-            if left:
-                yield first, first + len(sizes), sizes, slice(start, start + sum(sizes))
-                start, sizes = start + sum(sizes), []
     if sizes:
         yield first, first + len(sizes), sizes, slice(start, start + sum(sizes))
+
+
+def _whole_chunks(pieces: Sequence[Sequence[int]], limit: int) -> Iterator[Chunk]:
+    """As `_chunks`, without cutting the pieces of a window. A larger piece is a chunk alone.
+
+    Args:
+        pieces: the sizes of the pieces of each window.
+    """
+    first = start = 0
+    sizes: list[int] = []
+    for number, window in enumerate(pieces):
+        for size in filter(None, window):
+            if sizes and sum(sizes) + size > limit:
+                yield first, first + len(sizes), sizes, slice(start, start + sum(sizes))
+                start, sizes = start + sum(sizes), []
+            if not sizes:
+                first = number
+            sizes += [0] * (number - first + 1 - len(sizes))
+            sizes[-1] += size
+    if sizes:
+        yield first, first + len(sizes), sizes, slice(start, start + sum(sizes))
+
+
+def _group_sizes(counts: Sequence[int], groups: Tensor) -> list[list[int]]:
+    """The sizes of the groups of each window."""
+    return [part.unique_consecutive(return_counts=True)[1].tolist() for part in groups.split(list(counts))]

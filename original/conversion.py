@@ -32,7 +32,7 @@ from ..encoders.loading import load_tokenizer
 from ..encoders.starting import build_config
 from ..modeling.encoders_plmarker import add_marker_tokens
 from ..modeling.modeling_plmarker import PLMarkerForEntityRecognition, PLMarkerForRelationExtraction
-from ..modeling.schema_plmarker import LabelSchema, PLMarkerError, one_sentence
+from ..modeling.schema_plmarker import LabelSchema, PLMarkerError, one_line, one_sentence
 from ..modeling.task_model_plmarker import PLMarkerPreTrainedModel
 from ..modeling.tasks_plmarker import task_of
 
@@ -169,7 +169,7 @@ def _encoder_config(folder: Path, family: str, state: State) -> PreTrainedConfig
     try:
         return AutoConfig.for_model(family, **values)
     except (StrictDataclassError, TypeError, ValueError) as error:
-        raise PLMarkerError(f"{path}: {' '.join(str(error).split())}") from None
+        raise PLMarkerError(f"{path}: {one_line(error)}") from None
 
 
 def _load_tokenizer(folder: Path, family: str, encoder: str | None) -> PreTrainedTokenizerBase:

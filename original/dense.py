@@ -29,7 +29,7 @@ def score_dense(
     """The reference: text and markers in one padded batch under a dense mask."""
     task = model.task
     if model.enter_at:
-        raise PLMarkerError("marker_layers needs levitated attention: a dense mask cannot let markers enter late")
+        raise PLMarkerError("late_layers needs levitated attention: a dense mask cannot let markers enter late")
     text = TextLayout(lengths, input_ids.device)
     sizes = tuple(count * task.n_markers for count in counts)
     layout = MarkerLayout(text, sizes, marker_positions.flatten(), task.n_markers, task.joined)

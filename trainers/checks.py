@@ -9,7 +9,7 @@ from typing import Any
 from transformers import Trainer, TrainingArguments
 from transformers.integrations import get_reporting_integration_callbacks
 
-from ..modeling.schema_plmarker import PLMarkerError
+from ..modeling.schema_plmarker import PLMarkerError, one_line
 from ..modeling.task_plmarker import Task
 from .tasks import tools_for
 
@@ -83,13 +83,13 @@ def check_arguments(
     try:
         Trainer.get_optimizer_cls_and_kwargs(args)
     except (ImportError, ValueError, RuntimeError) as error:
-        raise PLMarkerError(f"optim={getattr(args.optim, 'value', args.optim)!s}: {_line(error)}") from None
+        raise PLMarkerError(f"optim={getattr(args.optim, 'value', args.optim)!s}: {one_line(error)}") from None
     for report in [args.report_to] if isinstance(args.report_to, str) else args.report_to or []:
         try:
             for callback in get_reporting_integration_callbacks([report]):
                 callback()
         except (ImportError, ValueError, RuntimeError, AssertionError, KeyError) as error:
-            raise PLMarkerError(f"report_to={report}: {_line(error)}") from None
+            raise PLMarkerError(f"report_to={report}: {one_line(error)}") from None
 
 
 def check_metric(metric: str, task: Task[Any, Any], sets: list[str]) -> None:
@@ -111,7 +111,3 @@ def check_metric(metric: str, task: Task[Any, Any], sets: list[str]) -> None:
             f"metric_for_best_model is {name!r}, which the evaluation of {tools_for(task).name} does not give; "
             f"it gives {', '.join(shown)}, and by label such as {tools_for(task).main_metric}/LABEL"
         )
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())

@@ -22,13 +22,13 @@ from ..encoders.loading import load_tokenizer
 from ..encoders.starting import build_config
 from ..hub.adapters import add_lora, check_lora
 from ..hub.card import FIGURES, save_card
-from ..modeling.base_plmarker import PLMarkerBaseModel
+from ..modeling.base_plmarker import PLMarkerBaseModel, to_device
 from ..modeling.modeling_plmarker import (
     PLMarkerForEntityRecognition,
     PLMarkerForRelationExtraction,
     PLMarkerModel,
 )
-from ..modeling.schema_plmarker import LabelSchema, PLMarkerError
+from ..modeling.schema_plmarker import LabelSchema, PLMarkerError, one_line
 from ..modeling.task_model_plmarker import PLMarkerPreTrainedModel
 from ..modeling.tasks_plmarker import task_of
 from .checks import check_arguments, refuse_fields
@@ -229,7 +229,7 @@ def _train(
     model = MODEL_CLASSES[name].from_encoder(experiment.encoder, schema, tokenizer=tokenizer, **task.model)
     if resume and (folder / FINISHED_FILE).is_file():
         finished: PLMarkerPreTrainedModel = MODEL_CLASSES[name].from_pretrained(folder)
-        finished.to(arguments.device)  # type: ignore[arg-type]
+        to_device(finished, arguments.device)
         return finished
     # This check is the last one: a mistake in the experiment must not remove the earlier run. Later models of that run
     # are removed too, so that --resume does not take them for models of this run.
@@ -276,7 +276,7 @@ def _arguments(experiment: Experiment, name: str, task: Task, validates: bool) -
     try:
         return TrainingArguments(output_dir=str(Path(experiment.output_dir) / name), seed=experiment.seed, **values)
     except (TypeError, ValueError, ImportError, OSError, RuntimeError) as error:
-        raise PLMarkerError(f"training arguments of {name}: {' '.join(str(error).split())}") from None
+        raise PLMarkerError(f"training arguments of {name}: {one_line(error)}") from None
 
 
 def _identity(experiment: Experiment) -> dict[str, Any]:

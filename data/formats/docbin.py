@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ...modeling.schema_plmarker import PLMarkerError
+from ...modeling.schema_plmarker import PLMarkerError, one_line
 from ...modeling.text_plmarker import Offsets
 from ..alignment import TextDocument, WordLocator, align, sentences_of_tokens, word_locator
 from ..documents import Document, existing_file
@@ -45,7 +45,7 @@ def read_docbin(path: Path, report: ReadingReport, options: ReadingOptions) -> I
             # any language is enough.
             yield from DocBin().from_disk(path).get_docs(spacy.blank("xx").vocab)
         except Exception as error:
-            reason = " ".join(str(error).split())
+            reason = one_line(error)
             raise PLMarkerError(f"{path}: spaCy cannot read this file as a DocBin: {reason}") from None
 
     locate = word_locator(language=options.language)

@@ -216,7 +216,7 @@ def test_no_output_overwrites_an_input_or_another_output(
     (tmp_path / "in.txt").write_text(TEXT)
     call = ["predict", str(model), str(tmp_path / "in.txt")]
     assert main([*call, "--out", str(tmp_path / "out.jsonl"), "--json", str(tmp_path / name)]) == 2
-    assert "would write over" in capsys.readouterr().err
+    assert "would write over it" in capsys.readouterr().err
     assert main([*call, "--out", str(tmp_path / "in.txt")]) == 2
     assert [path.name for path in tmp_path.iterdir()] == ["in.txt"]
     assert (tmp_path / "in.txt").read_text() == TEXT

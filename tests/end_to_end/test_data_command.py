@@ -167,7 +167,7 @@ def test_convert_does_not_write_over_anything(run, columns, tmp_path):
     for out in (source, tmp_path / "full", tmp_path / "mine.jsonl"):
         status, _, error, _ = run("convert", source, "--out", out)
         assert status == 2
-        assert "would write over" in error
+        assert "would write over it" in error
 
 
 def test_convert_names_what_a_format_cannot_hold_and_leaves_no_file(run, tmp_path):

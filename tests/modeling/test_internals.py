@@ -12,6 +12,7 @@ from plmarker.modeling.internals_plmarker import (
     attention_with_lse,
     call_layer,
     encoder_layers,
+    file_beside,
     model_class_of,
     uses_attention_interface,
 )
@@ -84,3 +85,10 @@ def test_a_layer_is_called_again_with_the_arguments_of_its_encoder(family):
     found = call_layer(layer, hidden, torch.arange(4), {**kwargs, "attention_mask": None})
     expected = output[0][0] if isinstance(output[0], tuple) else output[0]
     torch.testing.assert_close(found, expected)
+
+
+def test_a_file_that_a_checkpoint_does_not_have_is_none(tmp_path):
+    (tmp_path / "here.json").write_text("{}")
+    assert file_beside(str(tmp_path), "here.json") == str(tmp_path / "here.json")
+    assert file_beside(str(tmp_path), "missing.json") is None
+    assert file_beside("nobody/nothing", "here.json", local_files_only=True) is None

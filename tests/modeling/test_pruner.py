@@ -93,7 +93,7 @@ def test_a_pruned_entity_counts_against_recall_and_the_config_has_the_threshold(
 @pytest.mark.parametrize("family", LATE)
 @pytest.mark.parametrize("pruner_size", [0, 4])
 def test_late_markers_do_not_depend_on_chunks_neighbours_or_recomputation(family, pruner_size):
-    model = tiny_model(family, marker_layers=1, pruner_size=pruner_size)
+    model = tiny_model(family, late_layers=1, pruner_size=pruner_size)
     batch = span_batch(model)
     with torch.no_grad():
         logits = model(**batch).logits
@@ -111,7 +111,7 @@ def test_late_markers_do_not_depend_on_chunks_neighbours_or_recomputation(family
 
 
 def test_late_markers_equal_a_dense_pass_through_the_last_layers():
-    model = tiny_model("bert", marker_layers=1)
+    model = tiny_model("bert", late_layers=1)
     batch = span_batch(model)
     encoder, n_layers = model.encoder, model.encoder.config.num_hidden_layers
     with torch.no_grad():
@@ -137,7 +137,7 @@ def test_late_markers_equal_a_dense_pass_through_the_last_layers():
 
 
 def test_all_layers_are_the_exact_method():
-    exact, late = tiny_model("bert"), tiny_model("bert", marker_layers=2)
+    exact, late = tiny_model("bert"), tiny_model("bert", late_layers=2)
     assert late.encoder.config.num_hidden_layers == 2
     late.load_state_dict(exact.state_dict())
     batch = span_batch(exact)
@@ -148,9 +148,9 @@ def test_all_layers_are_the_exact_method():
 @pytest.mark.parametrize(
     ("family", "values", "message"),
     [
-        ("bert", {"marker_layers": 9}, "has 2 layers"),
-        ("albert", {"marker_layers": 1}, "one by one"),
-        ("electra", {"marker_layers": 1}, "another size"),
+        ("bert", {"late_layers": 9}, "has 2 layers"),
+        ("albert", {"late_layers": 1}, "one by one"),
+        ("electra", {"late_layers": 1}, "another size"),
     ],
 )
 def test_encoders_that_markers_cannot_enter_late_are_refused(family, values, message):
@@ -164,11 +164,11 @@ def test_encoders_that_markers_cannot_enter_late_are_refused(family, values, mes
         {"pruner_size": -1},
         {"pruner_threshold": 0.1},
         {"pruner_size": 4, "pruner_threshold": 1.0},
-        {"marker_layers": 0},
+        {"late_layers": 0},
         {"method": "bio", "pruner_size": 4},
-        {"method": "t-concat", "marker_layers": 1},
+        {"method": "t-concat", "late_layers": 1},
     ],
 )
 def test_impossible_options_are_refused(values):
-    with pytest.raises(Exception, match=r"pruner|marker_layers"):
+    with pytest.raises(Exception, match=r"pruner|late_layers"):
         PLMarkerEntityConfig(entity_labels=["A"], **values)

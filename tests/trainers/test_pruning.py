@@ -118,6 +118,6 @@ def test_without_an_evaluation_set_no_span_is_pruned(still_encoder, documents, t
 
 
 def test_late_markers_learn_too(still_encoder, documents, tmp_path):
-    trainer = trainer_for(still_encoder, documents, tmp_path, marker_layers=1)
+    trainer = trainer_for(still_encoder, documents, tmp_path, late_layers=1)
     trainer.train()
     assert trainer.evaluate()["eval_ent_f1"] > 0.9
