@@ -1,6 +1,9 @@
-"""Train the entity models of price.py on SciERC: exact, pruned, and pruned with markers that enter late.
+"""Train the models of price.py on SciERC.
 
     python benchmarks/price_models.py --data FOLDER --out RUNS --models pruned late2 exact --seeds 42
+
+`exact`, `pruned`, `late2` (markers in the last two layers) and `joined` (survivors see each other) are entity models,
+`relation` is the exact relation model, and `shared` finds both by one encoder.
 
 All have one recipe: MiniLM, windows of 256 subwords, batches of 4,096 tokens, learning rate 1e-4, 4 epochs
 unless `--epochs` says otherwise.
@@ -24,6 +27,7 @@ from plmarker import (
     LabelSchema,
     PLMarkerForEntityRecognition,
     PLMarkerForRelationExtraction,
+    PLMarkerModel,
     PLMarkerTrainer,
     load_documents,
     tune_pruner,
@@ -32,14 +36,21 @@ from plmarker.trainers import evaluate_documents
 
 PRUNER_SIZE, LEARNING_RATE, BATCH_TOKENS, WINDOW = 128, 1e-4, 4096, 256
 
+FIGURES = ("ent_f1", "rel_f1", "rel_strict_f1", "gold_rel_f1", "gold_rel_strict_f1")
+
 
 def start_model(name: str, schema: LabelSchema) -> Any:
-    """A new model: `exact`, `pruned` or `late` with a number of layers for entities; `relation` for relations."""
+    """A new model of a name."""
     options: dict[str, Any] = {"marker_init": "lm", "max_seq_length": WINDOW}
+    if name == "shared":
+        pruned = {"pruner_size": PRUNER_SIZE}
+        return PLMarkerModel.from_encoder("minilm", schema, shared_encoder=True, entity=pruned, **options)
     if name == "relation":
         return PLMarkerForRelationExtraction.from_encoder("minilm", schema, **options)
     if name != "exact":
         options["pruner_size"] = PRUNER_SIZE
+    if name == "joined":
+        options["joined_survivors"] = True
     if name.startswith("late"):
         options["late_layers"] = int(name.removeprefix("late"))
     return PLMarkerForEntityRecognition.from_encoder("minilm", schema, **options)
@@ -65,14 +76,17 @@ def train(
     start = time.perf_counter()
     trainer.train()
     figures: dict[str, Any] = {"training_seconds": time.perf_counter() - start}
-    if getattr(model, "pruner", None) is not None:
-        figures["pruner"] = tune_pruner(model, data["validation"]).to_dict()
+    entity = getattr(model, "entity", model)
+    if getattr(entity, "pruner", None) is not None:
+        entity.tokenizer = model.tokenizer
+        figures["pruner"] = tune_pruner(entity, data["validation"]).to_dict()
     model.save_pretrained(folder)
     assert model.tokenizer is not None
     for split in ("validation", "test"):
-        if name == "relation":
-            metrics = evaluate_documents(data[split], model.tokenizer, None, model).metrics
-            figures[split] = {key: metrics[key] for key in ("gold_rel_f1", "gold_rel_strict_f1")}
+        if name in ("relation", "shared"):
+            parts = (None, model) if name == "relation" else (model.entity, model.relation)
+            metrics = evaluate_documents(data[split], model.tokenizer, *parts).metrics
+            figures[split] = {key: metrics[key] for key in FIGURES if key in metrics}
         else:
             figures[split] = evaluate_documents(data[split], model.tokenizer, model).metrics["ent_f1"]
     return figures

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from ..modeling.joint_plmarker import JointRow, JointTask
 from ..modeling.pair_tasks_plmarker import PairTask
 from ..modeling.rows_plmarker import Annotations, PairRow, SpanRow
 from ..modeling.span_tasks_plmarker import SpanTask, TagTask
@@ -132,4 +133,12 @@ def relation_coverage(task: PairTask, rows: Sequence[PairRow], annotations: Anno
                 coverage.without_entity += 1
             elif tuple(ends) not in pairs:
                 coverage.relations_outside += 1
+    return coverage
+
+
+def joint_coverage(task: JointTask, rows: Sequence[JointRow], annotations: Annotations) -> Coverage:
+    """As `entity_coverage`, and in training as `relation_coverage`. Evaluation pairs the entities that it finds."""
+    coverage = entity_coverage(task.spans, rows, annotations)
+    if any(row.pair_labels for row in rows):
+        coverage += relation_coverage(task.pairs, [row.pair_row for row in rows], annotations)
     return coverage

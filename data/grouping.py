@@ -8,7 +8,8 @@ from dataclasses import fields
 from typing import Any, Protocol
 
 from ..modeling.configuration_plmarker import PLMarkerEntityConfig
-from ..modeling.rows_plmarker import Row, SpanRow
+from ..modeling.rows_plmarker import SpanRow
+from ..modeling.span_tasks_plmarker import SpanTask
 from ..modeling.task_plmarker import Task, slices
 from ..modeling.windows_plmarker import Span, WordTokenizer
 
@@ -30,9 +31,9 @@ def training_rows(
         seed: seed of a random grouping.
     """
     generators: dict[int, random.Random] = {}
-    rows: list[Row] = task.rows(document, tokenize, training=True)
+    rows: list[Any] = task.rows(document, tokenize, training=True)
     for row in rows:
-        if isinstance(row, SpanRow):
+        if isinstance(task, SpanTask):
             _group(row, task.config, f"{seed} {row.doc_key}", generators)
     return rows
 

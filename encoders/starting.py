@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,8 +13,9 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
 from ..modeling.base_plmarker import to_device
-from ..modeling.configuration_plmarker import PLMarkerTaskConfig
+from ..modeling.configuration_plmarker import PLMarkerConfig, PLMarkerTaskConfig
 from ..modeling.encoders_plmarker import add_marker_tokens
+from ..modeling.modeling_plmarker import PLMarkerForEntityRecognition, PLMarkerForRelationExtraction, PLMarkerModel
 from ..modeling.schema_plmarker import LabelSchema, PLMarkerError, one_line
 from ..modeling.task_model_plmarker import PLMarkerPreTrainedModel
 from ..modeling.tasks_plmarker import task_of
@@ -31,6 +33,7 @@ def start_model(
     marker_init: str = "random",
     tokenizer: PreTrainedTokenizerBase | None = None,
     *,
+    taken_tokens: Sequence[str] = (),
     revision: str | None = None,
     token: str | bool | None = None,
     dtype: str | torch.dtype | None = None,
@@ -49,6 +52,7 @@ def start_model(
         marker_init: `lm` copies the embeddings of the markers from [MASK] and from words that say what they mark
             (the original's `lminit`). `random` leaves the embeddings as the encoder has them.
         tokenizer: the tokenizer; by default the encoder's own.
+        taken_tokens: reserved tokens that are no markers of this model.
         revision, token: the revision on the Hub, and the access token.
         dtype: the type of the weights, such as `torch.bfloat16` or `"bfloat16"`; by default float32.
         attn_implementation: `levitated` (the default), or `eager` or `sdpa`, the dense reference.
@@ -73,7 +77,7 @@ def start_model(
     encoder_config._name_or_path = "" if Path(name_or_path).exists() else name_or_path
     config = build_config(model_class.config_class, schema, encoder_config, tokenizer, config_values)
     words = task_of(config).marker_words
-    config.marker_tokens = choose_marker_tokens(tokenizer, len(words))
+    config.marker_tokens = choose_marker_tokens(tokenizer, len(words), taken_tokens)
     config.marker_token_ids = add_marker_tokens(tokenizer, config.marker_tokens)
     encoder = load_encoder(name_or_path, encoder_config, **hub)
     n_rows = max(config.marker_token_ids, default=0) + 1
@@ -93,6 +97,75 @@ def start_model(
     if device_map is not None:
         to_device(model, _device(device_map))
     return model
+
+
+def start_combined(
+    model_class: type[PLMarkerModel],
+    name_or_path: str,
+    schema: LabelSchema,
+    shared_encoder: bool = False,
+    entity: Mapping[str, Any] | None = None,
+    relation: Mapping[str, Any] | None = None,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    **options: Any,
+) -> PLMarkerModel:
+    """Start an entity model and a relation model from one pretrained encoder.
+
+    It is `PLMarkerModel.from_encoder`.
+
+    Args:
+        model_class: `PLMarkerModel`.
+        name_or_path: a Hub id, a local folder, or `minilm`.
+        schema: the labels to predict.
+        shared_encoder: both models read one text pass of one encoder, and `PLMarkerTrainer` trains them together.
+            Otherwise each has a copy of the encoder.
+        entity, relation: fields of the config of one of the models.
+        tokenizer: the tokenizer; by default the encoder's own.
+        options: further arguments of `start_model`, for both models. Fields of the config are those that both have.
+
+    Raises:
+        PLMarkerError: as `start_model`, and for windows that cannot be shared.
+
+    Example:
+        >>> schema = LabelSchema(("Person", "Place"), ("born in",))
+        >>> model = PLMarkerModel.from_encoder("minilm", schema=schema, shared_encoder=True)
+    """
+    hub = {name: options[name] for name in ("revision", "token") if options.get(name) is not None}
+    tokenizer = tokenizer or load_tokenizer(name_or_path, **hub)
+    own = {"entity": dict(entity or {}), "relation": dict(relation or {})}
+    if shared_encoder:
+        own["relation"].setdefault("subject_markers", "shared")
+        shared = {key: value for key, value in own["entity"].items() if key in ("max_seq_length", "shared_windows")}
+        own["relation"] = {**shared, **own["relation"]}
+        options.setdefault("max_seq_length", 256)
+    options |= {"tokenizer": tokenizer}
+    spans = PLMarkerForEntityRecognition.from_encoder(name_or_path, schema, **{**options, **own["entity"]})
+    # Each part has marker tokens of its own.
+    taken = spans.config.marker_tokens if shared_encoder else []
+    pairs = PLMarkerForRelationExtraction.from_encoder(
+        name_or_path, schema, **{**options, **own["relation"]}, taken_tokens=taken
+    )
+    if not shared_encoder:
+        return model_class.from_models(spans, pairs, tokenizer)
+    n_rows = max(spans.encoder.config.vocab_size, pairs.encoder.config.vocab_size)
+    spans.encoder.resize_token_embeddings(n_rows)
+    for part in (spans, pairs):
+        part.config.encoder_config.vocab_size = n_rows
+    table, other = (part.encoder.get_input_embeddings().weight for part in (spans, pairs))
+    with torch.no_grad():
+        for token_id in pairs.config.marker_token_ids:
+            table[token_id] = other[token_id]
+    try:
+        config = PLMarkerConfig(entity_config=spans.config, relation_config=pairs.config, shared_encoder=True)
+    except StrictDataclassError as error:
+        raise PLMarkerError(f"shared_encoder: {one_line(error)}") from None
+    config._attn_implementation = spans.config._attn_implementation
+    with torch.device("meta"):
+        combined = model_class(config)
+    del pairs.encoder
+    pairs.__dict__["encoder"] = spans.encoder
+    combined.entity, combined.relation, combined.tokenizer = spans, pairs, tokenizer
+    return combined
 
 
 def build_config(
@@ -134,18 +207,21 @@ def init_markers(model: PLMarkerPreTrainedModel, tokenizer: PreTrainedTokenizerB
         table[token_id] = table[source].clone()
 
 
-def choose_marker_tokens(tokenizer: PreTrainedTokenizerBase, count: int) -> list[str]:
-    """The first `count` reserved tokens of a tokenizer, or new names where it has too few.
+def choose_marker_tokens(tokenizer: PreTrainedTokenizerBase, count: int, taken: Sequence[str] = ()) -> list[str]:
+    """The first `count` reserved tokens of a tokenizer that are not taken, or new names where it has too few.
 
     BERT's family has `[unused0]` ..., RoBERTa's `madeupword0000` ...; ALBERT and XLM-R have none, and get
     `[unused0]` ... by `add_marker_tokens`.
     """
     vocabulary = tokenizer.get_vocab()
     for pattern in UNUSED_TOKENS:
-        unused = sorted((index, token) for token, index in vocabulary.items() if re.fullmatch(pattern, token))
+        unused = sorted(
+            (index, token) for token, index in vocabulary.items() if re.fullmatch(pattern, token) and token not in taken
+        )
         if len(unused) >= count:
             return [token for _, token in unused[:count]]
-    return [f"[unused{index}]" for index in range(count)]
+    names = (f"[unused{index}]" for index in itertools.count())
+    return list(itertools.islice((name for name in names if name not in taken), count))
 
 
 def _device(device_map: Any) -> Any:
@@ -166,3 +242,4 @@ def _dtype(dtype: str | torch.dtype) -> torch.dtype:
 def install() -> None:
     """Let the models of this package start from an encoder."""
     PLMarkerPreTrainedModel.starter = staticmethod(start_model)
+    PLMarkerModel.starter = staticmethod(start_combined)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import torch
 from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -14,7 +14,7 @@ from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTr
 from .attention_plmarker import LEVITATED
 from .internals_plmarker import file_beside
 from .prediction_plmarker import check_document
-from .schema_plmarker import PLMarkerError, one_sentence
+from .schema_plmarker import LabelSchema, PLMarkerError, one_sentence
 from .task_plmarker import Document
 from .windows_plmarker import WordTokenizer
 
@@ -22,6 +22,7 @@ from .windows_plmarker import WordTokenizer
 HUB_ARGUMENTS = ("revision", "subfolder", "token", "cache_dir", "force_download", "local_files_only")
 
 # Set while `push_to_hub` saves, which does not hand on the options of `save_pretrained`. Each thread has its own.
+Model = TypeVar("Model", bound="PLMarkerBaseModel")
 PUSHES_CODE: ContextVar[bool] = ContextVar("PUSHES_CODE", default=False)
 
 
@@ -49,8 +50,45 @@ class PLMarkerBaseModel(PreTrainedModel):
 
     # The package sets it. Code that a checkpoint carries has none, and saves weights alone.
     saver: ClassVar[Saver | None] = None
+    # The package sets it, see `plmarker.encoders`. Code that a checkpoint carries starts no new model.
+    starter: ClassVar[Callable[..., Any] | None] = None
+    gradient_checkpointing = False
     # The tokenizer, where it is known: from_encoder and from_pretrained set it, and it is saved with the model.
     tokenizer: PreTrainedTokenizerBase | None = None
+
+    @classmethod
+    def from_encoder(cls: type[Model], name_or_path: str, schema: LabelSchema, **options: Any) -> Model:
+        """Start from a pretrained encoder, with new heads and marker tokens.
+
+        Args:
+            name_or_path: a Hub id, a local folder, or `minilm`.
+            schema: the labels to predict.
+            options: `marker_init`, `tokenizer`, `revision`, `token`, `dtype`, `attn_implementation`, `device_map`, and
+                fields of the model's config; see `plmarker.encoders.starting.start_model`. For a combined model
+                `shared_encoder`, `entity` and `relation`; see `start_combined`.
+
+        Raises:
+            PLMarkerError: for an encoder that cannot be used, and for a bad option.
+
+        Example:
+            >>> schema = LabelSchema(("Person", "Place"))
+            >>> model = PLMarkerForEntityRecognition.from_encoder("minilm", schema, max_span_length=5)
+        """
+        if cls.starter is None:
+            raise PLMarkerError("from_encoder needs the package plmarker: import plmarker")
+        model: Model = cls.starter(cls, name_or_path, schema, **options)
+        return model
+
+    def _set_gradient_checkpointing(
+        self, enable: bool = True, gradient_checkpointing_func: Any = None, every_n_layers: int = 1
+    ) -> None:
+        """transformers turns recomputation on and off by this. Chunks are computed again, and not single layers.
+
+        A layer that is computed again could not tell which layer it is, and so not which keys it reads.
+        """
+        for module in self.modules():
+            if isinstance(module, PLMarkerBaseModel):
+                module.gradient_checkpointing = enable
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, config: Any = None, **kwargs: Any) -> Any:

@@ -130,6 +130,7 @@ class PLMarkerEntityConfig(PLMarkerTaskConfig):
             every span has markers. `PLMarkerTrainer` chooses it on its evaluation set, see `tune_pruner`.
         pruner_keep_f1: share of the unpruned model's Ent F1 that the threshold keeps.
         pruner_recall: share of the gold entities among the candidates that get markers; in place of `pruner_keep_f1`.
+        joined_survivors: the markers of the spans of a sentence that survive the pruner see each other.
         late_layers: how many of the encoder's last layers markers pass. They start from the text states at their
             positions. None passes all layers, which is the published method.
     """
@@ -148,6 +149,7 @@ class PLMarkerEntityConfig(PLMarkerTaskConfig):
     pruner_threshold: float = 0.0
     pruner_keep_f1: float = 0.997
     pruner_recall: float | None = None
+    joined_survivors: bool = False
     late_layers: int | None = None
 
     def validate_pruner(self):
@@ -161,6 +163,8 @@ class PLMarkerEntityConfig(PLMarkerTaskConfig):
                 raise ValueError(f"pruner_keep_f1 and pruner_recall are above 0 and at most 1, got {share}")
         if self.pruner_threshold and not self.pruner_size:
             raise ValueError("pruner_threshold needs a pruner: set pruner_size")
+        if self.joined_survivors and not self.pruner_size:
+            raise ValueError("joined_survivors needs a pruner: set pruner_size")
         if self.late_layers is not None and self.late_layers < 1:
             raise ValueError(f"late_layers is at least 1, got {self.late_layers}")
         for name in ("pruner_size", "late_layers"):
@@ -191,6 +195,8 @@ class PLMarkerRelationConfig(PLMarkerTaskConfig):
     Args:
         subject_markers: `solid` writes the subject's markers into the text, and reads all its objects behind it.
             `levitated` gives each pair of subject and object four levitated markers, and has no inverse classes.
+            `shared` gives each given entity one levitated marker pair, which names its type, and scores pairs of
+            entities by a small head; the text is read once for all of them.
         bidirectional: decide on both directions of a pair together, with inverse classes. False decides on each
             direction alone.
         decode_each_direction: decide on each direction alone although the model was trained for both (an ablation).
@@ -200,6 +206,8 @@ class PLMarkerRelationConfig(PLMarkerTaskConfig):
         type_markers: markers name the types of the given entities.
         att_left, att_right: the start (end) markers of a training example's objects see each other.
         max_seq_length: subwords of a window, special tokens and the two solid markers included.
+        shared_windows: as in [`PLMarkerEntityConfig`]; with `shared` markers alone.
+        pair_size: width of the hidden layer that scores pairs; with `shared` markers alone.
         max_pair_length: objects of one training example. None makes one example of a subject.
         pair_scores: what is added up over the two directions of a pair: `log_softmax`, `softmax` or `raw`.
     """
@@ -215,25 +223,33 @@ class PLMarkerRelationConfig(PLMarkerTaskConfig):
     att_left: bool = False
     att_right: bool = False
     max_seq_length: int = 256
+    shared_windows: bool = False
+    pair_size: int = 256
     max_pair_length: int | None = 16
     pair_scores: str = "log_softmax"
 
     def __post_init__(self, **kwargs):
         if self.subject_markers == "levitated":
             self.bidirectional = False
+        if self.subject_markers == "shared":
+            self.entity_head, self.entity_types = False, "input"
         super().__post_init__(**kwargs)
 
     def validate_variant(self):
         """Some options exclude others."""
-        _check_choice(self, "subject_markers", ("solid", "levitated"))
+        _check_choice(self, "subject_markers", ("solid", "levitated", "shared"))
         _check_choice(self, "pair_scores", ("log_softmax", "softmax", "raw"))
         _check_choice(self, "entity_types", ("relation", "input"))
-        if self.subject_markers == "levitated":
+        if self.subject_markers != "solid":
             for name in ("type_markers", "att_left", "att_right"):
                 if getattr(self, name):
                     raise ValueError(f"{name} needs subject_markers 'solid'")
-            if not self.entity_head:
-                raise ValueError("subject_markers 'levitated' needs the entity head")
+        if self.shared_windows and self.subject_markers != "shared":
+            raise ValueError("shared_windows of a relation model needs subject_markers 'shared'")
+        if self.pair_size < 1:
+            raise ValueError(f"pair_size is at least 1, got {self.pair_size}")
+        if self.subject_markers == "levitated" and not self.entity_head:
+            raise ValueError("subject_markers 'levitated' needs the entity head")
 
     @property
     def classes(self) -> list[str]:
@@ -253,6 +269,7 @@ class PLMarkerConfig(_SafeConfig):
     Args:
         entity_config: configuration of the entity model.
         relation_config: configuration of the relation model. None for a model that finds entities alone.
+        shared_encoder: both models read one text pass of one encoder. Then the relation model has `shared` markers.
         training_run: how the models were trained, for the card.
     """
 
@@ -261,6 +278,7 @@ class PLMarkerConfig(_SafeConfig):
 
     entity_config: SubConfig = None
     relation_config: SubConfig = None
+    shared_encoder: bool = False
     training_run: dict[str, Any] | None = None
 
     def __post_init__(self, **kwargs):
@@ -272,6 +290,17 @@ class PLMarkerConfig(_SafeConfig):
                 values = {key: value for key, value in values.items() if key != "model_type"}
                 setattr(self, name, config_class(**values))
         super().__post_init__(**kwargs)
+
+    def validate_shared_encoder(self):
+        """Two models share text states where they read the same windows."""
+        if not self.shared_encoder:
+            return
+        entity, relation = self.entity_config, self.relation_config
+        if relation is None or relation.subject_markers != "shared":
+            raise ValueError("shared_encoder needs a relation_config with subject_markers 'shared'")
+        for name in ("max_seq_length", "shared_windows"):
+            if getattr(entity, name) != getattr(relation, name):
+                raise ValueError(f"shared_encoder needs one {name} for both models")
 
     @property
     def parts(self) -> list[PLMarkerTaskConfig]:

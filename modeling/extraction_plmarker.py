@@ -11,10 +11,12 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from .decoding_plmarker import ScoredRelation, ScoredSpan, remove_overlaps
+from .joint_plmarker import JointScorer
 from .prediction_plmarker import BATCH_TOKENS, as_annotations, check_pruner_threshold, predict_relations, predict_spans
 from .schema_plmarker import NIL, LabelSchema, PLMarkerError, Threshold, least_scores
 from .task_plmarker import Document
 from .text_plmarker import Offsets, SentenceSplitter, join_words, locate_words, split_sentences
+from .windows_plmarker import WordTokenizer
 
 # A document with the entities and the relations of each of its sentences, as words and classes.
 Prediction = tuple[Document, list[list[ScoredSpan]], list[list[ScoredRelation]]]
@@ -201,10 +203,30 @@ class ExtractsFromText:
                     "spans": spans,
                 }
 
+        if relation is not None and getattr(self.config, "shared_encoder", False):
+            return self._predict_jointly(
+                documents, tokenize, batch_tokens, entity_threshold, relation_threshold, pruner_threshold
+            )
         if relation is None:
             return ((read["source"], read["spans"], [[] for _ in read["spans"]]) for read in with_entities())
         linked = predict_relations(relation, tokenize, with_entities(), batch_tokens, threshold=relation_threshold)
         return ((read["source"], read["spans"], relations) for read, relations in linked)
+
+    def _predict_jointly(
+        self,
+        documents: Iterable[Document],
+        tokenize: WordTokenizer,
+        batch_tokens: int,
+        entity_threshold: Threshold,
+        relation_threshold: Threshold,
+        pruner_threshold: float | None,
+    ) -> Iterator[Prediction]:
+        """As `predict`, with one text pass for entities and relations."""
+        scorer = JointScorer(self, batch_tokens, entity_threshold, pruner_threshold)
+        rows = ((d, scorer.task.spans.rows(d, tokenize, annotated=False), len(d["sentences"])) for d in documents)
+        for document, found in scorer.stream(rows):
+            relations = scorer.task.pairs.decode(found.pairs, len(document["sentences"]), "input", relation_threshold)
+            yield document, found.entities, relations
 
     def extract(
         self,

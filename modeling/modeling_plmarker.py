@@ -17,11 +17,14 @@ from .configuration_plmarker import PLMarkerConfig, PLMarkerEntityConfig, PLMark
 from .decoding_plmarker import ScoredRelation
 from .encoders_plmarker import check_marker_tokens
 from .extraction_plmarker import ExtractsFromText
+from .joint_plmarker import PAIR_PREFIX, JointTask
 from .prediction_plmarker import BATCH_TOKENS, predict_relations
 from .pruner_plmarker import PRUNED, SpanPruner, pruner_loss, survivors
 from .schema_plmarker import PLMarkerError, Threshold, least_scores
+from .states_plmarker import TextStates
 from .task_model_plmarker import PLMarkerPreTrainedModel
 from .task_plmarker import Document
+from .tasks_plmarker import task_of
 
 
 @dataclass
@@ -57,6 +60,22 @@ class RelationExtractionOutput(ModelOutput):
     subject_logits: Tensor | None = None
     relation_loss: Tensor | None = None
     entity_loss: Tensor | None = None
+
+
+@dataclass
+class JointOutput(ModelOutput):
+    """Output of [`PLMarkerModel`] with a shared encoder.
+
+    Args:
+        loss: scalar, where labels were given: the sum of the losses of both parts.
+        logits, pruner_logits: of the spans, see [`EntityRecognitionOutput`].
+        pair_logits: of the pairs, shape (pairs, relation classes).
+    """
+
+    loss: Tensor | None = None
+    logits: Tensor | None = None
+    pruner_logits: Tensor | None = None
+    pair_logits: Tensor | None = None
 
 
 class PLMarkerForEntityRecognition(ExtractsFromText, PLMarkerPreTrainedModel):
@@ -97,6 +116,8 @@ class PLMarkerForEntityRecognition(ExtractsFromText, PLMarkerPreTrainedModel):
         labels: Tensor | None = None,
         num_items_in_batch: Tensor | int | None = None,
         pruner_threshold: float | None = None,
+        marker_groups: Tensor | None = None,
+        text: TextStates | None = None,
     ) -> EntityRecognitionOutput:
         """Score the spans of a batch of windows.
 
@@ -106,6 +127,8 @@ class PLMarkerForEntityRecognition(ExtractsFromText, PLMarkerPreTrainedModel):
             num_items_in_batch: what the loss is divided by, as Trainer counts it over accumulated batches; by default
                 the sum of the weights of the labels.
             pruner_threshold: in place of the config's. In training the pruner has a low threshold of its own.
+            marker_groups: with `joined_survivors` alone, as `Task.batch` makes them.
+            text: the states of the text where they are there already; `input_ids` is not read then.
         """
         batch: dict[str, Any] = {
             "input_ids": input_ids,
@@ -114,6 +137,8 @@ class PLMarkerForEntityRecognition(ExtractsFromText, PLMarkerPreTrainedModel):
             "read_index": read_index,
             "marker_ids": marker_ids,
             "marker_positions": marker_positions,
+            "marker_groups": marker_groups,
+            "text": text,
         }
         total, count = loss_totals(num_items_in_batch)
         if self.pruner is None:
@@ -165,14 +190,18 @@ class PLMarkerForRelationExtraction(PLMarkerPreTrainedModel):
     config: PLMarkerRelationConfig
     config_class = PLMarkerRelationConfig
 
-    def __init__(self, config: PLMarkerRelationConfig) -> None:
-        super().__init__(config)
+    def __init__(self, config: PLMarkerRelationConfig, encoder: nn.Module | None = None) -> None:
+        super().__init__(config, encoder)
         width = 2 * self.encoder.config.hidden_size
         self.entity_classifier = None
         if config.entity_head:
             self.entity_classifier = nn.Linear(width, len(config.schema.entity_classes))
-        self.subject_classifier = nn.Linear(width, len(config.classes))
-        self.object_classifier = nn.Linear(width, len(config.classes))
+        self.pair_scorer: PairScorer | None = None
+        if config.subject_markers == "shared":
+            self.pair_scorer = PairScorer(width, config.pair_size, len(config.classes))
+        else:
+            self.subject_classifier = nn.Linear(width, len(config.classes))
+            self.object_classifier = nn.Linear(width, len(config.classes))
         self.post_init()
 
     def heads(self, text: Tensor, markers: Tensor) -> tuple[Tensor, ...]:
@@ -200,18 +229,29 @@ class PLMarkerForRelationExtraction(PLMarkerPreTrainedModel):
         object_labels: Tensor | None = None,
         subject_labels: Tensor | None = None,
         num_items_in_batch: Tensor | int | None = None,
+        pair_index: Tensor | None = None,
+        marker_groups: Tensor | None = None,
+        text: TextStates | None = None,
     ) -> RelationExtractionOutput:
         """Score the pairs of a batch of windows.
 
         Args:
             input_ids, window_sizes, read_tokens, read_index, marker_ids, marker_positions: as `Task.batch` makes them.
+            pair_index, marker_groups: with `shared` markers alone, as `Task.batch` makes them.
+            text: the states of the text where they are there already; `input_ids` is not read then.
             labels: shape (pairs,), relation classes.
             object_labels: shape (pairs,), entity classes.
             subject_labels: shape (pairs,), entity classes; with levitated subjects alone.
             num_items_in_batch: what the losses are divided by, as Trainer counts it over accumulated batches: one
                 number, or the sum of the weights of the labels and their number.
         """
-        heads = self.score(input_ids, window_sizes, read_tokens, read_index, marker_ids, marker_positions)
+        batch = (input_ids, window_sizes, read_tokens, read_index, marker_ids, marker_positions)
+        if self.pair_scorer is None:
+            heads = self.score(*batch, text=text)
+        else:
+            (states,) = self.score(*batch, marker_groups, text=text, heads=lambda text, markers: (markers,))
+            assert pair_index is not None
+            heads = (self.pair_scorer(states.flatten(1), pair_index),)
         logits = heads[0]
         entity_logits, subject_logits = (*heads[1:], None, None)[:2]
         loss = relation_loss = entity_loss = None
@@ -255,23 +295,82 @@ class PLMarkerForRelationExtraction(PLMarkerPreTrainedModel):
 class PLMarkerModel(ExtractsFromText, PLMarkerBaseModel):
     """An entity model and a relation model in one checkpoint: text in, entities and relations out.
 
-    The relation model may be missing; then there are only entities.
+    The relation model may be missing; then there are only entities. With a shared encoder both read one text pass, and
+    are trained together.
 
     Example:
         >>> model = PLMarkerModel.from_models(entity, relation, tokenizer)  # doctest: +SKIP
+        >>> model = PLMarkerModel.from_encoder("minilm", schema, shared_encoder=True)  # doctest: +SKIP
         >>> model.extract("Ines Tavarro founded the Brellin Observatory.").relations  # doctest: +SKIP
     """
 
     config: PLMarkerConfig
     config_class = PLMarkerConfig
+    accepts_loss_kwargs = True
 
     def __init__(self, config: PLMarkerConfig) -> None:
         super().__init__(config)
         self.entity = PLMarkerForEntityRecognition(cast(PLMarkerEntityConfig, config.entity_config))
         self.relation: PLMarkerForRelationExtraction | None = None
         if config.relation_config is not None:
-            self.relation = PLMarkerForRelationExtraction(cast(PLMarkerRelationConfig, config.relation_config))
+            encoder = self.entity.encoder if config.shared_encoder else None
+            self.relation = PLMarkerForRelationExtraction(cast(PLMarkerRelationConfig, config.relation_config), encoder)
         self.post_init()
+
+    @property
+    def task(self) -> JointTask:
+        """The way of reading of a model with a shared encoder.
+
+        Raises:
+            AttributeError: for two models with two encoders, which have a task each.
+        """
+        if not self.config.shared_encoder:
+            raise AttributeError("two encoders read by themselves: see model.entity.task and model.relation.task")
+        return cast(JointTask, task_of(self.config))
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        window_sizes: Tensor,
+        read_tokens: Tensor,
+        num_items_in_batch: Tensor | None = None,
+        pruner_threshold: float | None = None,
+        pair_index: Tensor | None = None,
+        **inputs: Tensor,
+    ) -> JointOutput:
+        """Score the spans and the pairs of a batch of windows, against one pass over their text.
+
+        Args:
+            input_ids, window_sizes, read_tokens: as `JointTask.batch` makes them.
+            inputs: the other tensors of `JointTask.batch`; those of the relation part have the prefix `pair_`.
+            num_items_in_batch: what the losses are divided by: the weights of the labels of spans, their number, and
+                the weights of the labels of pairs.
+            pruner_threshold: in place of the config's.
+
+        Raises:
+            PLMarkerError: for two models with two encoders.
+        """
+        if not self.config.shared_encoder or self.relation is None:
+            raise PLMarkerError("a combined model of two encoders reads text by extract or predict")
+        totals: tuple[Any, Any] = (None, None)
+        if num_items_in_batch is not None:
+            totals = num_items_in_batch[:2], num_items_in_batch[2]
+        text = self.entity.read_windows(input_ids, window_sizes, read_tokens)
+        pairs = {n.removeprefix(PAIR_PREFIX): inputs.pop(n) for n in list(inputs) if n.startswith(PAIR_PREFIX)}
+        found = self.entity(
+            input_ids,
+            window_sizes,
+            read_tokens,
+            **inputs,
+            num_items_in_batch=totals[0],
+            pruner_threshold=pruner_threshold,
+            text=text,
+        )
+        linked = self.relation(input_ids, **pairs, pair_index=pair_index, num_items_in_batch=totals[1], text=text)
+        losses = [output.loss for output in (found, linked) if output.loss is not None]
+        return JointOutput(
+            torch.stack(losses).sum() if losses else None, found.logits, found.pruner_logits, linked.logits
+        )
 
     @classmethod
     def from_models(
@@ -324,6 +423,34 @@ class PLMarkerModel(ExtractsFromText, PLMarkerBaseModel):
     @property
     def readers(self) -> tuple[PLMarkerForEntityRecognition, PLMarkerForRelationExtraction | None]:
         return self.entity, self.relation
+
+
+class PairScorer(nn.Module):
+    """Scores ordered pairs of entities by the states of their markers.
+
+    Args:
+        width: size of the states of an entity.
+        size: width of the hidden layer.
+        n_classes: relation classes.
+    """
+
+    def __init__(self, width: int, size: int, n_classes: int) -> None:
+        super().__init__()
+        self.subject = nn.Linear(width, size)
+        self.object = nn.Linear(width, size)
+        self.output = nn.Linear(size, n_classes)
+
+    def forward(self, entities: Tensor, pairs: Tensor) -> Tensor:
+        """The logits of each pair; shape (pairs, classes).
+
+        Args:
+            entities: shape (entities, width).
+            pairs: subject and object of each pair; shape (pairs, 2).
+        """
+        # Entities are projected once, and not once for each pair.
+        states = self.subject(entities)[pairs[:, 0]] + self.object(entities)[pairs[:, 1]]
+        logits: Tensor = self.output(nn.functional.gelu(states))
+        return logits
 
 
 def loss_totals(num_items_in_batch: Any) -> tuple[Any, Any]:

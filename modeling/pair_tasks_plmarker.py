@@ -1,4 +1,4 @@
-"""Relations by subject, and by levitated pair (paper, section 3.3)."""
+"""Relations by subject, by levitated pair (paper, section 3.3), and by the markers of each entity."""
 
 from __future__ import annotations
 
@@ -10,10 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .configuration_plmarker import PLMarkerRelationConfig
-from .decoding_plmarker import ScoredRelation, decode_directed, decode_relations, winning_score
-from .rows_plmarker import NO_SUBJECT, Annotations, PairRow
+from .decoding_plmarker import ScoredRelation, ScoredSpan, decode_directed, decode_relations, winning_score
+from .rows_plmarker import NO_SUBJECT, Annotations, PairRow, SpanRow
 from .schema_plmarker import LabelSchema, Threshold
-from .task_plmarker import SPECIAL_TOKENS, Array, Document, Example, Scored, Task, columns, slices
+from .task_plmarker import (
+    SPECIAL_TOKENS,
+    Array,
+    Document,
+    Example,
+    Scored,
+    Task,
+    columns,
+    slices,
+)
 from .windows_plmarker import SegmentedDocument, Span, Window, WordTokenizer, segment
 
 SOLID_MARKERS = 2
@@ -35,7 +44,7 @@ class PairTask(Task[PLMarkerRelationConfig, PairRow]):
     def rows(
         self, document: Document, tokenize: WordTokenizer, training: bool = False, annotated: bool = True
     ) -> list[PairRow]:
-        segmented = segment(document["sentences"], tokenize, self.room)
+        segmented = segment(document["sentences"], tokenize, self.room, self.config.shared_windows)
         annotations = Annotations.of_document(document if annotated else _inputs(document), self.config.schema)
         rows: dict[Window, PairRow] = {}
         for sentence, (first, last) in enumerate(segmented.sentences):
@@ -49,12 +58,17 @@ class PairTask(Task[PLMarkerRelationConfig, PairRow]):
                     ids = segmented.input_ids(window, tokenize)
                     rows[window] = PairRow(str(document.get("doc_key", "")), ids)
                 row = rows[window]
-                row.examples.extend(len(group) for group in slices(pairs, self.config.max_pair_length))
+                row.examples.extend(len(group) for group in slices(pairs, self.max_pairs))
                 row.sentences.extend([sentence] * len(pairs))
                 row.labels.extend(classes.get((*subject, *entity), 0) for subject, entity in pairs)
                 for kind, spans in zip(("subject", "object"), zip(*pairs, strict=True), strict=True):
                     _append(row, kind, spans, segmented, window, given, gold)
         return list(rows.values())
+
+    @property
+    def max_pairs(self) -> int | None:
+        """Pairs of one training example. None makes one example of all that are read together."""
+        return self.config.max_pair_length
 
     @property
     def reversed_classes(self) -> range:
@@ -125,7 +139,61 @@ class PairTask(Task[PLMarkerRelationConfig, PairRow]):
         raise NotImplementedError
 
 
-class SubjectTask(PairTask):
+class BothDirectionsTask(PairTask):
+    """Both directions of a pair are scored, and may be decided on together."""
+
+    def __init__(self, config: PLMarkerRelationConfig) -> None:
+        super().__init__(config)
+        self.counts_directions = not config.adds_directions
+
+    @property
+    def reversed_classes(self) -> range:
+        # Symmetric classes come first.
+        schema = self.config.schema
+        return range(schema.n_forward if self.config.bidirectional else schema.n_symmetric)
+
+    def relations(
+        self,
+        pairs: Sequence[Pair],
+        logits: Sequence[Array],
+        given_types: Mapping[Span, int] | None,
+        given: Mapping[Span, int],
+        threshold: Threshold,
+    ) -> list[ScoredRelation]:
+        config = self.config
+        subjects, objects = [subject for subject, _ in pairs], [entity for _, entity in pairs]
+        if config.adds_directions:
+            return decode_relations(
+                subjects,
+                objects,
+                logits[0],
+                None if given_types is not None else logits[1],
+                config.schema,
+                given_types=given_types,
+                threshold=threshold,
+                pair_scores=config.pair_scores,
+                sorting_score=self.sorting_score,
+            )
+        types = [given[span] for span in objects] if given_types is not None else _best(logits[1])
+        # An object without a type has no relation.
+        rows = [row for row, label in enumerate(types) if label]
+        return decode_directed(
+            [subjects[row] for row in rows],
+            [objects[row] for row in rows],
+            logits[0][rows],
+            config.schema,
+            [given[subjects[row]] for row in rows],
+            [types[row] for row in rows],
+            threshold=threshold,
+            pair_scores=config.pair_scores,
+        )
+
+    def sorting_score(self, scores: Array, winner: int, label: int) -> float:
+        """The score by which a relation is sorted, see `winning_score`."""
+        return winning_score(scores, winner, label)
+
+
+class SubjectTask(BothDirectionsTask):
     """Solid markers around a subject, levitated markers for all its objects.
 
     The text of a subject is its own, since the solid markers are written into it.
@@ -138,7 +206,6 @@ class SubjectTask(PairTask):
         super().__init__(config)
         self.joined = (config.att_left, config.att_right)
         self.label_columns = ("labels", "object_labels") if config.entity_head else ("labels",)
-        self.counts_directions = not config.adds_directions
 
     @property
     def n_marker_types(self) -> int:
@@ -155,12 +222,6 @@ class SubjectTask(PairTask):
     @property
     def room(self) -> int:
         return self.config.max_seq_length - SPECIAL_TOKENS - SOLID_MARKERS
-
-    @property
-    def reversed_classes(self) -> range:
-        # Symmetric classes come first.
-        schema = self.config.schema
-        return range(schema.n_forward if self.config.bidirectional else schema.n_symmetric)
 
     def instances(
         self, given: Sequence[Span], sentence: int, segmented: SegmentedDocument, training: bool
@@ -229,45 +290,81 @@ class SubjectTask(PairTask):
         ids = np.asarray(self.config.marker_token_ids, dtype=np.int64)
         return ids[-4 * self.n_marker_types :].reshape(4, self.n_marker_types)
 
-    def relations(
-        self,
-        pairs: Sequence[Pair],
-        logits: Sequence[Array],
-        given_types: Mapping[Span, int] | None,
-        given: Mapping[Span, int],
-        threshold: Threshold,
-    ) -> list[ScoredRelation]:
-        config = self.config
-        subjects, objects = [subject for subject, _ in pairs], [entity for _, entity in pairs]
-        if config.adds_directions:
-            return decode_relations(
-                subjects,
-                objects,
-                logits[0],
-                None if given_types is not None else logits[1],
-                config.schema,
-                given_types=given_types,
-                threshold=threshold,
-                pair_scores=config.pair_scores,
-                sorting_score=self.sorting_score,
-            )
-        types = [given[span] for span in objects] if given_types is not None else _best(logits[1])
-        # An object without a type has no relation.
-        rows = [row for row, label in enumerate(types) if label]
-        return decode_directed(
-            [subjects[row] for row in rows],
-            [objects[row] for row in rows],
-            logits[0][rows],
-            config.schema,
-            [given[subjects[row]] for row in rows],
-            [types[row] for row in rows],
-            threshold=threshold,
-            pair_scores=config.pair_scores,
-        )
 
-    def sorting_score(self, scores: Array, winner: int, label: int) -> float:
-        """The score by which a relation is sorted, see `winning_score`."""
-        return winning_score(scores, winner, label)
+class SharedTask(BothDirectionsTask):
+    """Each given entity has one levitated marker pair, which names its type. A pair of entities reads both of theirs.
+
+    The text has no markers in it, so that all sentences and tasks may share it. The markers of a sentence's entities
+    see each other.
+    """
+
+    n_text_states = 0
+    n_markers = 2
+
+    @property
+    def n_marker_types(self) -> int:
+        """How many kinds of markers there are: one for each entity class."""
+        return len(self.config.schema.entity_classes)
+
+    @property
+    def marker_words(self) -> tuple[str | None, ...]:
+        return tuple(word for word in (None, "entity") for _ in range(self.n_marker_types))
+
+    @property
+    def max_pairs(self) -> int | None:
+        # The markers of a sentence see each other: an example is a whole sentence.
+        return None
+
+    def instances(
+        self, given: Sequence[Span], sentence: int, segmented: SegmentedDocument, training: bool
+    ) -> Iterator[tuple[Window, list[Pair]]]:
+        pairs = [(subject, entity) for subject in given for entity in given if subject != entity]
+        yield from _in_windows(pairs, sentence, segmented)
+
+    def examples(self, rows: Sequence[PairRow]) -> list[Example[PairRow]]:
+        return [self.example(row, 0, len(row.labels)) for row in rows if row.labels]
+
+    def text_positions(self, example: Example[PairRow]) -> NDArray[np.int64]:
+        return np.zeros((len(example), 0), dtype=np.int64)
+
+    def markers(self, example: Example[PairRow]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        entities, _ = self._entities(example)
+        ids = np.asarray(self.config.marker_token_ids, dtype=np.int64).reshape(2, self.n_marker_types)
+        return ids[:, entities[:, 5]].T, entities[:, 3:5]
+
+    def row_of(self, row: SpanRow, entities: Sequence[Sequence[ScoredSpan]]) -> PairRow:
+        """The pairs of the entities that were found among the candidate spans of a window.
+
+        Args:
+            entities: the entities of each sentence of the document.
+        """
+        labels = {(e.start, e.end, s): e.label for s in dict.fromkeys(row.sentences) for e in entities[s]}
+        found: dict[int, list[list[int]]] = {}
+        for sentence, *place in zip(row.sentences, row.word_starts, row.word_ends, row.starts, row.ends, strict=True):
+            label = labels.get((place[0], place[1], sentence))
+            if label is not None:
+                found.setdefault(sentence, []).append([*place, label])
+        pairs = [(s, a, b) for s, places in found.items() for a in places for b in places if a is not b]
+        result = PairRow(row.doc_key, row.input_ids, [s for s, _, _ in pairs], [0] * len(pairs), [len(pairs)])
+        names = ("word_starts", "word_ends", "starts", "ends", "types")
+        for kind, ends in (("subject", [a for _, a, _ in pairs]), ("object", [b for _, _, b in pairs])):
+            for name, column in zip(names, zip(*ends, strict=True), strict=False):
+                getattr(result, f"{kind}_{name}").extend(column)
+            getattr(result, f"{kind}_labels").extend([0] * len(pairs))
+        return result
+
+    def pair_index(self, example: Example[PairRow]) -> NDArray[np.int64]:
+        return self._entities(example)[1]
+
+    def marker_groups(self, example: Example[PairRow]) -> NDArray[np.int64]:
+        return np.unique(self._entities(example)[0][:, 0], return_inverse=True)[1]
+
+    def _entities(self, example: Example[PairRow]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The entities: sentence, words, subwords and type, shape (entities, 6); and the pairs of them."""
+        names = ("word_starts", "word_ends", "starts", "ends", "types")
+        kinds = [columns(example, "sentences", *(f"{kind}_{name}" for name in names)) for kind in ("subject", "object")]
+        entities, inverse = np.unique(np.concatenate(kinds), axis=0, return_inverse=True)
+        return entities, inverse.reshape(2, -1).T
 
 
 class LevitatedPairTask(PairTask):

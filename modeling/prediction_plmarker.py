@@ -32,16 +32,21 @@ def evaluation_view(model: Any) -> Any:
 
     So a model in training can be read, and several threads can read one model.
     """
-    if not any(module.training for module in model.modules()):
+    borrowed = [part for module in model.modules() for part in vars(module).values() if isinstance(part, nn.Module)]
+    if not any(module.training for part in (model, *borrowed) for module in part.modules()):
         return model
-    return _view(model)
+    return _view(model, {})
 
 
-def _view(module: nn.Module) -> nn.Module:
-    view = copy.copy(module)
-    view.__dict__["_modules"] = {name: child and _view(child) for name, child in module._modules.items()}
-    view.training = False
-    return view
+def _view(module: nn.Module, views: dict[int, nn.Module]) -> nn.Module:
+    if id(module) not in views:
+        view = views[id(module)] = copy.copy(module)
+        view.__dict__["_modules"] = {name: child and _view(child, views) for name, child in module._modules.items()}
+        # A relation model may use the encoder of the entity model, which is no part of it.
+        borrowed = {name: part for name, part in vars(module).items() if isinstance(part, nn.Module)}
+        view.__dict__.update({name: _view(part, views) for name, part in borrowed.items()})
+        view.training = False
+    return views[id(module)]
 
 
 @dataclass

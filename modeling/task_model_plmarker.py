@@ -15,7 +15,7 @@ from .base_plmarker import PLMarkerBaseModel
 from .configuration_plmarker import PLMarkerTaskConfig
 from .encoders_plmarker import check_encoder, check_late_markers, encoder_kwargs, position_offset
 from .internals_plmarker import attention_implementation
-from .schema_plmarker import LabelSchema, PLMarkerError
+from .schema_plmarker import PLMarkerError
 from .states_plmarker import (
     TextStates,
     join_arguments,
@@ -48,24 +48,24 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
     # The losses take num_items_in_batch, so that accumulated batches weigh every candidate alike.
     accepts_loss_kwargs = True
     marker_tokens: int = MARKER_TOKENS
-    gradient_checkpointing = False
-    # The package sets it, see `plmarker.encoders`. Code that a checkpoint carries starts no new model.
-    starter: ClassVar[Callable[..., Any] | None] = None
     # The dense reference, for `eager` and `sdpa`; see `plmarker.original.dense`. The package sets it too.
     dense: ClassVar[Callable[..., tuple[Tensor, ...]] | None] = None
 
-    def __init__(self, config: PLMarkerTaskConfig) -> None:
+    def __init__(self, config: PLMarkerTaskConfig, encoder: nn.Module | None = None) -> None:
+        """Build a model with random weights.
+
+        Args:
+            config: the configuration.
+            encoder: the encoder of another model, to share it. It stays a part of the other model alone, which saves
+                its weights.
+        """
         super().__init__(config)
         encoder_config: Any = config.encoder_config
-        # The dtype is the model's, not the one that the encoder was saved in.
-        self.encoder = AutoModel.from_config(
-            encoder_config,
-            attn_implementation=attention_implementation(self),
-            dtype=torch.get_default_dtype(),
-            **encoder_kwargs(encoder_config),
-        )
-        check_encoder(self.encoder)
-        watch_layers(self.encoder)
+        if encoder is not None:
+            # torch registers every module that is set in the usual way.
+            self.__dict__["encoder"] = encoder
+        else:
+            self._build_encoder(encoder_config)
         if getattr(config, "late_layers", None) is not None:
             check_late_markers(self.encoder, config.late_layers)
         self.position_offset = position_offset(self.encoder)
@@ -75,41 +75,21 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
             dropout = getattr(encoder_config, "hidden_dropout_prob", getattr(encoder_config, "dropout", 0.0))
         self.dropout = nn.Dropout(dropout)
 
+    def _build_encoder(self, encoder_config: Any) -> None:
+        # The dtype is the model's, not the one that the encoder was saved in.
+        self.encoder = AutoModel.from_config(
+            encoder_config,
+            attn_implementation=attention_implementation(self),
+            dtype=torch.get_default_dtype(),
+            **encoder_kwargs(encoder_config),
+        )
+        check_encoder(self.encoder)
+        watch_layers(self.encoder)
+
     @property
     def task(self) -> Task[Any, Any]:
         """The model's way of reading: candidates, rows, what the head reads, and decoding."""
         return task_of(self.config)
-
-    @classmethod
-    def from_encoder(cls: type[Model], name_or_path: str, schema: LabelSchema, **options: Any) -> Model:
-        """Start from a pretrained encoder, with new heads and marker tokens.
-
-        Args:
-            name_or_path: a Hub id, a local folder, or `minilm`.
-            schema: the labels to predict.
-            options: `marker_init`, `tokenizer`, `revision`, `token`, `dtype`, `attn_implementation`, `device_map`, and
-                fields of the model's config; see `plmarker.encoders.starting.start_model`.
-
-        Raises:
-            PLMarkerError: for an encoder that cannot be used, and for a bad option.
-
-        Example:
-            >>> schema = LabelSchema(("Person", "Place"))
-            >>> model = PLMarkerForEntityRecognition.from_encoder("minilm", schema, max_span_length=5)
-        """
-        if cls.starter is None:
-            raise PLMarkerError("from_encoder needs the package plmarker: import plmarker")
-        model: Model = cls.starter(cls, name_or_path, schema, **options)
-        return model
-
-    def _set_gradient_checkpointing(
-        self, enable: bool = True, gradient_checkpointing_func: Any = None, every_n_layers: int = 1
-    ) -> None:
-        """transformers turns recomputation on and off by this. Chunks are computed again, and not single layers.
-
-        A layer that is computed again could not tell which layer it is, and so not which keys it reads.
-        """
-        self.gradient_checkpointing = enable
 
     def heads(self, text: Tensor, markers: Tensor) -> tuple[Tensor, ...]:
         """The logits of each head.
@@ -133,6 +113,17 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
                 do not need them, and `read_tokens` computes them for single tokens.
         """
         return self._encode_text(self._embed(input_ids), lengths, skip_last_layer)
+
+    def read_windows(self, input_ids: Tensor, window_sizes: Tensor, read_tokens: Tensor) -> TextStates | None:
+        """The text states of a batch, as `Task.batch` makes it, for several passes over markers.
+
+        None for the dense reference, which reads text and markers together.
+        """
+        if attention_implementation(self) != LEVITATED:
+            return None
+        # One layer for all tokens costs more than the same layer for a few of them.
+        skip_last_layer = 2 * len(read_tokens) < len(input_ids)
+        return self.encode_text(input_ids, window_sizes[:, 0].tolist(), skip_last_layer)
 
     def _embed(self, input_ids: Tensor) -> Tensor:
         embedded: Tensor = self.encoder.get_input_embeddings()(input_ids)
@@ -211,17 +202,15 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
             text: the states of the text where they are there already; `input_ids` is not read then.
             heads: in place of the model's `heads`.
         """
+        heads = heads or self.heads
         # This and the counts of chosen candidates are the only synchronisations with the device in a pass.
         lengths, counts, reads = window_sizes.T.tolist()
         if attention_implementation(self) != LEVITATED:
             if self.dense is None:
                 name = attention_implementation(self)
                 raise PLMarkerError(f"attention {name!r}, the dense reference, needs the package plmarker")
-            if marker_groups is not None or text is not None:
-                raise PLMarkerError("the dense reference reads neither groups of markers nor kept text states")
             batch = (input_ids, lengths, counts, read_tokens, read_index, marker_ids, marker_positions)
-            return self.dense(*batch, choose)
-        heads = heads or self.heads
+            return self.dense(*batch, choose, marker_groups, heads)
         if text is not None:
             embedded_markers = self._embed(marker_ids)
         elif choose is None:

@@ -139,12 +139,16 @@ class Task(Generic[ConfigType, RowType]):
         Returns:
             `inputs` with:
             - `input_ids`, shape (tokens,): the texts, one behind the other;
-            - `window_sizes`, shape (windows, 3): tokens, candidates and read tokens of each text;
+            - `window_sizes`, shape (windows, 3): tokens, candidates (or marked entities) and read tokens of each text;
             - `read_tokens`, shape (read tokens,): numbers of the text tokens that the head reads, ascending;
             - `read_index`, shape (candidates, text states): for each candidate, which of the read tokens;
             - `marker_ids`, `marker_positions`, shape (candidates, markers): the markers, and the positions that they
               borrow, from 0 in each window;
-            - `labels` and the task's other label columns, shape (candidates,).
+            - `labels` and the task's other label columns, shape (candidates,);
+            - where candidates are pairs of marked entities, `pair_index`, shape (candidates, 2): the entities of each;
+              the markers are those of the entities then;
+            - where markers of several candidates or entities see each other, `marker_groups`, their group, ascending;
+              shape (candidates or entities,).
         """
         members: dict[tuple[Any, ...], list[int]] = {}
         for number, example in enumerate(examples):
@@ -152,7 +156,8 @@ class Task(Generic[ConfigType, RowType]):
         texts, sizes, read, read_index, marker_ids, positions = [], [], [], [], [], []
         places: list[slice] = [slice(0)] * len(examples)
         order: list[int] = []
-        n_tokens = n_candidates = n_read = 0
+        pairs, groups = [], []
+        n_tokens = n_candidates = n_read = n_marked = n_groups = 0
         for numbers in members.values():
             text = self.text(examples[numbers[0]])
             states = [self.text_positions(examples[number]) for number in numbers]
@@ -161,15 +166,22 @@ class Task(Generic[ConfigType, RowType]):
             texts.append(text)
             read.append(tokens + n_tokens)
             read_index.append(inverse.reshape(sum(map(len, states)), self.n_text_states) + n_read)
-            size = 0
+            size = n_in_window = 0
             for number in numbers:
                 ids, borrowed = self.markers(examples[number])
+                pair_index, group = self.pair_index(examples[number]), self.marker_groups(examples[number])
+                if pair_index is not None:
+                    pairs.append(pair_index + n_marked)
+                if group is not None:
+                    groups.append(group + n_groups)
+                    n_groups += int(group.max(initial=-1)) + 1
+                n_marked, n_in_window = n_marked + len(ids), n_in_window + len(ids)
                 marker_ids.append(ids)
                 positions.append(borrowed)
                 places[number] = slice(n_candidates + size, n_candidates + size + len(examples[number]))
                 size += len(examples[number])
             order += numbers
-            sizes.append((len(text), size, len(tokens)))
+            sizes.append((len(text), n_in_window, len(tokens)))
             n_tokens, n_candidates, n_read = n_tokens + len(text), n_candidates + size, n_read + len(tokens)
         inputs = {
             "input_ids": _tensor(texts),
@@ -179,6 +191,7 @@ class Task(Generic[ConfigType, RowType]):
             "marker_ids": _tensor(marker_ids),
             "marker_positions": _tensor(positions),
         }
+        inputs |= {name: _tensor(parts) for name, parts in (("pair_index", pairs), ("marker_groups", groups)) if parts}
         if labels:
             for name in self.label_columns:
                 inputs[name] = torch.tensor([label for n in order for label in examples[n].values(name)])
@@ -188,12 +201,26 @@ class Task(Generic[ConfigType, RowType]):
         """The tokens that are read for an example; shape (tokens,)."""
         return np.asarray(example.row.input_ids, dtype=np.int64)
 
+    def pair_index(self, example: Example[RowType]) -> NDArray[np.int64] | None:
+        """The two marked entities of each candidate, counted from 0; shape (candidates, 2).
+
+        None where each candidate has markers of its own.
+        """
+        return None
+
+    def marker_groups(self, example: Example[RowType]) -> NDArray[np.int64] | None:
+        """The group of each candidate or entity, ascending from 0. Markers of a group see each other.
+
+        None where candidates do not see each other, or where `joined` says which do.
+        """
+        return None
+
     def text_positions(self, example: Example[RowType]) -> NDArray[np.int64]:
         """Positions in that text that the head reads; shape (candidates, text states)."""
         raise NotImplementedError
 
     def markers(self, example: Example[RowType]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Ids of the markers, and the positions that they borrow; shape (candidates, markers) each."""
+        """Ids of the markers, and the positions that they borrow; shape (candidates or entities, markers) each."""
         raise NotImplementedError
 
 

@@ -25,14 +25,21 @@ def score_dense(
     marker_ids: Tensor,
     marker_positions: Tensor,
     choose: Callable[[Tensor, Tensor, Tensor], Tensor] | None,
+    marker_groups: Tensor | None,
+    heads: Callable[[Tensor, Tensor], tuple[Tensor, ...]],
 ) -> tuple[Tensor, ...]:
     """The reference: text and markers in one padded batch under a dense mask."""
     task = model.task
     if model.enter_at:
         raise PLMarkerError("late_layers needs levitated attention: a dense mask cannot let markers enter late")
+    groups = None
+    if marker_groups is not None:
+        if choose is not None:
+            raise PLMarkerError("survivors that see each other need levitated attention: a dense mask shows them all")
+        groups = marker_groups.repeat_interleave(task.n_markers)
     text = TextLayout(lengths, input_ids.device)
     sizes = tuple(count * task.n_markers for count in counts)
-    layout = MarkerLayout(text, sizes, marker_positions.flatten(), task.n_markers, task.joined)
+    layout = MarkerLayout(text, sizes, marker_positions.flatten(), task.n_markers, task.joined, groups)
     is_eager = attention_implementation(model) == "eager"
     states, markers = run_dense(
         model.encoder, input_ids, lengths, layout, marker_ids.flatten(), model.position_offset, is_eager
@@ -42,7 +49,7 @@ def score_dense(
     if choose is not None:
         chosen = choose(read, read_index, marker_positions)
         read_index, markers = read_index[chosen], markers[chosen]
-    return model.heads(read[read_index], markers)
+    return heads(read[read_index], markers)
 
 
 def run_dense(

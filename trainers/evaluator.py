@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 from torch.nn import functional as F
 
 from ..modeling.decoding_plmarker import ScoredRelation, ScoredSpan, remove_overlaps
+from ..modeling.joint_plmarker import JointScored, JointTask
 from ..modeling.pair_tasks_plmarker import PairTask
 from ..modeling.rows_plmarker import Annotations
 from ..modeling.span_tasks_plmarker import SpanTask
@@ -77,7 +78,12 @@ class Evaluator:
         self.errors: Counter[str] = Counter()
         self.given_is_gold = True
 
-    def add(self, annotations: Annotations, scored: Sequence[Scored[Any]], n_sentences: int) -> Any:
+    def candidates(self, scored: Any) -> Sequence[Scored[Any]]:
+        """The scored examples whose loss counts, and whose logits `Trainer.predict` returns."""
+        found: Sequence[Scored[Any]] = scored
+        return found
+
+    def add(self, annotations: Annotations, scored: Any, n_sentences: int) -> Any:
         """Decode and count one document.
 
         Args:
@@ -210,3 +216,37 @@ class RelationEvaluator(Evaluator):
     def given(self) -> Metrics:
         """`rel_gold_entities`: 1.0 where the relations join gold entities, 0.0 where they join predicted ones."""
         return {"rel_gold_entities": float(self.given_is_gold)}
+
+
+class JointEvaluator(Evaluator):
+    """Ent, and Rel and Rel+ between the entities that the model finds.
+
+    The loss is that of the entities: pairs of entities that were found wrongly have no class.
+    """
+
+    def __init__(self, task: JointTask, entity_types: str | None = None) -> None:
+        super().__init__(task.spans)
+        self.entities = EntityEvaluator(task.spans)
+        self.relations = RelationEvaluator(task.pairs, "input")
+        self.given_is_gold = False
+
+    def candidates(self, scored: JointScored) -> Sequence[Scored[Any]]:
+        return scored.spans
+
+    def add(self, annotations: Annotations, scored: JointScored, n_sentences: int) -> list[list[ScoredRelation]]:
+        found = self.entities.add(annotations, scored.spans, n_sentences)
+        given = [[number, span.start, span.end, span.label] for number, spans in enumerate(found) for span in spans]
+        relations = self.relations.add(replace(annotations, given_entities=given), scored.pairs, n_sentences)
+        self.errors = self.entities.errors + self.relations.errors
+        return relations
+
+    def merge(self, other: JointEvaluator) -> None:
+        super().merge(other)
+        self.entities.merge(other.entities)
+        self.relations.merge(other.relations)
+
+    def compute(self) -> Metrics:
+        return self.entities.compute() | self.relations.compute()
+
+    def given(self) -> Metrics:
+        return {"rel_gold_entities": 0.0}

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..data.coverage import Coverage, entity_coverage, relation_coverage
+from ..data.coverage import Coverage, entity_coverage, joint_coverage, relation_coverage
+from ..modeling.joint_plmarker import JointTask
 from ..modeling.pair_tasks_plmarker import PairTask
 from ..modeling.span_tasks_plmarker import SpanTask
 from ..modeling.task_plmarker import Task
-from .evaluator import EntityEvaluator, Evaluator, RelationEvaluator
+from .evaluator import EntityEvaluator, Evaluator, JointEvaluator, RelationEvaluator
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,13 @@ TOOLS: dict[type[Task[Any, Any]], TaskTools] = {
         {"rel_f1": "{source}rel_f1", "rel_strict_f1": "{source}rel_strict_f1"},
         RelationEvaluator,
         relation_coverage,
+    ),
+    JointTask: TaskTools(
+        "entities and relations",
+        "rel_strict_f1",
+        {"ent_f1": "ent_f1", "rel_f1": "rel_f1", "rel_strict_f1": "rel_strict_f1"},
+        JointEvaluator,
+        joint_coverage,
     ),
 }
 

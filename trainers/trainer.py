@@ -23,6 +23,7 @@ from ..data.features import DocumentRows
 from ..hub.card import save_card
 from ..modeling.base_plmarker import weights_not_finite
 from ..modeling.encoders_plmarker import check_marker_tokens
+from ..modeling.joint_plmarker import JointScorer, JointTask
 from ..modeling.prediction_plmarker import BATCH_TOKENS, Scorer, checked_entity_types
 from ..modeling.schema_plmarker import PLMarkerError
 from ..modeling.task_model_plmarker import PLMarkerPreTrainedModel
@@ -57,8 +58,8 @@ class PLMarkerTrainer(Trainer):
     or processes. `args` and callbacks are used as they are, and never written to.
 
     Args:
-        model: the entity model or the relation model. For `hyperparameter_search` give `model_init`, a function that
-            makes one.
+        model: the entity model, the relation model, or a combined model with a shared encoder. For
+            `hyperparameter_search` give `model_init`, a function that makes one.
         args: as for `Trainer`. With `load_best_model_at_end`, `metric_for_best_model` is by default `ent_f1` or
             `rel_strict_f1`, of the first evaluation set where there are several.
         train_dataset, eval_dataset: documents or rows; `eval_dataset` may be a dictionary of them.
@@ -100,8 +101,8 @@ class PLMarkerTrainer(Trainer):
             raise PLMarkerError("PLMarkerTrainer needs a model, or model_init, a function that makes one")
         if not hasattr(shape, "task"):
             raise PLMarkerError(
-                f"PLMarkerTrainer trains the model of one task, not a {type(shape).__name__}: train model.entity and "
-                "model.relation, each with a Trainer of its own"
+                f"PLMarkerTrainer trains the model of one task, or one with a shared encoder, not this "
+                f"{type(shape).__name__}: train model.entity and model.relation, each with a Trainer of its own"
             )
         self.batch_tokens = batch_tokens
         self.entity_types = entity_types and checked_entity_types(entity_types)
@@ -112,7 +113,8 @@ class PLMarkerTrainer(Trainer):
         self._last_evaluated: Any = None
         args = self._own_arguments(args, eval_dataset, compute_metrics is not None)
         if processing_class is not None:
-            check_marker_tokens(processing_class, self.task_config.marker_tokens, self.task_config.marker_token_ids)
+            for part in self._parts:
+                check_marker_tokens(processing_class, part.marker_tokens, part.marker_token_ids)
         examples = None
         if train_dataset is not None:
             rows = self._rows(train_dataset, "training", args.seed, training=True)
@@ -131,6 +133,11 @@ class PLMarkerTrainer(Trainer):
             compute_metrics=compute_metrics,
             **kwargs,
         )
+
+    @property
+    def _parts(self) -> list[Any]:
+        """The configs of the tasks that are trained."""
+        return list(getattr(self.task_config, "parts", [self.task_config]))
 
     @property
     def _tools(self) -> TaskTools:
@@ -214,16 +221,26 @@ class PLMarkerTrainer(Trainer):
     def get_batch_samples(
         self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
     ) -> tuple[list[Any], Any]:
-        """As in `Trainer`. Where NIL has a weight, this adds the sum of the weights to the number of candidates."""
+        """As in `Trainer`. Where NIL has a weight, this adds the sum of the weights to the number of candidates.
+
+        With a shared encoder it adds the sum of the weights of the pairs, too.
+        """
         batches, count = super().get_batch_samples(epoch_iterator, num_batches, device)
-        nil_weight = self.task_config.nil_weight
-        if count is None or nil_weight == 1.0:
+        weights = [part.nil_weight for part in self._parts]
+        if count is None or weights == [1.0]:
             return batches, count
-        n_nil = torch.stack([(batch["labels"] == 0).sum() for batch in batches]).sum().to(device)
+        sums = [self._sum_of_weights(batches, "labels", weights[0], device), torch.as_tensor(count, device=device)]
+        if len(weights) > 1:
+            sums.append(self._sum_of_weights(batches, "pair_labels", weights[1], device))
+        return batches, torch.stack([value.float() for value in sums])
+
+    def _sum_of_weights(self, batches: list[Any], name: str, nil_weight: float, device: torch.device) -> torch.Tensor:
+        """The sum of the weights of the labels of a step, in all processes."""
+        labels = torch.cat([batch[name] for batch in batches]).to(device)
+        total = torch.where(labels == 0, nil_weight, 1.0).sum()
         if self.args.average_tokens_across_devices and self.args.world_size > 1:
-            n_nil = self.accelerator.gather(n_nil).sum()
-        count = torch.as_tensor(count, device=device)
-        return batches, torch.stack([count - n_nil * (1 - nil_weight), count])
+            total = self.accelerator.gather(total).sum()
+        return total
 
     def get_eval_dataloader(self, eval_dataset: str | Dataset | None = None) -> DataLoader:
         """A loader of whole documents, mapped to rows: each process evaluates its share of them.
@@ -272,13 +289,18 @@ class PLMarkerTrainer(Trainer):
             with self.compute_loss_context_manager():
                 return model(**inputs)
 
-        documents = (((beside, n_sentences), rows) for beside, rows, n_sentences in dataloader)
-        scorer = Scorer(task, forward, self.args.device, BATCH_TOKENS)
-        for (beside, n_sentences), scored in scorer.stream(documents):
-            evaluator.loss.add(scored)
+        if isinstance(task, JointTask):
+            joint = JointScorer(self.accelerator.unwrap_model(model), BATCH_TOKENS)
+            items = (((beside, n_sentences), rows, n_sentences) for beside, rows, n_sentences in dataloader)
+            read: Any = joint.stream(items)
+        else:
+            documents = (((beside, n_sentences), rows) for beside, rows, n_sentences in dataloader)
+            read = Scorer(task, forward, self.args.device, BATCH_TOKENS).stream(documents)
+        for (beside, n_sentences), scored in read:
+            evaluator.loss.add(evaluator.candidates(scored))
             if not self.args.prediction_loss_only:
                 evaluator.add(beside, scored, n_sentences)
-                kept += scored if keeps_logits else []
+                kept += evaluator.candidates(scored) if keeps_logits else []
             self.control = self.callback_handler.on_prediction_step(self.args, self.state, self.control)
         total = _merged(gather_object([evaluator]))
         metrics = {} if total.loss.value is None else {"loss": total.loss.value}
@@ -337,18 +359,19 @@ class PLMarkerTrainer(Trainer):
             )
         if self.entity_types is not None and hasattr(self._trained_config, "entity_types"):
             self._trained_config.entity_types = self.entity_types
-        if getattr(self.model, "pruner", None) is not None:
-            self._tune_pruner()
+        entity = getattr(self.model, "entity", self.model)
+        if getattr(entity, "pruner", None) is not None:
+            self._tune_pruner(entity)
         self._trained_config.training_run = self._training_run()
         return result
 
-    def _tune_pruner(self) -> None:
+    def _tune_pruner(self, model: Any) -> None:
         """Choose the pruner's threshold on the evaluation set, the first one of several."""
         rows: Any = next(iter(self.eval_dataset.values())) if isinstance(self.eval_dataset, dict) else self.eval_dataset
         if rows is None:
             logger.warning("without eval_dataset the pruner has no threshold: all spans get markers; see tune_pruner")
             return
-        found = tune_pruner(self.model, EvaluationDocuments(rows, self.task_config))
+        found = tune_pruner(model, EvaluationDocuments(rows, model.config))
         logger.info(
             "pruner: %.1f spans a sentence get markers, and %.1f%% of the entities; Ent F1 %.1f, without it %.1f",
             found.spans, 100 * found.recall, 100 * found.f1, 100 * found.unpruned_f1,
@@ -397,7 +420,7 @@ class PLMarkerTrainer(Trainer):
         """The training as this Trainer knows it, see [`model_card`]."""
         split, metrics = self._figures()
         return {
-            "encoder": self.task_config.encoder_config._name_or_path,
+            "encoder": self._parts[0].encoder_config._name_or_path,
             "split": split,
             "seed": self.args.seed,
             "entity_types": self.entity_types or getattr(self.task_config, "entity_types", None),
