@@ -132,18 +132,14 @@ def start_combined(
     """
     hub = {name: options[name] for name in ("revision", "token") if options.get(name) is not None}
     tokenizer = tokenizer or load_tokenizer(name_or_path, **hub)
-    own = {"entity": dict(entity or {}), "relation": dict(relation or {})}
+    of_entity, of_relation = {**options, **(entity or {})}, {**options, **(relation or {})}
     if shared_encoder:
-        own["relation"].setdefault("subject_markers", "shared")
-        shared = {key: value for key, value in own["entity"].items() if key in ("max_seq_length", "shared_windows")}
-        own["relation"] = {**shared, **own["relation"]}
-        options.setdefault("max_seq_length", 256)
-    options |= {"tokenizer": tokenizer}
-    spans = PLMarkerForEntityRecognition.from_encoder(name_or_path, schema, **{**options, **own["entity"]})
+        of_entity, of_relation = shared_options(of_entity, of_relation)
+    spans = PLMarkerForEntityRecognition.from_encoder(name_or_path, schema, tokenizer=tokenizer, **of_entity)
     # Each part has marker tokens of its own.
     taken = spans.config.marker_tokens if shared_encoder else []
     pairs = PLMarkerForRelationExtraction.from_encoder(
-        name_or_path, schema, **{**options, **own["relation"]}, taken_tokens=taken
+        name_or_path, schema, tokenizer=tokenizer, **of_relation, taken_tokens=taken
     )
     if not shared_encoder:
         return model_class.from_models(spans, pairs, tokenizer)
@@ -155,10 +151,7 @@ def start_combined(
     with torch.no_grad():
         for token_id in pairs.config.marker_token_ids:
             table[token_id] = other[token_id]
-    try:
-        config = PLMarkerConfig(entity_config=spans.config, relation_config=pairs.config, shared_encoder=True)
-    except StrictDataclassError as error:
-        raise PLMarkerError(f"shared_encoder: {one_line(error)}") from None
+    config = shared_config(spans.config, pairs.config)
     config._attn_implementation = spans.config._attn_implementation
     with torch.device("meta"):
         combined = model_class(config)
@@ -166,6 +159,26 @@ def start_combined(
     pairs.__dict__["encoder"] = spans.encoder
     combined.entity, combined.relation, combined.tokenizer = spans, pairs, tokenizer
     return combined
+
+
+def shared_options(entity: Mapping[str, Any], relation: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The options of two models that share an encoder: one size of windows, and `shared` markers."""
+    windows = {"max_seq_length": 256} | {
+        name: value for name, value in entity.items() if name in ("max_seq_length", "shared_windows")
+    }
+    return windows | dict(entity), {"subject_markers": "shared"} | windows | dict(relation)
+
+
+def shared_config(entity_config: PLMarkerTaskConfig, relation_config: PLMarkerTaskConfig) -> PLMarkerConfig:
+    """The config of a combined model with a shared encoder.
+
+    Raises:
+        PLMarkerError: for models that cannot share one.
+    """
+    try:
+        return PLMarkerConfig(entity_config=entity_config, relation_config=relation_config, shared_encoder=True)
+    except StrictDataclassError as error:
+        raise PLMarkerError(f"shared_encoder: {one_line(error)}") from None
 
 
 def build_config(

@@ -415,6 +415,7 @@ class PLMarkerModel(ExtractsFromText, PLMarkerBaseModel):
         model = loaded[0] if isinstance(loaded, tuple) else loaded
         for part in (model.entity, model.relation):
             if part is not None:
+                part.tokenizer = model.tokenizer
                 # An adapter of a part names it as its base. A config must not name a folder on somebody's disk.
                 part.name_or_path = model.name_or_path
                 part.config._name_or_path = "" if Path(model.name_or_path).exists() else model.name_or_path

@@ -42,6 +42,9 @@ class Experiment:
         dataset: as `load_documents` takes it.
         output_dir: where the model, its figures and the checkpoints go.
         entity, relation: the models to train; at least one.
+        shared_encoder: train both models together, on one text pass of one encoder. Then `training` takes the place of
+            `training` in `entity` and `relation`.
+        training: fields of `transformers.TrainingArguments`, with `shared_encoder` alone.
         symmetric_labels: the relation labels that have no direction.
         entity_labels, relation_labels: the labels. Without them they are collected from the data.
         preset: a corpus with these labels and these quirks of the original, see `load_preset`. Values of the file go
@@ -60,6 +63,8 @@ class Experiment:
     output_dir: str
     entity: Task | None = None
     relation: Task | None = None
+    shared_encoder: bool = False
+    training: dict[str, Any] = field(default_factory=dict)
     symmetric_labels: tuple[str, ...] = ()
     entity_labels: tuple[str, ...] | None = None
     relation_labels: tuple[str, ...] | None = None
@@ -73,7 +78,10 @@ class Experiment:
 
     @property
     def tasks(self) -> dict[str, Task]:
-        """The tasks to train, by name."""
+        """What is trained, by name: each model, or both together."""
+        if self.shared_encoder:
+            parts = {name: task.model for name, task in (("entity", self.entity), ("relation", self.relation)) if task}
+            return {"shared": Task({"shared_encoder": True, **parts}, self.training)}
         return {name: task for name, task in (("entity", self.entity), ("relation", self.relation)) if task}
 
 
@@ -142,6 +150,14 @@ def _experiment(path: Path, values: dict[str, Any], overrides: dict[str, Any]) -
     for key in ("encoder", "dataset", "output_dir"):
         if not isinstance(values.get(key), str):
             raise PLMarkerError(f"{path}: {key!r} is missing or no string")
+    if not isinstance(values.get("shared_encoder", False), bool):
+        raise PLMarkerError(f"{path}: 'shared_encoder' is true or false, got {values['shared_encoder']!r}")
+    if values.get("shared_encoder"):
+        _check_shared(path, values)
+        values["training"] = _task(path, "shared", {"training": values.get("training")}, overrides).training
+        overrides = {}
+    elif "training" in values:
+        raise PLMarkerError(f"{path}: 'training' at the top needs 'shared_encoder: true'; each model has its own")
     for name in ("entity", "relation"):
         if values.get(name) is not None:
             values[name] = _task(path, name, values[name], overrides)
@@ -170,6 +186,17 @@ def _experiment(path: Path, values: dict[str, Any], overrides: dict[str, Any]) -
     if not experiment.tasks:
         raise PLMarkerError(f"{path}: nothing to train, give 'entity' or 'relation' or both")
     return experiment
+
+
+def _check_shared(path: Path, values: Mapping[str, Any]) -> None:
+    """Two models that are trained together have no training of their own."""
+    for name in ("entity", "relation"):
+        part = values.get(name)
+        if not isinstance(part, dict):
+            raise PLMarkerError(f"{path}: 'shared_encoder' needs both 'entity' and 'relation'")
+        for key in ("training", "peft"):
+            if part.get(key) is not None:
+                raise PLMarkerError(f"{path}: {name}.{key} has no place beside 'shared_encoder'")
 
 
 def _check_reported(path: Path, reported: Any) -> None:

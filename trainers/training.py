@@ -19,7 +19,7 @@ from transformers import AutoConfig, PreTrainedTokenizerBase, TrainingArguments,
 from ..data.files import sole_writer, write_json
 from ..data.loading import dataset_revision, load_documents
 from ..encoders.loading import load_tokenizer
-from ..encoders.starting import build_config
+from ..encoders.starting import build_config, shared_config, shared_options
 from ..hub.adapters import add_lora, check_lora
 from ..hub.card import FIGURES, save_card
 from ..modeling.base_plmarker import PLMarkerBaseModel, to_device
@@ -29,7 +29,6 @@ from ..modeling.modeling_plmarker import (
     PLMarkerModel,
 )
 from ..modeling.schema_plmarker import LabelSchema, PLMarkerError, one_line
-from ..modeling.task_model_plmarker import PLMarkerPreTrainedModel
 from ..modeling.tasks_plmarker import task_of
 from .checks import check_arguments, refuse_fields
 from .evaluation import evaluate_documents
@@ -53,9 +52,10 @@ SHOWN_ARGUMENTS = (
     "weight_decay",
 )
 
-MODEL_CLASSES: dict[str, type[PLMarkerPreTrainedModel]] = {
+MODEL_CLASSES: dict[str, type[PLMarkerBaseModel]] = {
     "entity": PLMarkerForEntityRecognition,
     "relation": PLMarkerForRelationExtraction,
+    "shared": PLMarkerModel,
 }
 
 
@@ -115,6 +115,8 @@ def _run(experiment: Experiment, resume: bool, overwrite: bool, fold: str | None
     if not PartialState().is_main_process:
         return None
     entity, relation = models.get("entity"), models.get("relation")
+    if "shared" in models:
+        entity, relation = models["shared"].entity, models["shared"].relation
     run = _training_run(experiment, fold, revision)
     saved = _save(models, tokenizer, run, output_dir)
     if "test" not in data:
@@ -122,8 +124,8 @@ def _run(experiment: Experiment, resume: bool, overwrite: bool, fold: str | None
     metrics = evaluate_documents(
         data["test"],
         tokenizer,
-        entity,  # type: ignore[arg-type]
-        relation,  # type: ignore[arg-type]
+        entity,
+        relation,
     ).metrics
     # The weights are saved already: a failing evaluation loses nothing. The figures are added to the config and card.
     saved.config.training_run = {**run, "metrics": {key: metrics[key] for key in FIGURES if key in metrics}}
@@ -134,7 +136,7 @@ def _run(experiment: Experiment, resume: bool, overwrite: bool, fold: str | None
 
 
 def _save(
-    models: Mapping[str, PLMarkerPreTrainedModel],
+    models: Mapping[str, PLMarkerBaseModel],
     tokenizer: PreTrainedTokenizerBase,
     run: dict[str, Any],
     output_dir: Path,
@@ -143,8 +145,9 @@ def _save(
     entity, relation = models.get("entity"), models.get("relation")
     for part in models.values():
         part.config.training_run = None
+    model: PLMarkerBaseModel
     if isinstance(entity, PLMarkerForEntityRecognition) and isinstance(relation, PLMarkerForRelationExtraction):
-        model: PLMarkerBaseModel = PLMarkerModel.from_models(entity, relation, tokenizer)
+        model = PLMarkerModel.from_models(entity, relation, tokenizer)
     else:
         (model,) = models.values()
         tokenizer.save_pretrained(output_dir)
@@ -192,21 +195,34 @@ def experiment_schema(experiment: Experiment, data: DatasetDict) -> LabelSchema:
 
 def _check_models(experiment: Experiment, schema: LabelSchema, tokenizer: PreTrainedTokenizerBase) -> None:
     """Find mistakes in the options of all models before the first model is trained."""
+    if experiment.relation is not None and not schema.relation_labels:
+        raise PLMarkerError(f"{experiment.dataset}: no relations, nothing to train a relation model on")
     for name, task in experiment.tasks.items():
-        values = {key: value for key, value in task.model.items() if key != "marker_init"}
-        try:
-            kind = MODEL_CLASSES[name].config_class
-            config = build_config(kind, schema, AutoConfig.for_model("bert"), tokenizer, values)
-        except PLMarkerError as error:
-            raise PLMarkerError(f"{name}.model: {error}") from None
+        config = _checked_config(name, task, schema, tokenizer)
         if task.peft is not None:
             check_lora(task.peft)
-        if name == "relation" and not schema.relation_labels:
-            raise PLMarkerError(f"{experiment.dataset}: no relations, nothing to train a relation model on")
         try:
             check_arguments(_arguments(experiment, name, task, validates=False), task_of(config))
         except PLMarkerError as error:
             raise PLMarkerError(f"{name}.training: {error}") from None
+
+
+def _checked_config(name: str, task: Task, schema: LabelSchema, tokenizer: PreTrainedTokenizerBase) -> Any:
+    """The config of a model, without its encoder."""
+
+    def config_of(part: str, options: Mapping[str, Any]) -> Any:
+        values = {key: value for key, value in options.items() if key != "marker_init"}
+        try:
+            kind = MODEL_CLASSES[part].config_class
+            return build_config(kind, schema, AutoConfig.for_model("bert"), tokenizer, values)  # type: ignore[arg-type]
+        except PLMarkerError as error:
+            raise PLMarkerError(f"{part}.model: {error}") from None
+
+    if name != "shared":
+        return config_of(name, task.model)
+    entity, relation = shared_options(task.model["entity"], task.model["relation"])
+    parts = {"entity_config": config_of("entity", entity), "relation_config": config_of("relation", relation)}
+    return shared_config(**parts)
 
 
 def _train(
@@ -218,7 +234,7 @@ def _train(
     tokenizer: PreTrainedTokenizerBase,
     resume: bool,
     overwrite: bool,
-) -> PLMarkerPreTrainedModel:
+) -> Any:
     for split in experiment.train_splits:
         if split not in data:
             raise PLMarkerError(f"{experiment.dataset}: no split {split!r}, only {', '.join(map(repr, data))}")
@@ -226,9 +242,9 @@ def _train(
     validation = data.get("validation")
     arguments = _arguments(experiment, name, task, validates=validation is not None)
     set_seed(experiment.seed)
-    model = MODEL_CLASSES[name].from_encoder(experiment.encoder, schema, tokenizer=tokenizer, **task.model)
+    model: Any = MODEL_CLASSES[name].from_encoder(experiment.encoder, schema, tokenizer=tokenizer, **task.model)
     if resume and (folder / FINISHED_FILE).is_file():
-        finished: PLMarkerPreTrainedModel = MODEL_CLASSES[name].from_pretrained(folder)
+        finished = MODEL_CLASSES[name].from_pretrained(folder)
         to_device(finished, arguments.device)
         return finished
     # This check is the last one: a mistake in the experiment must not remove the earlier run. Later models of that run

@@ -28,6 +28,8 @@ N_HEADS, HEAD_SIZE, SCALING = 2, 4, 0.7
 FORMS = (WindowByWindow(), Padded(), Flex())
 # Floating-point sums in another order.
 TOLERANCE = {"rtol": 0, "atol": 1e-5}
+# Not places in a block: two neighbouring blocks of a window make a group, whose markers see each other.
+GROUPS = ("groups",)
 JOINED = {
     "text alone": (0, ()),
     "pairs": (2, ()),
@@ -35,6 +37,7 @@ JOINED = {
     "ends": (2, (False, True)),
     "both": (2, (True, True)),
     "quadruples": (4, ()),
+    "groups": (2, GROUPS),
 }
 
 
@@ -54,7 +57,11 @@ class Case:
         counts = tuple(number * max(block, 1) for number in blocks)
         places = [torch.randint(length, (n,), generator=generator) for length, n in zip(lengths, counts, strict=True)]
         text = TextLayout(lengths, CPU)
-        layout = MarkerLayout(text, counts, torch.cat(places), block, joined)
+        groups = None
+        if joined == GROUPS:
+            windows = enumerate(counts)
+            groups = torch.tensor([100 * window + marker // 4 for window, count in windows for marker in range(count)])
+        layout = MarkerLayout(text, counts, torch.cat(places), block, () if groups is not None else joined, groups)
 
         def states(n: int) -> tuple[Tensor, ...]:
             return tuple(2 * torch.randn(1, N_HEADS, n, HEAD_SIZE, generator=generator) for _ in range(3))
@@ -85,6 +92,9 @@ class Case:
                 same_block = layout.block > 0 and number // layout.block == other // layout.block
                 kind = number % layout.block if layout.block else None
                 is_joined = bool(layout.joined) and kind == other % layout.block and layout.joined[kind]
+                if layout.groups is not None:
+                    first = sum(layout.counts[:window])
+                    is_joined = (number - first) // 4 == (other - first) // 4
                 row.append(window == other_window and (same_block or is_joined))
             seen.append(row)
         query, key, value = self.marker_states
