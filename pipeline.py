@@ -26,8 +26,9 @@ class EntityRelationExtractionPipeline(Pipeline):
     dataset or a generator gives a generator, which reads a few hundred texts at a time.
 
     Args of a call (or of the pipeline, for all calls):
-        inputs: a text; `{"words": [["We", "apply"], ...]}`, the sentences of a document, cut into words; a row of a
-            dataset with a column `text`; or a list, a dataset or a generator of such.
+        inputs: a text; `{"words": [["We", "apply"], ...]}`, the sentences of a document, cut into words; either with
+            `"entities"`, as `PLMarkerModel.extract` takes them; a row of a dataset with a column `text`, whose other
+            columns are not read; or a list, a dataset or a generator of such.
         options: `entity_threshold`, `relation_threshold`, `pruner_threshold`, `sentence_splitter`, `language`,
             `batch_tokens` and `show_progress`, as `PLMarkerModel.extract` takes them.
 
@@ -82,15 +83,18 @@ class EntityRelationExtractionPipeline(Pipeline):
             yield from self._extract(chunk, options)
 
     def _extract(self, inputs: Iterable[Any], options: dict[str, Any]) -> list[dict[str, Any]]:
-        """Extract from all texts together, and from each document of words alone. The order is that of the inputs."""
-        items = [_text_of_row(item) for item in inputs]
-        texts = {number: item for number, item in enumerate(items) if isinstance(item, str)}
+        """Extract from all inputs of a kind together. The order is that of the inputs."""
+        items = [_arguments_of(item) for item in inputs]
+        numbers: dict[tuple[str, ...], list[int]] = {}
+        for number, item in enumerate(items):
+            numbers.setdefault(tuple(item), []).append(number)
+        found: dict[int, dict[str, Any]] = {}
         with self.device_placement():
-            found = dict(zip(texts, self.model.extract(list(texts.values()), **options), strict=True))
-        return [
-            found[number].to_dict() if number in found else self.forward(item, **options)
-            for number, item in enumerate(items)
-        ]
+            for names, members in numbers.items():
+                lists = {name: [items[number][name] for number in members] for name in names}
+                results = self.model.extract(**lists, **options)
+                found |= {number: result.to_dict() for number, result in zip(members, results, strict=True)}
+        return [found[number] for number in range(len(items))]
 
     def _sanitize_parameters(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         return {}, options, {}
@@ -105,22 +109,23 @@ class EntityRelationExtractionPipeline(Pipeline):
             return self._forward(model_inputs, **forward_params)
 
     def _forward(self, input_tensors: Any, **forward_parameters: Any) -> Any:
-        input_tensors = _text_of_row(input_tensors)
-        if isinstance(input_tensors, Mapping):
-            if set(input_tensors) != {"words"}:
-                raise PLMarkerError(
-                    f"expected a text, {{'words': ...}} or {{'text': ...}}, got keys {sorted(input_tensors)}"
-                )
-            return self.model.extract(**input_tensors, **forward_parameters).to_dict()
-        return self.model.extract(input_tensors, **forward_parameters).to_dict()
+        return self._extract([input_tensors], forward_parameters)[0]
 
     def postprocess(self, model_outputs: Any, **postprocess_parameters: Any) -> Any:
         """Return the output unchanged: extractions are dictionaries already."""
         return model_outputs
 
 
-def _text_of_row(item: Any) -> Any:
-    """The text of a row of a dataset. Anything else stays as it is."""
-    if isinstance(item, Mapping) and "words" not in item and isinstance(item.get("text"), str):
-        return item["text"]
-    return item
+def _arguments_of(item: Any) -> dict[str, Any]:
+    """The arguments of `extract` for one input, in the order of their names.
+
+    Raises:
+        PLMarkerError: for an input that is neither a text, nor words, nor a row with a text.
+    """
+    if not isinstance(item, Mapping):
+        return {"text": item}
+    if set(item) in ({"words"}, {"words", "entities"}, {"text", "entities"}):
+        return {name: item[name] for name in sorted(item)}
+    if "words" not in item and isinstance(item.get("text"), str):
+        return {"text": item["text"]}
+    raise PLMarkerError(f"expected a text, {{'words': ...}} or {{'text': ...}}, got keys {sorted(map(str, item))}")

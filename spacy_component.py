@@ -10,6 +10,7 @@ import numpy as np
 from .data.alignment import sentences_of_tokens
 from .hub.loading import load_model
 from .modeling.extraction_plmarker import Entity, Extraction, build_extraction
+from .modeling.given_plmarker import align_given, checked_given
 from .modeling.modeling_plmarker import PLMarkerForEntityRecognition, PLMarkerModel
 from .modeling.prediction_plmarker import BATCH_TOKENS
 from .modeling.schema_plmarker import PLMarkerError, Threshold
@@ -82,6 +83,8 @@ class PLMarkerComponent(Pipe):
         entity_threshold, relation_threshold: least score of what is written, for all labels or by label.
         spans_key: the group of `doc.spans` for the entities.
         batch_tokens: most text tokens of a batch.
+        given_entities: `ents` or a key of `doc.spans`: relations are found between these entities, and no others are
+            looked for. Their labels are the model's. None lets the model find the entities.
     """
 
     def __init__(
@@ -93,8 +96,10 @@ class PLMarkerComponent(Pipe):
         relation_threshold: Threshold = 0.0,
         spans_key: str = NAME,
         batch_tokens: int = BATCH_TOKENS,
+        given_entities: str | None = None,
     ) -> None:
         self.name = name
+        self.given_entities = given_entities
         self.model = model
         self.entity_threshold = entity_threshold
         self.relation_threshold = relation_threshold
@@ -127,14 +132,35 @@ class PLMarkerComponent(Pipe):
     def _annotate(self, docs: Sequence[Doc]) -> None:
         texts = [doc.text for doc in docs]
         located = [_locate_tokens(doc) for doc in docs]
-        documents = (
-            {"doc_key": "", "sentences": [[text[start:end] for start, end in sentence] for sentence in sentences]}
-            for text, sentences in zip(texts, located, strict=True)
+        documents: list[dict[str, Any]] = [{"doc_key": ""} for _ in docs]
+        if self.given_entities is not None:
+            for number, (doc, document) in enumerate(zip(docs, documents, strict=True)):
+                fitted = self._given(doc, located[number], f"document {number}")
+                located[number], document["predicted_ner"] = fitted
+        for text, sentences, document in zip(texts, located, documents, strict=True):
+            document["sentences"] = [[text[start:end] for start, end in sentence] for sentence in sentences]
+        found = self.model.predict(
+            documents,
+            self.batch_tokens,
+            self.entity_threshold,
+            self.relation_threshold,
+            given_entities=self.given_entities is not None,
         )
-        found = self.model.predict(documents, self.batch_tokens, self.entity_threshold, self.relation_threshold)
         schema = self.model.config.schema
         for doc, text, sentences, (_, spans, relations) in zip(docs, texts, located, found, strict=True):
             self._write(doc, build_extraction(text, sentences, spans, relations, schema))
+
+    def _given(
+        self, doc: Doc, located: list[list[Offsets]], name: str
+    ) -> tuple[list[list[Offsets]], list[list[dict[str, Any]]]]:
+        """The words of a document, and the entities that it has already, by these words."""
+        key = self.given_entities
+        if key != "ents" and key not in doc.spans:
+            raise PLMarkerError(f"{name}: given_entities is {key!r}, but doc.spans has {sorted(doc.spans)}")
+        spans = doc.ents if key == "ents" else doc.spans[key]
+        rows = [(span.start_char, span.end_char, span.label_) for span in spans]
+        entities = checked_given(rows, len(doc.text), self.model.config.schema, name)
+        return align_given(doc.text, located, entities, name)
 
     def _write(self, doc: Doc, extraction: Extraction) -> None:
         spans = [_span(doc, _place(entity)) for entity in extraction.entities]
@@ -188,6 +214,7 @@ if not Doc.has_extension(EXTENSION):
         "spans_key": NAME,
         "batch_tokens": BATCH_TOKENS,
         "device": None,
+        "given_entities": None,
     },
     assigns=["doc.spans", "doc.ents", f"doc._.{EXTENSION}"],
 )
@@ -200,13 +227,14 @@ def make_component(
     spans_key: str,
     batch_tokens: int,
     device: str | None,
+    given_entities: str | None,
 ) -> PLMarkerComponent:
     """What `nlp.add_pipe("plmarker", config={"model": ...})` calls.
 
     Args:
         nlp, name: spaCy's.
         model, device: see `load_extractor`.
-        entity_threshold, relation_threshold, spans_key, batch_tokens: see [`PLMarkerComponent`].
+        entity_threshold, relation_threshold, spans_key, batch_tokens, given_entities: see [`PLMarkerComponent`].
 
     Raises:
         PLMarkerError: as in `load_extractor`, and where another component has set an extension `relations`.
@@ -224,4 +252,5 @@ def make_component(
         relation_threshold=relation_threshold,
         spans_key=spans_key,
         batch_tokens=batch_tokens,
+        given_entities=given_entities,
     )

@@ -45,6 +45,11 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
         metavar="P",
         help="in place of the model's own, from 0 (markers for all spans) to below 1",
     )
+    parser.add_argument(
+        "--given_entities",
+        action="store_true",
+        help="relations between the documents' own entities: entities by characters beside a text, or predicted_ner",
+    )
     parser.set_defaults(run=run)
 
 
@@ -53,16 +58,25 @@ def run(options: argparse.Namespace) -> Any:
     if (options.input is None) == (options.text is None) or (options.input is None) != (options.out is None):
         raise PLMarkerError("predict takes INPUT and --out FILE, or --text TEXT")
     models = load_models([options.model], options.device, options.compat, options.dtype)
-    if models.entity is None:
-        raise PLMarkerError(f"{options.model}: a relation model alone finds no entities; predict needs an entity model")
-    model = PLMarkerModel.from_models(models.entity, models.relation, models.tokenizer)
+    if models.entity is None and not options.given_entities:
+        raise PLMarkerError(
+            f"{options.model}: a relation model alone finds no entities; predict needs an entity model, or "
+            "--given_entities"
+        )
+    if options.text is not None and options.given_entities:
+        raise PLMarkerError("--given_entities needs INPUT: a --text has no entities")
+    model: Any = models.relation
+    if models.entity is not None:
+        model = PLMarkerModel.from_models(models.entity, models.relation, models.tokenizer)
+    model.tokenizer = models.tokenizer
     schema = model.config.schema
     # Checked before a partial file is written, which a corrected call could not continue.
     thresholds = (options.entity_threshold, options.relation_threshold, options.pruner_threshold)
     model.check_thresholds(*thresholds)
 
     def process(documents: Iterator[Document]) -> Iterator[dict[str, Any]]:
-        for document, spans, relations in model.predict(documents, options.batch_tokens, *thresholds):
+        found = model.read_documents(documents, options.batch_tokens, *thresholds, options.given_entities)
+        for document, spans, relations in found:
             extraction = build_extraction(document["text"], document["located"], spans, relations, schema)
             yield {"doc_key": document["doc_key"], **extraction.to_dict()}
 
@@ -70,13 +84,15 @@ def run(options: argparse.Namespace) -> Any:
         (result,) = process(iter([text_document("text", options.text, options.language)]))
         print_extraction(result)
         return result
-    progress = tqdm(read_inputs(options.input, options.language), unit="document", disable=None)
+    given = schema if options.given_entities else None
+    progress = tqdm(read_inputs(options.input, options.language, given), unit="document", disable=None)
     settings = {
         "models": models.fingerprint(),
         "entity_threshold": options.entity_threshold,
         "relation_threshold": options.relation_threshold,
         "pruner_threshold": options.pruner_threshold,
         "language": options.language,
+        "given_entities": options.given_entities,
     }
     count = write_resumable(options.out, progress, process, settings)
     print(f"{options.out}: {count} documents")

@@ -9,7 +9,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ..modeling.schema_plmarker import PLMarkerError
+from ..modeling.given_plmarker import align_given, checked_given, given_words
+from ..modeling.schema_plmarker import LabelSchema, PLMarkerError
 from ..modeling.text_plmarker import join_words, locate_words, split_sentences
 from .documents import STANDARD_INPUT, Document, lines_with_numbers, parse_line
 from .files import sole_writer, write_json
@@ -23,7 +24,7 @@ def text_document(key: str, text: str, language: str = "en") -> Document:
     return {"doc_key": key, "text": text, "located": located, "sentences": sentences}
 
 
-def read_inputs(path: str | Path, language: str = "en") -> Iterator[Document]:
+def read_inputs(path: str | Path, language: str = "en", schema: LabelSchema | None = None) -> Iterator[Document]:
     """Stream the documents of a file.
 
     A `.jsonl` or `.json` file holds one document a line, with `sentences` of words or with raw `text`; of any other
@@ -33,6 +34,8 @@ def read_inputs(path: str | Path, language: str = "en") -> Iterator[Document]:
     Args:
         path: the file; `.gz` at the end of its name is unpacked. `-` is standard input.
         language: ISO 639-1 code of raw texts.
+        schema: read given entities, too, and check their labels. They are `entities` of a text, as (start, end, label)
+            by characters, and `predicted_ner` of sentences, by words. The documents have them as `predicted_ner`.
 
     Raises:
         PLMarkerError: for a missing file or a bad line, with file and line.
@@ -53,18 +56,51 @@ def read_inputs(path: str | Path, language: str = "en") -> Iterator[Document]:
             if isinstance(raw.get("text"), str):
                 if not is_unicode(raw["text"]):
                     raise ValueError("text is no valid Unicode, it holds a lone surrogate")
-                yield text_document(key, raw["text"], language)
-                continue
-            problem = next(
-                (m for m, fatal in document_problems({"doc_key": key, "sentences": raw.get("sentences")}) if fatal),
-                None,
-            )
-            if problem:
-                raise ValueError(f"expected 'text' or 'sentences': {problem}")
+                document = text_document(key, raw["text"], language)
+            else:
+                document = _words_document(key, raw.get("sentences"))
+            document = document if schema is None else _with_given(document, raw, schema)
         except ValueError as error:
             raise PLMarkerError(f"{path}:{number}: {error}") from None
-        text, located = join_words(raw["sentences"])
-        yield {"doc_key": key, "text": text, "located": located, "sentences": raw["sentences"]}
+        yield document
+
+
+def _words_document(key: str, sentences: Any) -> Document:
+    """Sentences of words as a document. Raises `ValueError` for anything else."""
+    problem = next((m for m, fatal in document_problems({"doc_key": key, "sentences": sentences}) if fatal), None)
+    if problem:
+        raise ValueError(f"expected 'text' or 'sentences': {problem}")
+    text, located = join_words(sentences)
+    return {"doc_key": key, "text": text, "located": located, "sentences": sentences}
+
+
+def _with_given(document: Document, raw: Document, schema: LabelSchema) -> Document:
+    """A document with the entities that its line gives.
+
+    Raises:
+        ValueError: where the line gives none, or bad ones.
+    """
+    text, located = document["text"], document["located"]
+    if "text" in raw:
+        if not isinstance(raw.get("entities"), list):
+            raise ValueError("given entities are expected under 'entities', as [start, end, label] each")
+        entities = checked_given([_row(entity) for entity in raw["entities"]], len(text), schema, "entities")
+        located, given = align_given(text, located, entities, document["doc_key"])
+        sentences = [[text[start:end] for start, end in sentence] for sentence in located]
+        return {**document, "located": located, "sentences": sentences, "predicted_ner": given}
+    found = raw.get("predicted_ner")
+    if not isinstance(found, list) or len(found) != len(located) or not all(isinstance(part, list) for part in found):
+        raise ValueError("given entities are expected under 'predicted_ner', a list for each sentence")
+    rows = [_row(entity) for part in found for entity in part]
+    entities = checked_given(rows, sum(map(len, located)) - 1, schema, "predicted_ner")
+    return {**document, "predicted_ner": given_words(located, entities, "predicted_ner")}
+
+
+def _row(entity: Any) -> Any:
+    """An entity as a row, where it is a mapping."""
+    if isinstance(entity, dict):
+        return [entity.get("start"), entity.get("end"), entity.get("label")]
+    return entity
 
 
 def write_resumable(

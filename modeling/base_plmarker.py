@@ -131,6 +131,8 @@ class PLMarkerBaseModel(PreTrainedModel):
         """
         if any(".lora_" in name for name, _ in self.named_parameters()):
             raise PLMarkerError("the model holds an adapter: save that by itself, or merge_and_unload() it first")
+        if isinstance(vars(self).get("encoder"), torch.nn.Module):
+            raise PLMarkerError("this part uses the encoder of a combined model: save the combined model")
         if self.tokenizer is not None and is_main_process:
             # First, so that push_to_hub uploads it too.
             self.tokenizer.save_pretrained(save_directory)

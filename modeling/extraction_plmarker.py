@@ -11,8 +11,16 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from .decoding_plmarker import ScoredRelation, ScoredSpan, remove_overlaps
+from .given_plmarker import align_given, checked_given, given_words
 from .joint_plmarker import JointScorer
-from .prediction_plmarker import BATCH_TOKENS, as_annotations, check_pruner_threshold, predict_relations, predict_spans
+from .prediction_plmarker import (
+    BATCH_TOKENS,
+    as_annotations,
+    check_pruner_threshold,
+    predict_relations,
+    predict_spans,
+    predict_types,
+)
 from .schema_plmarker import NIL, LabelSchema, PLMarkerError, Threshold, least_scores
 from .task_plmarker import Document
 from .text_plmarker import Offsets, SentenceSplitter, join_words, locate_words, split_sentences
@@ -171,11 +179,14 @@ class ExtractsFromText:
         entity_threshold: Threshold = 0.0,
         relation_threshold: Threshold = 0.0,
         pruner_threshold: float | None = None,
+        given_entities: bool = False,
     ) -> Iterator[Prediction]:
         """Find entities, and the relations between them, in a stream of documents.
 
         Args:
             documents: mappings with `sentences` of words. Annotations are not read.
+            given_entities: take the entities from `predicted_ner` of the documents, and look for no others. They have
+                the score 1. An entity whose label is None gets its most probable type, and that type's probability.
             batch_tokens: most text tokens of a batch.
             entity_threshold, relation_threshold: least score of what is found, for all labels or by label.
             pruner_threshold: in place of the config's, for a model with a pruner; 0.0 gives all spans markers.
@@ -187,21 +198,36 @@ class ExtractsFromText:
         Raises:
             PLMarkerError: for a bad document or argument, and for a model without its tokenizer.
         """
+        return self.read_documents(
+            documents, batch_tokens, entity_threshold, relation_threshold, pruner_threshold, given_entities
+        )
+
+    def read_documents(
+        self,
+        documents: Iterable[Document],
+        batch_tokens: int,
+        entity_threshold: Threshold,
+        relation_threshold: Threshold,
+        pruner_threshold: float | None,
+        given_entities: bool,
+    ) -> Iterator[Prediction]:
+        """See `predict`. A relation model, too, has this method."""
         entity, relation = self.readers
         documents, tokenize = self.checked_documents(documents, batch_tokens)
         self.check_thresholds(entity_threshold, relation_threshold, pruner_threshold)
+        if given_entities:
+            given = predict_types(entity, tokenize, documents, self.config.schema, batch_tokens)
+            if relation is None:
+                return ((document, spans, [[] for _ in spans]) for document, spans in given)
+            read = (_with_entities(document, spans, self.config.schema) for document, spans in given)
+            linked = predict_relations(relation, tokenize, read, batch_tokens, "input", relation_threshold)
+            return ((document["source"], document["spans"], relations) for document, relations in linked)
 
         def with_entities() -> Iterator[dict[str, Any]]:
-            classes = entity.config.schema.entity_classes
             found = predict_spans(entity, tokenize, documents, batch_tokens, entity_threshold, pruner_threshold)
             for document, sentences in found:
                 spans = [remove_overlaps(sentence, entity.config.flat) for sentence in sentences]
-                yield {
-                    "sentences": document["sentences"],
-                    "predicted_ner": [as_annotations(sentence, classes) for sentence in spans],
-                    "source": document,
-                    "spans": spans,
-                }
+                yield _with_entities(document, spans, entity.config.schema)
 
         if relation is not None and getattr(self.config, "shared_encoder", False):
             return self._predict_jointly(
@@ -232,7 +258,8 @@ class ExtractsFromText:
         self,
         text: str | Sequence[str] | None = None,
         *,
-        words: Sequence[Sequence[str]] | None = None,
+        words: Sequence[Sequence[str]] | Sequence[Sequence[Sequence[str]]] | None = None,
+        entities: Sequence[Any] | None = None,
         batch_tokens: int = BATCH_TOKENS,
         show_progress: bool = False,
         entity_threshold: Threshold = 0.0,
@@ -245,7 +272,11 @@ class ExtractsFromText:
 
         Args:
             text: one text, or several.
-            words: in place of text, the sentences of one document, already cut into words.
+            words: in place of text, the sentences of one document, already cut into words; or several such documents.
+            entities: the entities, as (start, end, label), and no others are looked for. Start and end are characters
+                of the text, end exclusive, or the first and last word of the document, with `words`. Without a label,
+                (start, end) gets the type that the model gives it. For several texts, a list for each of them. Words
+                are cut where an entity begins or ends; that is reported.
             batch_tokens: most text tokens of a batch. More is faster on GPUs, up to their memory.
             show_progress: show a progress bar over the texts.
             entity_threshold, relation_threshold: least score of what is returned: a number, or a number for each
@@ -258,7 +289,8 @@ class ExtractsFromText:
             One [`Extraction`], or a list in the order of the texts where several were given.
 
         Raises:
-            PLMarkerError: for a threshold of an unknown label, or a model without its tokenizer.
+            PLMarkerError: for a threshold of an unknown label, a model without its tokenizer, and given entities that
+                are not in the text or whose label the model does not know.
 
         Example:
             >>> model.extract("Ines Tavarro sings.").entities  # doctest: +SKIP
@@ -270,21 +302,70 @@ class ExtractsFromText:
             if sentence_splitter is not split_sentences:
                 raise PLMarkerError("language is for the default sentence_splitter; yours knows its language")
             sentence_splitter = partial(split_sentences, language=language)
+        is_one = isinstance(text, str) if words is None else not _are_documents(words)
         if words is not None:
-            located_texts = [join_words(_sentences(words))]
+            located_texts = [join_words(_sentences(item)) for item in ([words] if is_one else words)]
         else:
             located_texts = [(item, locate_words(item, sentence_splitter)) for item in _texts(text)]
-        documents = [
-            {"doc_key": str(number), "sentences": [[item[a:b] for a, b in sentence] for sentence in located]}
-            for number, (item, located) in enumerate(located_texts)
-        ]
-        predictions = self.predict(documents, batch_tokens, entity_threshold, relation_threshold, pruner_threshold)
+        documents: list[dict[str, Any]] = [{"doc_key": str(number)} for number in range(len(located_texts))]
+        if entities is not None:
+            located_texts = self._give_entities(located_texts, entities, documents, is_one, words is not None)
+        for document, (item, located) in zip(documents, located_texts, strict=True):
+            document["sentences"] = [[item[a:b] for a, b in sentence] for sentence in located]
+        predictions = self.read_documents(
+            documents, batch_tokens, entity_threshold, relation_threshold, pruner_threshold, entities is not None
+        )
         progress = tqdm(predictions, total=len(located_texts), disable=not show_progress, unit="text")
         results = [
             build_extraction(item, located, spans, relations, self.config.schema)
             for (item, located), (_, spans, relations) in zip(located_texts, progress, strict=True)
         ]
-        return results[0] if words is not None or isinstance(text, str) else results
+        return results[0] if is_one else results
+
+    def _give_entities(
+        self,
+        located_texts: list[tuple[str, list[list[Offsets]]]],
+        entities: Any,
+        documents: list[dict[str, Any]],
+        is_one: bool,
+        by_words: bool,
+    ) -> list[tuple[str, list[list[Offsets]]]]:
+        """Write given entities into documents as `predicted_ner`. Return the texts with the words that fit them."""
+        lists = [entities] if is_one else list(entities)
+        if len(lists) != len(located_texts):
+            raise PLMarkerError(f"entities= has {len(lists)} lists for {len(located_texts)} texts")
+        fitted = []
+        for number, ((text, located), found) in enumerate(zip(located_texts, lists, strict=True)):
+            name = f"text {number}"
+            # The last word is inclusive, the last character is not.
+            length = sum(map(len, located)) - 1 if by_words else len(text)
+            checked = checked_given(found, length, self.config.schema, name)
+            if by_words:
+                documents[number]["predicted_ner"] = given_words(located, checked, name)
+            else:
+                located, documents[number]["predicted_ner"] = align_given(text, located, checked, name)
+            fitted.append((text, located))
+        return fitted
+
+
+def _with_entities(document: Document, spans: list[list[ScoredSpan]], schema: LabelSchema) -> dict[str, Any]:
+    """What the relation model reads of a document, with the document and its entities beside it."""
+    return {
+        "sentences": document["sentences"],
+        "predicted_ner": [as_annotations(sentence, schema.entity_classes) for sentence in spans],
+        "source": document,
+        "spans": spans,
+    }
+
+
+def _are_documents(words: Any) -> bool:
+    """Whether words are those of several documents, and not the sentences of one."""
+    for item in words if isinstance(words, Sequence) and not isinstance(words, str | bytes) else ():
+        if isinstance(item, str | bytes | Mapping) or not isinstance(item, Sequence):
+            return False
+        for inner in item:
+            return isinstance(inner, Sequence) and not isinstance(inner, str | bytes)
+    return False
 
 
 def _sentences(words: Any) -> list[list[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -180,7 +180,7 @@ class PLMarkerForEntityRecognition(ExtractsFromText, PLMarkerPreTrainedModel):
         return self, None
 
 
-class PLMarkerForRelationExtraction(PLMarkerPreTrainedModel):
+class PLMarkerForRelationExtraction(ExtractsFromText, PLMarkerPreTrainedModel):
     """Scores all objects of a subject at once: solid markers around it, levitated ones for them (paper, section 3.3).
 
     The object's type is Linear(2 H)(object), the relation Linear(2 H)(subject) + Linear(2 H)(object). With levitated
@@ -268,7 +268,21 @@ class PLMarkerForRelationExtraction(PLMarkerPreTrainedModel):
                 loss = relation_loss + entity_loss
         return RelationExtractionOutput(loss, logits, entity_logits, subject_logits, relation_loss, entity_loss)
 
-    def predict(
+    @property
+    def readers(self) -> tuple[None, PLMarkerForRelationExtraction]:
+        return None, self
+
+    def extract(self, *args: Any, entities: Sequence[Any] | None = None, **options: Any) -> Any:
+        """As `PLMarkerModel.extract`, between given entities, which all have labels.
+
+        Raises:
+            PLMarkerError: without `entities`.
+        """
+        if entities is None:
+            raise PLMarkerError("a relation model finds no entities: give them as entities=[(start, end, label), ...]")
+        return super().extract(*args, entities=entities, **options)
+
+    def predict(  # type: ignore[override]
         self,
         documents: Iterable[Document],
         batch_tokens: int = BATCH_TOKENS,
@@ -400,7 +414,9 @@ class PLMarkerModel(ExtractsFromText, PLMarkerBaseModel):
             if model is not None:
                 check_marker_tokens(tokenizer, model.config.marker_tokens, model.config.marker_token_ids)
         config = PLMarkerConfig(
-            entity_config=entity.config, relation_config=None if relation is None else relation.config
+            entity_config=entity.config,
+            relation_config=None if relation is None else relation.config,
+            shared_encoder=relation is not None and relation.encoder is entity.encoder,
         )
         config._attn_implementation = entity.config._attn_implementation
         with torch.device("meta"):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -142,6 +143,66 @@ def predict_spans(
         yield document, [[span for span in spans if span.score >= least[span.label]] for spans in labelled]
 
 
+def predict_types(
+    model: Any | None,
+    tokenize: WordTokenizer,
+    documents: Iterable[Document],
+    schema: LabelSchema,
+    batch_tokens: int = BATCH_TOKENS,
+) -> Iterator[tuple[Document, list[list[ScoredSpan]]]]:
+    """The entities that documents give in `predicted_ner`. Those without a label get their most probable type.
+
+    Args:
+        model: an entity model; None where all entities have labels.
+        schema: the labels.
+
+    Yields:
+        Each document with the entities of each sentence. Entities with a label have the score 1.
+
+    Raises:
+        PLMarkerError: for a document without `predicted_ner`, an unknown label, entities without a label where no model
+            scores spans, and one that fits in no window.
+    """
+
+    def read() -> Iterator[dict[str, Any]]:
+        for number, document in enumerate(documents):
+            given = document.get("predicted_ner")
+            if given is None or len(given) != len(document["sentences"]):
+                raise PLMarkerError(f"document {number}: expected predicted_ner with a list for each sentence")
+            asked = [[(e["start"], e["end"]) for e in entities if e["label"] is None] for entities in given]
+            if any(asked) and (model is None or not model.task.scores_spans):
+                raise PLMarkerError(
+                    f"document {number}: entities without a label need an entity model that scores spans"
+                )
+            yield {"sentences": document["sentences"], "candidates": asked, "source": document}
+
+    if model is None:
+        typed: Iterable[tuple[Any, list[Scored[Any]]]] = ((document, []) for document in read())
+    else:
+        threshold = None if model.pruner is None else 0.0
+        typed = score_documents(model, tokenize, read(), batch_tokens, threshold)
+    for document, scored in typed:
+        found = {}
+        for item in scored:
+            for span, logits in zip(item.example.row.spans[item.example.first :], item.logits[0], strict=False):
+                scores = np.exp(logits - logits.max())
+                label = 1 + int(scores[1:].argmax())
+                found[span] = ScoredSpan(span[0], span[1], label, float(scores[label] / scores.sum()))
+        source = document["source"]
+        yield source, [[_given_span(e, found, schema) for e in entities] for entities in source["predicted_ner"]]
+
+
+def _given_span(
+    entity: Mapping[str, Any], typed: Mapping[tuple[int, int], ScoredSpan], schema: LabelSchema
+) -> ScoredSpan:
+    start, end = entity["start"], entity["end"]
+    if entity["label"] is not None:
+        return ScoredSpan(start, end, schema.entity_class(entity["label"]), 1.0)
+    if (start, end) not in typed:
+        raise PLMarkerError(f"the given entity of words {start} to {end} has more subwords than a window")
+    return typed[start, end]
+
+
 def predict_relations(
     model: Any,
     tokenize: WordTokenizer,
@@ -180,7 +241,7 @@ def check_pruner_threshold(model: Any, value: float | None) -> None:
     """Raise `PLMarkerError` for a threshold that is not from 0 to below 1, and for a model without a pruner."""
     if value is None:
         return
-    if model.pruner is None:
+    if model is None or model.pruner is None:
         raise PLMarkerError("pruner_threshold needs a model that was trained with pruner_size")
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value < 1.0:
         raise PLMarkerError(f"pruner_threshold is from 0 to below 1, got {value!r}")

@@ -45,6 +45,8 @@ class SpanTask(Task[PLMarkerEntityConfig, SpanRow]):
 
     row_class = SpanRow
     n_text_states = 2
+    # Whether single spans have scores, so that they can be given.
+    scores_spans = True
 
     @property
     def n_markers(self) -> int:  # type: ignore[override]
@@ -127,6 +129,7 @@ class TagTask(SpanTask):
     """A sequence tagger: the head reads the first subword of each word."""
 
     n_text_states = 1
+    scores_spans = False
 
     def candidates(self, document: Document, sentence: int, first: int, last: int) -> Sequence[Span]:
         return candidate_spans(first, last, 1)

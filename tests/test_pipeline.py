@@ -109,3 +109,22 @@ def test_an_entity_model_alone_finds_entities_and_a_relation_model_alone_says_wh
     assert list(map(places, found)) == list(map(places, extractor(TEXTS)))
     with pytest.raises(PLMarkerError, match="finds no entities"):
         pipeline("entity-relation-extraction", model=str(folder / "relation"), device="cpu")
+
+
+def test_given_entities_stand_beside_texts_and_words(extractor):
+    given = {"text": TEXTS[0], "entities": [(0, 8, "PER"), (13, 16, "PER")]}
+    words = {**WORDS, "entities": [(0, 0, "PER"), (2, 2, "PER")]}
+    found = extractor([TEXTS[0], given, words, WORDS, TEXTS[3], given])
+    assert [one["text"] for one in found] == [
+        TEXTS[0],
+        TEXTS[0],
+        "Ann met Bob\nAcme grew",
+        "Ann met Bob\nAcme grew",
+        *(TEXTS[3], TEXTS[0]),
+    ]
+    assert places(found[1]) == [(0, 8, "PER"), (13, 16, "PER")] == places(found[5])
+    assert places(found[2]) == [(0, 3, "PER"), (8, 11, "PER")]
+    assert places(found[3]) == places(extractor(WORDS))
+    assert places(extractor(given)) == places(found[1])
+    # A row of a dataset with more columns is a text.
+    assert places(extractor({**given, "id": 1})) == places(found[0])

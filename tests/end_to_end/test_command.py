@@ -140,6 +140,35 @@ def interrupt(model: Path, inputs: Path, out: Path, after: int, monkeypatch: pyt
     return lines
 
 
+def test_predict_relates_given_entities(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, out = tmp_path / "given.jsonl", tmp_path / "out.jsonl"
+    lines = [
+        {"text": TEXT, "entities": [[0, 10, "Person"], {"start": 23, "end": 40, "label": "Organization"}]},
+        {"sentences": [["Ada", "left"], ["Bob", "sang"]], "predicted_ner": [[[0, 0, "Person"]], [[2, 2, None]]]},
+    ]
+    source.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    command = ["predict", str(model), str(source), "--out", str(out), "--given_entities"]
+    assert main(command) == 0
+    first, second = (json.loads(line) for line in out.read_text().splitlines())
+    assert [(e["text"], e["label"], e["score"]) for e in first["entities"]] == [
+        ("Ada Morrow", "Person", 1.0),
+        ("Kelmoor Institute", "Organization", 1.0),
+    ]
+    assert [e["text"] for e in second["entities"]] == ["Ada", "Bob"]
+    for line, expected in (
+        ({"text": TEXT}, "under 'entities'"),
+        ({"text": TEXT, "entities": [[0, 3, "Gene"]]}, "does not know the label 'Gene'"),
+        ({"sentences": [["Ada"]]}, "under 'predicted_ner'"),
+        ({"sentences": [["Ada"]], "predicted_ner": [[[0, 1, "Person"]]]}, "not inside 0 to 0"),
+    ):
+        source.write_text(json.dumps(line) + "\n")
+        assert main([*command[:4], str(tmp_path / "bad.jsonl"), "--given_entities"]) == 2
+        assert f"{source}:1: " in (message := capsys.readouterr().err)
+        assert expected in message
+        for rest in tmp_path.glob("bad*"):
+            rest.unlink()
+
+
 def test_an_interrupted_prediction_goes_on_where_it_stopped(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

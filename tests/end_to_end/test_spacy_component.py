@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import spacy
 from spacy.language import Language
-from spacy.tokens import Doc, DocBin
+from spacy.tokens import Doc, DocBin, Span
 from transformers import BertConfig, PreTrainedTokenizerBase
 
 from plmarker import (
@@ -141,7 +141,7 @@ def test_ents_are_the_longest_of_nested_spans(nlp: Language, monkeypatch: pytest
     relation = ScoredRelation((0, 1), (3, 3), 1, 0.6, 1, 1)
     component = nlp.get_pipe("plmarker")
     monkeypatch.setattr(
-        component.model, "predict", lambda documents, *_: ((d, [spans], [[relation]]) for d in documents)
+        component.model, "predict", lambda documents, *_, **__: ((d, [spans], [[relation]]) for d in documents)
     )
     doc = nlp("Ann Bell and Bob met Acme")
     doc.ents = [doc[4:5]]
@@ -176,7 +176,9 @@ def test_documents_share_batches(nlp: Language, monkeypatch: pytest.MonkeyPatch)
     component = nlp.get_pipe("plmarker")
     calls = []
     predict = component.model.predict
-    monkeypatch.setattr(component.model, "predict", lambda *given: calls.append(given[1:]) or predict(*given))
+    monkeypatch.setattr(
+        component.model, "predict", lambda *given, **options: calls.append(given[1:]) or predict(*given, **options)
+    )
     list(nlp.pipe(TEXTS, batch_size=len(TEXTS)))
     assert calls == [(BATCH_TOKENS, 0.0, 0.0)]
 
@@ -304,3 +306,28 @@ def test_no_other_module_imports_spacy_before_it_needs_it() -> None:
             assert path.name == "spacy_component.py" or not {"spacy", "spacy_component"} & {
                 part for name in names for part in name.split(".")
             }
+
+
+@pytest.mark.parametrize("key", ["ents", "names"])
+def test_relations_join_the_entities_that_a_document_has(folder: str, key: str) -> None:
+    nlp = spacy.blank("en")
+    nlp.add_pipe("plmarker", config={"model": folder, "given_entities": key})
+    doc = nlp.make_doc("Ann met Bob of Acme in St. Petersburg.")
+    spans = [Span(doc, 0, 1, "PER"), Span(doc, 2, 3, "PER"), Span(doc, 4, 5, "ORG")]
+    if key == "ents":
+        doc.set_ents(spans)
+    else:
+        doc.spans["names"] = spans
+    nlp.get_pipe("plmarker")(doc)
+    assert [(span.text, span.label_) for span in doc.spans["plmarker"]] == [
+        ("Ann", "PER"),
+        ("Bob", "PER"),
+        ("Acme", "ORG"),
+    ]
+    assert list(doc.spans["plmarker"].attrs["scores"]) == [1.0, 1.0, 1.0]
+    assert doc._.relations
+    other = nlp.make_doc("Ann left.")
+    if key == "ents":
+        other.set_ents([Span(other, 0, 1, "Person")])
+    with pytest.raises(PLMarkerError, match="does not know the label" if key == "ents" else "doc.spans has"):
+        nlp.get_pipe("plmarker")(other)

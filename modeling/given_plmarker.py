@@ -1,0 +1,141 @@
+"""Entities that the user gives: from spans of characters to spans of words."""
+
+from __future__ import annotations
+
+import reprlib
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate, pairwise
+from typing import Any
+
+from transformers.utils import logging
+
+from .schema_plmarker import LabelSchema, PLMarkerError
+from .text_plmarker import Offsets
+
+logger = logging.get_logger(__name__)
+
+# Start, end and label of a given entity. Without a label the entity model is asked for it.
+Given = tuple[int, int, str | None]
+
+
+def checked_given(entities: Any, length: int, schema: LabelSchema, name: str) -> list[Given]:
+    """Check given entities.
+
+    Args:
+        entities: (start, end, label) or (start, end) each.
+        length: no span may end behind this.
+        schema: the labels that there are.
+        name: what the entities belong to, for messages.
+
+    Raises:
+        PLMarkerError: for anything else, an unknown label, a span outside the text, and two labels for one span.
+    """
+    if isinstance(entities, str | bytes | Mapping) or not isinstance(entities, Iterable):
+        raise PLMarkerError(f"{name}: entities= is a list of (start, end, label), got {reprlib.repr(entities)}")
+    found: dict[tuple[int, int], str | None] = {}
+    for number, entity in enumerate(entities):
+        place = f"{name}, given entity {number}"
+        values = list(entity) if isinstance(entity, Sequence) and not isinstance(entity, str | bytes) else []
+        if len(values) == 2:
+            values.append(None)
+        if len(values) != 3 or any(isinstance(v, bool) or not isinstance(v, int) for v in values[:2]):
+            raise PLMarkerError(f"{place}: expected (start, end, label) or (start, end), got {reprlib.repr(entity)}")
+        start, end, label = values
+        if not 0 <= start <= end or end > length:
+            raise PLMarkerError(f"{place}: the span {start} to {end} is not inside 0 to {length}")
+        if label is not None and label not in schema.entity_labels:
+            known = ", ".join(schema.entity_labels)
+            raise PLMarkerError(f"{place}: the model does not know the label {label!r}, it knows {known}")
+        if found.get((start, end), label) != label:
+            raise PLMarkerError(f"{place}: the span {start} to {end} has two labels, {found[start, end]} and {label}")
+        found[start, end] = label
+    return [(start, end, label) for (start, end), label in found.items()]
+
+
+def align_given(
+    text: str, located: Sequence[Sequence[Offsets]], entities: Sequence[Given], name: str
+) -> tuple[list[list[Offsets]], list[list[dict[str, Any]]]]:
+    """Make words and sentences fit given entities, which stay exactly as they are.
+
+    White space around an entity is left out. A word in which an entity begins or ends is cut there, and sentences that
+    an entity joins become one. All three are reported.
+
+    Args:
+        text: the text.
+        located: character offsets of the words of every sentence.
+        entities: character offsets, end exclusive.
+
+    Returns:
+        The words, and for each sentence the entities as `predicted_ner` has them: by words of the document.
+
+    Raises:
+        PLMarkerError: for an entity without a word in it.
+    """
+    spans = []
+    n_trimmed = 0
+    for start, end, label in entities:
+        inside = text[start:end]
+        first = start + len(inside) - len(inside.lstrip())
+        last = first + len(inside.strip())
+        n_trimmed += (first, last) != (start, end)
+        spans.append((first, last, label))
+    borders = sorted({place for start, end, _ in spans for place in (start, end)})
+    sentences = [[piece for word in sentence for piece in _cut(word, borders)] for sentence in located]
+    n_cut = sum(map(len, sentences)) - sum(map(len, located))
+    sentences, n_joined = _join(sentences, spans)
+    for count, what in (
+        (n_trimmed, "white space around a given entity is left out"),
+        (n_cut, "a given entity begins or ends inside a word, which is cut there"),
+        (n_joined, "a given entity joins two sentences"),
+    ):
+        if count:
+            logger.warning(f"{name}: {what} ({count} times)")
+    given: list[list[dict[str, Any]]] = [[] for _ in sentences]
+    numbers = [number for number, sentence in enumerate(sentences) for _ in sentence]
+    starts = [start for sentence in sentences for start, _ in sentence]
+    for start, end, label in spans:
+        first, stop = bisect_left(starts, start), bisect_left(starts, end)
+        if first == stop:
+            raise PLMarkerError(f"{name}: the given entity {text[start:end]!r} at {start} holds no word")
+        given[numbers[first]].append({"start": first, "end": stop - 1, "label": label})
+    return sentences, given
+
+
+def given_words(sentences: Sequence[Sequence[Any]], entities: Sequence[Given], name: str) -> list[list[dict[str, Any]]]:
+    """For each sentence the entities as `predicted_ner` has them.
+
+    Args:
+        entities: first and last word, both inclusive, at document level.
+
+    Raises:
+        PLMarkerError: for an entity of two sentences.
+    """
+    numbers = [number for number, words in enumerate(sentences) for _ in words]
+    given: list[list[dict[str, Any]]] = [[] for _ in sentences]
+    for start, end, label in entities:
+        if numbers[start] != numbers[end]:
+            raise PLMarkerError(f"{name}: the given entity {start} to {end} lies in two sentences")
+        given[numbers[start]].append({"start": start, "end": end, "label": label})
+    return given
+
+
+def _cut(word: Offsets, borders: Sequence[int]) -> list[Offsets]:
+    """The pieces of a word between borders."""
+    inside = borders[bisect_right(borders, word[0]) : bisect_left(borders, word[1])]
+    return list(pairwise([word[0], *inside, word[1]]))
+
+
+def _join(sentences: list[list[Offsets]], spans: Sequence[Given]) -> tuple[list[list[Offsets]], int]:
+    """Join the sentences that a span touches, and count the joints."""
+    joined: list[list[Offsets]] = []
+    starts = sorted(start for start, _, _ in spans)
+    furthest = list(accumulate((end for _, end, _ in sorted(spans, key=lambda span: span[0])), max))
+    for sentence in sentences:
+        # The spans that begin before the sentence, and the furthest end of them.
+        count = bisect_left(starts, sentence[0][0])
+        if joined and count and furthest[count - 1] > sentence[0][0]:
+            joined[-1] = joined[-1] + sentence
+        else:
+            joined.append(sentence)
+    return joined, len(sentences) - len(joined)
