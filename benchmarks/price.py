@@ -6,6 +6,7 @@ FOLDER holds SciERC. RUNS is the folder that price_models.py has written. TEXTS 
 (LitBank). Implementations:
 
 - `exact`, `pruned`, `late`: the library, by `predict_spans` with default sizes; `late` is the model of `--late`;
+- `shared`: entities and relations by one text pass, by `predict`, in the model of that name;
 - `token_classifier`: transformers' `AutoModelForTokenClassification` with the same encoder and the same windows, in
   padded batches of windows of similar length, by `sdpa` attention. It tags the first subword of each word;
 - `eager`, `sdpa`: the dense padded computation of the original, see throughput.py, over fewer documents.
@@ -13,9 +14,10 @@ FOLDER holds SciERC. RUNS is the folder that price_models.py has written. TEXTS 
 Inference is timed from documents to decoded spans, tokenization included. An epoch of training is timed over whole
 windows in batches of 8, from documents that are already mapped to rows. `low_precision` is the pruned model in
 bfloat16 against itself in float32. `predict` is the command against the time inside the model. `long` reads one long
-document with shared windows, against the dense computation with a window for each sentence. Implementations take turns
-in one process, and the median turn counts. All ratios are of throughput, but for `training` and `predict`, which are
-of time.
+document with shared windows, against the dense computation with a window for each sentence. `relation.fast` finds the
+relations of gold entities with the relation part of `shared`, against the dense computation with a text for each
+subject. Implementations take turns in one process, and the median turn counts. All ratios are of throughput, but for
+`training` and `predict`, which are of time.
 """
 
 from __future__ import annotations
@@ -61,10 +63,12 @@ DENSE = ("eager", "sdpa")
 TARGETS = {
     "entity.late.vs_token_classifier": 0.8,
     "entity.pruned.vs_token_classifier": 0.6,
+    "joint.shared.vs_token_classifier": 0.6,
     "entity.pruned.vs_eager": 70,
     "entity.pruned.vs_sdpa": 25,
     "long.shared.vs_eager": 100,
     "training.pruned.vs_token_classifier": 2,
+    "relation.fast.vs_eager": 15,
     "cpu.low_precision.vs_fp32": 1.5,
     "predict.vs_model": 1.3,
 }
@@ -140,13 +144,19 @@ def predict_all(model: Any, tokenize: WordTokenizer, documents: list[Any]) -> in
     return sum(len(spans) for _, sentences in predict_spans(model, tokenize, documents) for spans in sentences)
 
 
-def inference(models: dict[str, Any], documents: list[Any]) -> dict[str, float]:
-    """Time of entity inference by each model and by the token classifier."""
+def relate_all(model: Any, documents: list[Any]) -> int:
+    """The number of relations that a model finds, between the entities that it finds or that documents give."""
+    return sum(len(found) for *_, sentences in model.predict(documents) for found in sentences)
+
+
+def inference(models: dict[str, Any], shared: Any, documents: list[Any]) -> dict[str, float]:
+    """Time of entity inference by each model and by the token classifier, and of both tasks by the shared model."""
     first = models["exact"]
     tokenize, classifier = WordTokenizer(first.tokenizer), TokenClassifier(first, documents)
     runs: dict[str, Callable[[], Any]] = {"token_classifier": classifier.predict}
     for name, model in models.items():
         runs[name] = partial(predict_all, model, tokenize, documents)
+    runs["shared"] = partial(relate_all, shared, documents)
     return seconds(runs)
 
 
@@ -267,8 +277,10 @@ def main() -> None:
         "versions": {"python": platform.python_version()} | {module.__name__: module.__version__ for module in modules},
         "machine": {"processor": platform.machine(), "cores": os.cpu_count(), "load_average": os.getloadavg()},
     }
-    times = inference(models, few)
+    shared = PLMarkerModel.from_pretrained(options.models / "shared").eval()
+    times = inference(models, shared, few)
     report["entity"] = {name: {"vs_token_classifier": times["token_classifier"] / times[name]} for name in models}
+    report["joint"] = {"shared": {"vs_token_classifier": times["token_classifier"] / times["shared"]}}
     epochs = training(models, few)
     report["training"] = {name: {"vs_token_classifier": epochs[name] / epochs["token_classifier"]} for name in models}
     data = load_documents(options.data)
@@ -282,7 +294,12 @@ def main() -> None:
     against = seconds(runs, 2)
     for name in models:
         report["entity"][name] |= {f"vs_{baseline}": against[baseline] / against[name] for baseline in DENSE}
-    report["seconds"] = {"inference": times, "training": epochs, "dense": against}
+    runs = {
+        name: Workload("relation_inference", name, "minilm", options.threads, schema, fewer).measure for name in DENSE
+    }
+    relating = seconds({**runs, "fast": partial(relate_all, shared.relation, fewer)}, 2)
+    report["relation"] = {"fast": {f"vs_{name}": relating[name] / relating["fast"] for name in DENSE}}
+    report["seconds"] = {"inference": times, "training": epochs, "dense": against, "relation": relating}
     gain, f1 = low_precision(models["pruned"], documents)
     report["cpu"] = {"low_precision": {"vs_fp32": gain}}
     report["predict"] = {"vs_model": predict_command(models["pruned"], [d for split in data.values() for d in split])}
