@@ -1,28 +1,23 @@
 """plmarker: packed levitated markers for entity recognition and relation extraction, as `transformers` models."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from transformers import AutoConfig, AutoModel
-from transformers.pipelines import PIPELINE_REGISTRY
-
-from .encoders import starting
-from .encoders.loading import load_tokenizer
-from .hub import saving
-from .modeling.configuration_plmarker import PLMarkerConfig, PLMarkerEntityConfig, PLMarkerRelationConfig
-from .modeling.extraction_plmarker import Entity, Extraction, Relation
-from .modeling.modeling_plmarker import (
-    PLMarkerForEntityRecognition,
-    PLMarkerForRelationExtraction,
-    PLMarkerModel,
-)
-from .modeling.schema_plmarker import LabelSchema, PLMarkerError
-from .original import dense, quirks
-from .pipeline import TASK, EntityRelationExtractionPipeline
-from .precision import fastest_cpu_dtype
+from . import registration
+from .lazy import lazy_names
 
 if TYPE_CHECKING:
     from .data import EntityFeatures, RelationFeatures, load_documents
+    from .encoders.loading import load_tokenizer
+    from .modeling.configuration_plmarker import PLMarkerConfig, PLMarkerEntityConfig, PLMarkerRelationConfig
+    from .modeling.extraction_plmarker import Entity, Extraction, Relation
+    from .modeling.modeling_plmarker import (
+        PLMarkerForEntityRecognition,
+        PLMarkerForRelationExtraction,
+        PLMarkerModel,
+    )
+    from .modeling.schema_plmarker import LabelSchema, PLMarkerError
+    from .pipeline import EntityRelationExtractionPipeline
+    from .precision import fastest_cpu_dtype
     from .trainers import PLMarkerTrainer, tune_pruner
 
 __version__ = "0.1.0"
@@ -30,6 +25,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Entity",
     "EntityFeatures",
+    "EntityRelationExtractionPipeline",
     "Extraction",
     "LabelSchema",
     "PLMarkerConfig",
@@ -48,42 +44,30 @@ __all__ = [
     "tune_pruner",
 ]
 
-# Reading text needs neither corpora nor training. These names load their rooms, and with them datasets and accelerate,
-# when they are first used (PEP 562).
-LATER = {
-    "EntityFeatures": ".data",
-    "RelationFeatures": ".data",
-    "load_documents": ".data",
-    "PLMarkerTrainer": ".trainers",
-    "tune_pruner": ".trainers",
-}
+# torch, transformers, datasets and accelerate take seconds to load. The first name that needs them loads them.
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "Entity": ".modeling.extraction_plmarker",
+        "EntityFeatures": ".data",
+        "EntityRelationExtractionPipeline": ".pipeline",
+        "Extraction": ".modeling.extraction_plmarker",
+        "LabelSchema": ".modeling.schema_plmarker",
+        "PLMarkerConfig": ".modeling.configuration_plmarker",
+        "PLMarkerEntityConfig": ".modeling.configuration_plmarker",
+        "PLMarkerError": ".modeling.schema_plmarker",
+        "PLMarkerForEntityRecognition": ".modeling.modeling_plmarker",
+        "PLMarkerForRelationExtraction": ".modeling.modeling_plmarker",
+        "PLMarkerModel": ".modeling.modeling_plmarker",
+        "PLMarkerRelationConfig": ".modeling.configuration_plmarker",
+        "PLMarkerTrainer": ".trainers",
+        "Relation": ".modeling.extraction_plmarker",
+        "RelationFeatures": ".data",
+        "fastest_cpu_dtype": ".precision",
+        "load_documents": ".data",
+        "load_tokenizer": ".encoders.loading",
+        "tune_pruner": ".trainers",
+    },
+)
 
-
-def __getattr__(name: str) -> Any:
-    if name not in LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(LATER[name], __name__), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
-
-
-for _config, _model in (
-    (PLMarkerEntityConfig, PLMarkerForEntityRecognition),
-    (PLMarkerRelationConfig, PLMarkerForRelationExtraction),
-    (PLMarkerConfig, PLMarkerModel),
-):
-    AutoConfig.register(_config.model_type, _config)
-    AutoModel.register(_config, _model)
-
-starting.install()
-saving.install()
-quirks.install()
-dense.install()
-
-if TASK not in PIPELINE_REGISTRY.supported_tasks:
-    PIPELINE_REGISTRY.register_pipeline(
-        TASK, pipeline_class=EntityRelationExtractionPipeline, pt_model=AutoModel, type="text"
-    )
+registration.install()

@@ -7,16 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from ..data.presets import load_preset, preset_names
-from ..encoders.checks import check_same_vocabulary
-from ..modeling.modeling_plmarker import PLMarkerModel
 from ..modeling.schema_plmarker import PLMarkerError
-from ..original.conversion import convert_checkpoint
 from .options import key_values
 
 
-def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Add the command to the parser of `plmarker`."""
-    parser = commands.add_parser("convert", parents=[common], help="the original's checkpoints as a model")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
     parser.add_argument("folders", nargs="+", help="an entity checkpoint, a relation checkpoint, or both")
     parser.add_argument(
         "--schema", required=True, help=f"a YAML file of labels and limits, or one of {', '.join(preset_names())}"
@@ -36,6 +32,10 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Any:
     """Convert, and return what was converted."""
+    from ..encoders.checks import check_same_vocabulary
+    from ..modeling.modeling_plmarker import PLMarkerModel
+    from ..original.conversion import convert_checkpoint
+
     preset = load_preset(options.schema)
     entity_values, relation_values = key_values(options.entity), key_values(options.relation)
     defaults = {"entity": preset.entity, "relation": preset.relation}

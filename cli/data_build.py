@@ -22,14 +22,10 @@ from .quiet import quiet
 ARCHIVES = (".tgz", ".tar.gz", ".tar", ".zip")
 
 
-def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Add the command to `plmarker data`."""
-    parser = commands.add_parser(
-        "build",
-        parents=[common, reading_options()],
-        help="a dataset repository from the files of a corpus, which load_dataset reads",
-        epilog=f"Formats of your own files: {formats_help()}.",
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.epilog = f"Formats of your own files: {formats_help()}."
+    reading_options(parser)
     parser.add_argument("corpus", help=f"one of {', '.join(BUILDERS)}, or the format of your own files")
     parser.add_argument("--source", required=True, metavar="PATH", help="folder, archive or file of the corpus")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="such as plmarker/ace05")

@@ -12,14 +12,10 @@ from ..data.report import ReadingReport
 from .options import chosen_reading, formats_help, reading_options
 
 
-def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Add the command to `plmarker data`."""
-    parser = commands.add_parser(
-        "check",
-        parents=[common, reading_options()],
-        help="every problem of files, with its line",
-        epilog=f"Formats: {formats_help()}.",
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.epilog = f"Formats: {formats_help()}."
+    reading_options(parser)
     parser.add_argument("paths", nargs="+", metavar="PATH")
     parser.add_argument("--format", choices=FORMATS, metavar="NAME", help="(found from the file)")
     parser.set_defaults(run=run)

@@ -17,14 +17,10 @@ from ..modeling.schema_plmarker import PLMarkerError
 from .options import chosen_reading, counts_line, formats_help, reading_options
 
 
-def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Add the command to `plmarker data`."""
-    parser = commands.add_parser(
-        "convert",
-        parents=[common, reading_options()],
-        help="documents from one format to another",
-        epilog=f"Formats: {formats_help()}.",
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.epilog = f"Formats: {formats_help()}."
+    reading_options(parser)
     parser.add_argument("path")
     parser.add_argument("--out", required=True, metavar="PATH", help="a file, or a folder for brat")
     parser.add_argument("--format", choices=FORMATS, metavar="NAME", help="format of the input (found from the file)")

@@ -5,12 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ..data.repository import push_repository
 
-
-def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Add the command to `plmarker data`."""
-    parser = commands.add_parser("push", parents=[common], help="upload what build made, privately")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
     parser.add_argument("folder")
     parser.add_argument("--repo", required=True, metavar="OWNER/NAME")
     visibility = parser.add_mutually_exclusive_group()
@@ -21,6 +18,8 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Any:
     """Push, and return the address."""
+    from ..data.repository import push_repository
+
     result = push_repository(options.folder, options.repo, options.public)
     print(f"{result['url']}: {'private' if result['private'] else 'public'}")
     return result

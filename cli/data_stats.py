@@ -5,17 +5,11 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ..data.loading import load_documents
-from ..data.picture import draw_statistics
-from ..data.statistics import collect_statistics, statistics_table
-from ..encoders.loading import load_tokenizer
-from ..modeling.windows_plmarker import WordTokenizer
 from .quiet import quiet
 
 
-def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Add the command to `plmarker data`."""
-    parser = commands.add_parser("stats", parents=[common], help="counts, what limits lose, and a picture")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
     parser.add_argument("dataset", help="a Hub id, a folder, a file, or sample")
     parser.add_argument("--config", help="a configuration of the dataset, such as a fold")
     parser.add_argument("--encoder", help="encoder whose subwords are counted: a Hub id, a folder, or minilm")
@@ -25,6 +19,12 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Any:
     """Count, print a table, and return the counts."""
+    from ..data.loading import load_documents
+    from ..data.picture import draw_statistics
+    from ..data.statistics import collect_statistics, statistics_table
+    from ..encoders.loading import load_tokenizer
+    from ..modeling.windows_plmarker import WordTokenizer
+
     tokenizer = WordTokenizer(load_tokenizer(options.encoder)) if options.encoder else None
     with quiet():
         loaded = load_documents(options.dataset, annotated=False, config_name=options.config)

@@ -8,22 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from ..data.documents import write_documents
-from ..data.loading import load_split
 from ..modeling.schema_plmarker import PLMarkerError
-from ..modeling.windows_plmarker import WordTokenizer
-from ..original.results import write_relation_results
-from ..trainers.candidates import MAX_CANDIDATES, predict_candidates
-from ..trainers.evaluation import evaluate_documents
-from ..trainers.report import errors_table, figures_table, pruner_line
-from .models import load_models
 from .options import model_options
 
 
-def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Add the command to the parser of `plmarker`."""
-    parser = commands.add_parser(
-        "evaluate", parents=[common, model_options()], help="the Ent / Rel / Rel+ table of a split"
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    model_options(parser)
     parser.add_argument(
         "model", nargs="+", help="a Hub id or a folder; or two, for an entity model and a relation model"
     )
@@ -43,9 +34,7 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--candidates_from", metavar="MODEL", help="an entity model; only its likeliest spans are scored"
     )
-    parser.add_argument(
-        "--max_candidates", type=int, default=MAX_CANDIDATES, help="how many of them in a sentence (%(default)s)"
-    )
+    parser.add_argument("--max_candidates", type=int, help="how many of them in a sentence (256)")
     parser.add_argument(
         "--predictions", metavar="FOLDER", help="write ent_pred_SPLIT.json and pred_results.json, as the original does"
     )
@@ -54,6 +43,14 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Any:
     """Evaluate, print figures and errors, and return the figures."""
+    from ..data.loading import load_split
+    from ..modeling.windows_plmarker import WordTokenizer
+    from ..original.results import write_relation_results
+    from ..trainers.candidates import MAX_CANDIDATES, predict_candidates
+    from ..trainers.evaluation import evaluate_documents
+    from ..trainers.report import errors_table, figures_table, pruner_line
+    from .models import load_models
+
     models = load_models(options.model, options.device, options.compat, options.dtype)
     documents: Any = load_split(options.dataset, options.split, models.parts[-1].config.schema)
     if options.candidates_from:
@@ -62,7 +59,9 @@ def run(options: argparse.Namespace) -> Any:
             raise PLMarkerError("--candidates_from takes an entity model, and restricts one that scores spans")
         tokenize = WordTokenizer(first.tokenizer)
         documents = list(
-            predict_candidates(first.entity, tokenize, documents, options.max_candidates, options.batch_tokens)
+            predict_candidates(
+                first.entity, tokenize, documents, options.max_candidates or MAX_CANDIDATES, options.batch_tokens
+            )
         )
     if options.given_entities and any(document.get("predicted_ner") is None for document in documents):
         raise PLMarkerError(f"{options.dataset}: --given_entities needs predicted_ner in every document")

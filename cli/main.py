@@ -6,13 +6,30 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
+from .. import __version__
 from ..data.files import write_json
 from ..modeling.schema_plmarker import PLMarkerError, one_sentence
-from . import convert, data, evaluate, predict, train
 from .options import common_options
+
+COMMANDS = {
+    "train": "train the models of an experiment",
+    "evaluate": "the Ent / Rel / Rel+ table of a split",
+    "predict": "entities and relations of texts or documents",
+    "convert": "the original's checkpoints as a model",
+}
+DATA_HELP = "build, push, check, describe and convert corpora"
+DATA_COMMANDS = {
+    "build": "a dataset repository from the files of a corpus, which load_dataset reads",
+    "push": "upload what build made, privately",
+    "check": "every problem of files, with its line",
+    "stats": "counts, what limits lose, and a picture",
+    "convert": "documents from one format to another",
+}
 
 # The options of all commands that name what is read, and what is written.
 INPUTS = ("input", "config", "dataset", "path", "paths", "folders", "folder", "model", "schema", "candidates_from")
@@ -24,8 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # The package's own reports, such as unreachable annotations, are shown. The other libraries' chatter is not.
     logging.basicConfig(format="%(message)s")
     logging.getLogger(__package__.partition(".")[0]).setLevel(logging.INFO)
-    parser = build_parser()
-    options, rest = parser.parse_known_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    parser = build_parser(given)
+    options, rest = parser.parse_known_args(given)
     try:
         if rest and options.command != "train":
             parser.error(f"unrecognized arguments: {' '.join(rest)}")
@@ -72,12 +90,22 @@ def check_outputs(options: argparse.Namespace) -> None:
                 raise PLMarkerError(f"--{name} {value} is {other}: the command would write over it")
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of `plmarker` with all its commands."""
+def build_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser of `plmarker`. Only the module of the command that is called is loaded."""
     parser = argparse.ArgumentParser(
         prog="plmarker", description="Entities and relations with packed levitated markers."
     )
-    commands = parser.add_subparsers(dest="command", required=True)
-    for command in (train, convert, evaluate, predict, data):
-        command.add_parser(commands, common_options())
+    parser.add_argument("--version", action="version", version=f"plmarker {__version__}")
+    names = [argument for argument in arguments if not argument.startswith("-")]
+    groups = parser.add_subparsers(dest="command", required=True)
+    _add_commands(groups, COMMANDS, names[:1], "")
+    group = groups.add_parser("data", help=DATA_HELP)
+    _add_commands(group.add_subparsers(dest="data_command", required=True), DATA_COMMANDS, names[1:2], "data_")
     return parser
+
+
+def _add_commands(commands: Any, helps: Mapping[str, str], called: Sequence[str], prefix: str) -> None:
+    for name, text in helps.items():
+        parser = commands.add_parser(name, parents=[common_options()], help=text)
+        if name in called:
+            import_module(f".{prefix}{name}", __package__).add_arguments(parser)

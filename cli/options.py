@@ -13,8 +13,8 @@ import yaml
 from ..data.alignment import WORDS
 from ..data.formats import FORMATS, ReadingOptions
 from ..data.tags import SCHEMES
-from ..modeling.prediction_plmarker import BATCH_TOKENS
 from ..modeling.schema_plmarker import PLMarkerError, Threshold
+from ..modeling.text_plmarker import BATCH_TOKENS
 
 DTYPES = ("auto", "float32", "bfloat16")
 
@@ -32,9 +32,8 @@ def common_options() -> argparse.ArgumentParser:
     return parser
 
 
-def model_options() -> argparse.ArgumentParser:
-    """The options of commands that run a model."""
-    parser = argparse.ArgumentParser(add_help=False)
+def model_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of commands that run a model."""
     parser.add_argument(
         "--batch_tokens", type=int, default=BATCH_TOKENS, help="most text tokens of a batch (%(default)s)"
     )
@@ -48,12 +47,10 @@ def model_options() -> argparse.ArgumentParser:
         "(as the model was saved)",
     )
     parser.add_argument("--device", help="device of the model, such as cpu or cuda:1 (an accelerator if there is one)")
-    return parser
 
 
-def reading_options() -> argparse.ArgumentParser:
-    """The options of commands that read corpora."""
-    parser = argparse.ArgumentParser(add_help=False)
+def reading_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of commands that read corpora."""
     parser.add_argument(
         "--scheme", choices=("auto", *SCHEMES), help="tag scheme of a column file (found from the file)"
     )
@@ -66,7 +63,6 @@ def reading_options() -> argparse.ArgumentParser:
     parser.add_argument("--words", choices=WORDS, help="how raw text is cut into words (plmarker; spacy for ACE)")
     parser.add_argument("--extent", choices=("head", "full"), help="extent of ACE's mentions (head)")
     parser.add_argument("--language", metavar="CODE", help="ISO 639-1 code of raw text (en)")
-    return parser
 
 
 def formats_help() -> str:

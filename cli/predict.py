@@ -8,20 +8,15 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
+from ..data.documents import STANDARD_INPUT, Document, existing_file
 from ..data.inputs import read_inputs, text_document, write_resumable
-from ..modeling.extraction_plmarker import build_extraction
-from ..modeling.modeling_plmarker import PLMarkerModel
 from ..modeling.schema_plmarker import PLMarkerError
-from ..modeling.task_plmarker import Document
-from .models import load_models
 from .options import model_options, threshold
 
 
-def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Add the command to the parser of `plmarker`."""
-    parser = commands.add_parser(
-        "predict", parents=[common, model_options()], help="entities and relations of texts or documents"
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    model_options(parser)
     parser.add_argument("model", help="a Hub id or a folder")
     parser.add_argument(
         "input",
@@ -57,6 +52,12 @@ def run(options: argparse.Namespace) -> Any:
     """Predict, and return the number of documents and the file, or the extraction of a text."""
     if (options.input is None) == (options.text is None) or (options.input is None) != (options.out is None):
         raise PLMarkerError("predict takes INPUT and --out FILE, or --text TEXT")
+    if options.input is not None and options.input != STANDARD_INPUT:
+        existing_file(options.input)
+    from ..modeling.extraction_plmarker import build_extraction
+    from ..modeling.modeling_plmarker import PLMarkerModel
+    from .models import load_models
+
     models = load_models([options.model], options.device, options.compat, options.dtype)
     if models.entity is None and not options.given_entities:
         raise PLMarkerError(

@@ -7,23 +7,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import yaml
-from accelerate import PartialState
 
 from ..modeling.schema_plmarker import PLMarkerError
-from ..trainers.checks import hint_for_field
-from ..trainers.experiment import TRAINING_FIELDS, load_experiment
-from ..trainers.metrics import Metrics
-from ..trainers.report import figures_table, reported_line, runs_table
-from ..trainers.training import run_experiment
+from .options import key_values
 
 
-def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Add the command to the parser of `plmarker`."""
-    parser = commands.add_parser(
-        "train",
-        parents=[common],
-        help="train the models of an experiment",
-        epilog="Any field of transformers.TrainingArguments may follow, such as --learning_rate 3e-5.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.epilog = (
+        "Any key of the file may follow, such as entity.model.max_span_length=5 or training.learning_rate=3e-5. So may "
+        "any field of transformers.TrainingArguments, such as --learning_rate 3e-5."
     )
     parser.add_argument("config", help="a YAML file, or the name of one in hub_configs; it comes before the options")
     parser.add_argument("--encoder", help="in place of the file's: a Hub id, a folder, or minilm")
@@ -38,13 +31,22 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Any:
     """Train, print the figures on test, and return them by seed and fold. Only the main process returns figures."""
-    overrides = training_overrides(options.rest)
+    from accelerate import PartialState
+
+    from ..trainers.experiment import load_experiment
+    from ..trainers.report import figures_table, reported_line, runs_table
+    from ..trainers.training import run_experiment
+
+    settings = key_values([word for word in options.rest if "=" in word and not word.startswith("-")])
+    overrides = training_overrides([word for word in options.rest if "=" not in word or word.startswith("-")])
     for name in ("encoder", "dataset", "output_dir"):
         if getattr(options, name) is not None:
             overrides[name] = getattr(options, name)
-    results: dict[str, Metrics] = {}
+    results: dict[str, Any] = {}
     for seed in options.seeds or [None]:
-        experiment = load_experiment(options.config, {**overrides, **({} if seed is None else {"seed": seed})})
+        experiment = load_experiment(
+            options.config, {**overrides, **({} if seed is None else {"seed": seed})}, settings
+        )
         output_dir = experiment.output_dir
         for fold in experiment.folds or (None,):
             parts = [fold] if fold else []
@@ -71,6 +73,9 @@ def run(options: argparse.Namespace) -> Any:
 
 def training_overrides(rest: Sequence[str]) -> dict[str, Any]:
     """`--learning_rate 3e-5` and any other field of TrainingArguments, as the file would hold it."""
+    from ..trainers.checks import hint_for_field
+    from ..trainers.experiment import TRAINING_FIELDS
+
     overrides: dict[str, Any] = {}
     items = list(rest)
     while items:

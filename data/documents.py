@@ -1,4 +1,4 @@
-"""The exchange format: documents as JSONL, typed as `datasets.Features`.
+"""The exchange format: documents as JSONL.
 
 Each line is one document, as in DyGIE and related projects. It has a name `doc_key` and `sentences` (lists of words).
 `ner` has one list per sentence with rows `[start, end, label]`. `relations` has one list per sentence with rows
@@ -15,17 +15,13 @@ import json
 import sys
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
-
-from datasets import Dataset, Features, List, Value, concatenate_datasets
 
 from ..modeling.schema_plmarker import PLMarkerError
 from .files import whole_file
 
 Document = dict[str, Any]
-DOCUMENTS_PER_CHUNK = 1000
 # In place of a path.
 STANDARD_INPUT = "-"
 
@@ -37,18 +33,6 @@ ANNOTATION_FIELDS = {
     "predicted_ner": ENTITY_FIELDS,
     "predicted_relations": RELATION_FIELDS,
 }
-
-
-def _list_per_sentence(fields: tuple[str, ...]) -> List:
-    types = {name: Value("string") if name == "label" else Value("int32") for name in fields}
-    return List(List(types))
-
-
-DOCUMENT_FEATURES = Features(
-    doc_key=Value("string"),
-    sentences=List(List(Value("string"))),
-    **{name: _list_per_sentence(fields) for name, fields in ANNOTATION_FIELDS.items()},
-)
 
 
 def typed_document(raw: Mapping[str, Any]) -> Document:
@@ -163,28 +147,6 @@ def read_text(path: str | Path) -> str:
         return path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
         raise PLMarkerError(f"{path}: not UTF-8 text: {error.reason} at byte {error.start}") from None
-
-
-def dataset_of(documents: Iterable[Mapping[str, Any]]) -> Dataset:
-    """Build a `Dataset` with `DOCUMENT_FEATURES`.
-
-    Example:
-        >>> dataset_of([typed_document({"doc_key": "a", "sentences": [["Ada", "sings"]]})]).num_rows
-        1
-
-    Args:
-        documents: valid typed documents. They are converted to Arrow in chunks, so a generator saves memory.
-
-    Raises:
-        PLMarkerError: if there are no documents.
-    """
-    stream = iter(documents)
-    chunks = []
-    while chunk := list(islice(stream, DOCUMENTS_PER_CHUNK)):
-        chunks.append(Dataset.from_list(chunk, features=DOCUMENT_FEATURES))
-    if not chunks:
-        raise PLMarkerError("there are zero documents, expected at least one")
-    return concatenate_datasets(chunks)
 
 
 def write_documents(path: str | Path, documents: Iterable[Mapping[str, Any]]) -> None:

@@ -10,11 +10,12 @@ from datasets import Dataset, DatasetDict, NamedSplit, get_dataset_split_names, 
 from datasets.inspect import SplitsNotFoundError
 from huggingface_hub import HfApi
 
+from ..hub_access import check_reachable
 from ..modeling.schema_plmarker import LabelSchema, PLMarkerError, one_sentence
-from .documents import DOCUMENT_FEATURES, Document, dataset_of, raw_document, typed_document
-from .formats.tokens import documents_of_tokens, token_columns
+from .documents import Document, raw_document, typed_document
 from .progress import progress_bars_on_terminals
-from .report import unwrap_generation_errors
+from .tables import DOCUMENT_FEATURES, dataset_of, unwrap_generation_errors
+from .tokens import documents_of_tokens, token_columns
 from .validation import stream_documents
 
 # Increase this number if the same file gives other documents than before. The cache of `datasets` depends on it.
@@ -84,6 +85,7 @@ def load_documents(
         raise PLMarkerError(f"{path}: this folder has no data files, expected {expected} (.json and dev are allowed)")
     if not path.exists() and (path.suffix in JSONL_ENDINGS or len(path.parts) != 2 or path.is_absolute()):
         raise PLMarkerError(f"{path}: no such file or folder, and not a Hub id such as owner/name")
+    check_reachable(str(name), "dataset")
     loaded = _load_dataset(str(name), config_name, split)
     return DatasetDict({split: _typed_dataset(dataset, f"{name}, {split}") for split, dataset in loaded.items()})
 

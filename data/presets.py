@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import reprlib
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import count as count_from
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +61,10 @@ def _read(path: Path) -> dict[str, Any]:
     return read_mapping(path, ", ".join(KEYS))
 
 
+# A few aliases of aliases stand for billions of values.
+MAX_YAML_VALUES = 100_000
+
+
 def read_mapping(path: Path, expected: str) -> dict[str, Any]:
     """Read a YAML file that holds a mapping.
 
@@ -72,8 +78,18 @@ def read_mapping(path: Path, expected: str) -> dict[str, Any]:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise PLMarkerError(f"{path}: broken YAML, {one_line(error)}") from None
+    except RecursionError:
+        raise PLMarkerError(f"{path}: broken YAML, lists or mappings are nested too deeply") from None
     if not isinstance(values, dict):
         raise PLMarkerError(f"{path}: expected a mapping with {expected}")
+    waiting: list[Any] = [values]
+    for count in count_from(1):
+        if not waiting:
+            break
+        if count > MAX_YAML_VALUES:
+            raise PLMarkerError(f"{path}: more than {MAX_YAML_VALUES} values, with those that aliases repeat")
+        value = waiting.pop()
+        waiting += value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
     return values
 
 
@@ -84,7 +100,7 @@ def _preset(name: str | Path, values: dict[str, Any]) -> Preset:
     labels = {key: values.get(key) or [] for key in KEYS[:3]}
     for key, value in labels.items():
         if not isinstance(value, list) or not all(isinstance(label, str) for label in value):
-            raise PLMarkerError(f"{name}: {key!r} is a list of strings, got {value!r}")
+            raise PLMarkerError(f"{name}: {key!r} is a list of strings, got {reprlib.repr(value)}")
     if not labels["entity_labels"]:
         raise PLMarkerError(f"{name}: 'entity_labels' is missing")
     schema = LabelSchema(*(tuple(labels[key]) for key in KEYS[:3]))

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from datasets.exceptions import DatasetGenerationError
 
 from ..modeling.schema_plmarker import PLMarkerError
 
@@ -82,22 +78,6 @@ class ReadingReport:
     def summary(self) -> str:
         """Return the counts in one line. The line is empty if nothing was counted."""
         return ", ".join(f"{count} {kind}" for kind, count in self.counts.items() if count)
-
-
-@contextmanager
-def unwrap_generation_errors() -> Iterator[None]:
-    """Raise a `PLMarkerError` from a generator of `datasets` without the general error that `datasets` puts around it.
-
-    Raises:
-        PLMarkerError: if the generator raised it.
-        DatasetGenerationError: if the generator raised another error.
-    """
-    try:
-        yield
-    except DatasetGenerationError as error:
-        if isinstance(error.__cause__, PLMarkerError):
-            raise error.__cause__ from None
-        raise
 
 
 def raise_problems(problems: list[Problem]) -> None:

@@ -21,8 +21,8 @@ from ..modeling.schema_plmarker import LabelSchema, PLMarkerError
 from .builders import CorpusBuilder
 from .card import card_text, size_category
 from .files import whole_folder
-from .report import unwrap_generation_errors
 from .statistics import Statistics, collect_statistics
+from .tables import unwrap_generation_errors
 
 CARD = "README.md"
 # This key of the card's metadata has the labels. It also identifies the repositories that this package built.

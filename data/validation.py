@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..modeling.schema_plmarker import NIL, LabelSchema
-from ..modeling.windows_plmarker import sentence_ranges
+from ..modeling.text_plmarker import sentence_ranges
 from .documents import (
     ANNOTATION_FIELDS,
     ENTITY_FIELDS,

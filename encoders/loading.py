@@ -16,6 +16,7 @@ from transformers import (
 )
 from transformers.utils import logging
 
+from ..hub_access import check_reachable
 from ..modeling.encoders_plmarker import encoder_kwargs
 from ..modeling.schema_plmarker import PLMarkerError, one_sentence
 
@@ -64,6 +65,7 @@ def load_encoder_config(name_or_path: str, **hub: Any) -> PreTrainedConfig:
 
 def _load(auto_class: Any, name_or_path: str, options: dict[str, Any]) -> Any:
     path = resolve_encoder(name_or_path)
+    check_reachable(path)
     try:
         return auto_class.from_pretrained(path, trust_remote_code=False, **options)
     except Exception as error:

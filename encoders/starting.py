@@ -250,9 +250,3 @@ def _dtype(dtype: str | torch.dtype) -> torch.dtype:
     if not isinstance(found, torch.dtype) or not found.is_floating_point:
         raise PLMarkerError(f"dtype is a floating-point type such as 'bfloat16', got {dtype!r}")
     return found
-
-
-def install() -> None:
-    """Let the models of this package start from an encoder."""
-    PLMarkerPreTrainedModel.starter = staticmethod(start_model)
-    PLMarkerModel.starter = staticmethod(start_combined)

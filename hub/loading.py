@@ -6,6 +6,7 @@ from typing import Any
 
 from transformers import AutoConfig, AutoModel, PreTrainedTokenizerBase
 
+from ..hub_access import check_reachable
 from ..modeling.base_plmarker import PLMarkerBaseModel, to_device
 from ..modeling.internals_plmarker import file_beside
 from ..modeling.schema_plmarker import PLMarkerError, one_sentence
@@ -26,6 +27,7 @@ def load_model(
     Raises:
         PLMarkerError: where no such model with its tokenizer is, for an adapter, and for a device that cannot be used.
     """
+    check_reachable(str(name))
     try:
         # transformers would load the model that an adapter names in its place.
         if file_beside(name, "adapter_config.json") is not None:

@@ -9,7 +9,6 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
-from ..modeling.base_plmarker import PLMarkerBaseModel
 from .card import save_card
 
 # transformers asks the class of a model whether its code is saved. So threads save one after the other.
@@ -53,8 +52,3 @@ def carried_code(model: PreTrainedModel) -> Iterator[None]:
             found._auto_class = auto_class
         # Saving has put it there. The next save may be without the code.
         model.config.__dict__.pop("auto_map", None)
-
-
-def install() -> None:
-    """Let the models of this package write cards and code."""
-    PLMarkerBaseModel.saver = HubSaver()

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import reprlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate, pairwise
 from typing import Any
 
-from transformers.utils import logging
-
 from .schema_plmarker import LabelSchema, PLMarkerError
 from .text_plmarker import Offsets
 
-logger = logging.get_logger(__name__)
+logger = logging.getLogger(__name__)
 
 # Start, end and label of a given entity. Without a label the entity model is asked for it.
 Given = tuple[int, int, str | None]
@@ -90,7 +89,7 @@ def align_given(
         (n_joined, "a given entity joins two sentences"),
     ):
         if count:
-            logger.warning(f"{name}: {what} ({count} times)")
+            logger.warning("%s: %s (%d times)", name, what, count)
     given: list[list[dict[str, Any]]] = [[] for _ in sentences]
     numbers = [number for number, sentence in enumerate(sentences) for _ in sentence]
     starts = [start for sentence in sentences for start, _ in sentence]

@@ -16,12 +16,11 @@ from .decoding_plmarker import ScoredRelation, ScoredSpan
 from .rows_plmarker import Row
 from .schema_plmarker import LabelSchema, PLMarkerError, Threshold, least_scores
 from .task_plmarker import Document, Example, Scored, Task, batches
+from .text_plmarker import BATCH_TOKENS
 from .windows_plmarker import WordTokenizer
 
 Item = TypeVar("Item")
 
-# On a CPU larger batches of text are no faster, and their keys and values take more memory.
-BATCH_TOKENS = 768
 # Documents are read ahead for this many batches, so that batches are full.
 BATCHES_AHEAD = 8
 # The logits of a model's heads, in order. A model has one, two or three of them, and the pruner's.

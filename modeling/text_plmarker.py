@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import regex
-from transformers.utils import logging
 
-logger = logging.get_logger(__name__)
+logger = logging.getLogger(__name__)
 
 # Words are cut as in annotated corpora: hyphenated words stay whole, punctuation and clitics are their own words. In
 # scripts without spaces between words each character is a word. Combining marks, joiners, the Japanese mark of a long
@@ -30,6 +31,10 @@ UNSPLITTABLE = regex.compile(r"[\p{Cs}]|(?![\n\r\t])\s")
 SENTENCE_END = regex.compile(r"(?<=[.!?。！？]['\"”’)\]]*)\s+|\n\s*\n")
 
 Offsets = tuple[int, int]
+# First and last word, both inclusive.
+Span = tuple[int, int]
+# On a CPU larger batches of text are no faster, and their keys and values take more memory.
+BATCH_TOKENS = 768
 SentenceSplitter = Callable[[str], Sequence[str]]
 
 
@@ -58,9 +63,15 @@ def _segment(language: str, text: str) -> list[str]:
     try:
         from sentencex import segment
     except ImportError:
-        logger.warning_once("sentencex is not installed: sentences are split by simple rules")
+        _warn_of_simple_rules()
         return [sentence for sentence in SENTENCE_END.split(text) if sentence.strip()]
     return segment(language, text)
+
+
+@cache
+def _warn_of_simple_rules() -> None:
+    """Warn once."""
+    logger.warning("sentencex is not installed: sentences are split by simple rules")
 
 
 def locate_words(text: str, splitter: SentenceSplitter = split_sentences) -> list[list[Offsets]]:
@@ -98,3 +109,12 @@ def join_words(sentences: Sequence[Sequence[str]]) -> tuple[str, list[list[Offse
         text += "\n"
         located.append(offsets)
     return text[:-1], located
+
+
+def sentence_ranges(sentences: Sequence[Sequence[str]]) -> list[Span]:
+    """First and last word of every sentence, at document level. In an empty sentence the last is before the first."""
+    ranges, first = [], 0
+    for words in sentences:
+        ranges.append((first, first + len(words) - 1))
+        first += len(words)
+    return ranges

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 from transformers import AddedToken, PreTrainedTokenizerBase
 
+from .text_plmarker import Span, sentence_ranges
+
 BRACKETS = {"-LRB-": "(", "-RRB-": ")", "-LSB-": "[", "-RSB-": "]", "-LCB-": "{", "-RCB-": "}"}
 
 # A stream of documents must not fill the memory with words.
@@ -16,8 +18,6 @@ MAX_KNOWN_WORDS = 500_000
 
 # Tokenizers reserve these families of unused tokens. Marker tokens are taken from them.
 UNUSED_TOKENS = (r"\[unused\d+\]", r"madeupword\d+")
-
-Span = tuple[int, int]
 
 
 def is_unused(token: str) -> bool:
@@ -207,15 +207,6 @@ class SegmentedDocument:
     def last_position(self, window: Window, word: int) -> int:
         """Position of a word's last subword in a window, where `[CLS]` has position 0."""
         return self.subwords.word_starts[word + 1] - window.start
-
-
-def sentence_ranges(sentences: Sequence[Sequence[str]]) -> list[Span]:
-    """First and last word of every sentence, at document level. In an empty sentence the last is before the first."""
-    ranges, first = [], 0
-    for words in sentences:
-        ranges.append((first, first + len(words) - 1))
-        first += len(words)
-    return ranges
 
 
 def segment(

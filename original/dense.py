@@ -111,8 +111,3 @@ def run_dense(
     order = index[is_token]
     output = torch.empty_like(states).index_copy(0, order, states)
     return output[:n_text], output[n_text:]
-
-
-def install() -> None:
-    """Let models with `eager` or `sdpa` attention find the reference."""
-    PLMarkerPreTrainedModel.dense = score_dense

@@ -14,7 +14,6 @@ from ..modeling.rows_plmarker import PairRow, Row
 from ..modeling.schema_plmarker import PLMarkerError
 from ..modeling.span_tasks_plmarker import Candidate, SpanTask, TagTask
 from ..modeling.task_plmarker import Array, Batch, Document, Example, Task
-from ..modeling.tasks_plmarker import COMPAT_TASKS
 from ..modeling.windows_plmarker import SegmentedDocument, Span, Window, WordTokenizer
 
 QUIRKS = {
@@ -169,8 +168,3 @@ def original_task(task: Task[Any, Any]) -> Task[Any, Any]:
     found: Any = ORIGINALS[type(task)](task.config)
     found.quirks = quirks_of(task.config)
     return found
-
-
-def install() -> None:
-    """Let `compat="original"` find the tasks here."""
-    COMPAT_TASKS["original"] = original_task

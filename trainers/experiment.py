@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -94,7 +95,9 @@ def experiment_names() -> list[str]:
     return sorted(file.stem for file in CONFIG_FOLDER.glob("*.yaml"))
 
 
-def load_experiment(name: str | Path, overrides: Mapping[str, Any] | None = None) -> Experiment:
+def load_experiment(
+    name: str | Path, overrides: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None
+) -> Experiment:
     """Read an experiment from a YAML file, or by the name of one in `hub_configs`.
 
     A file that `extends` another file holds only the differences. Mappings are merged, and a null removes a key.
@@ -102,15 +105,38 @@ def load_experiment(name: str | Path, overrides: Mapping[str, Any] | None = None
     Args:
         overrides: values that replace those of the file: top-level keys, or fields of `TrainingArguments` for every
             model.
+        settings: values by the dotted keys of the file, such as `entity.model.max_span_length`. `training.NAME` is for
+            every model.
 
     Raises:
         PLMarkerError: for a missing file, broken YAML, an unknown or a missing key, naming file and key.
     """
     path, values = _read(name)
+    for key, value in (settings or {}).items():
+        _set(path, values, key, value)
     training: dict[str, Any] = {}
     for key, value in (overrides or {}).items():
         (values if key in EXPERIMENT_FIELDS else training)[key] = value
     return _experiment(path, values, training)
+
+
+def _set(path: Path, values: dict[str, Any], key: str, value: Any) -> None:
+    """Set the value of a dotted key."""
+    *places, last = key.split(".")
+    if places[:1] == ["training"] and not values.get("shared_encoder"):
+        for name in ("entity", "relation"):
+            if values.get(name) is not None:
+                _set(path, values, f"{name}.{key}", value)
+        return
+    inside = values
+    for place in places:
+        found = inside.get(place)
+        if found is None:
+            found = inside[place] = {}
+        if not isinstance(found, dict):
+            raise PLMarkerError(f"{path}: {key!r} cannot be set: {place!r} holds {reprlib.repr(found)}")
+        inside = found
+    inside[last] = value
 
 
 def _read(name: str | Path, extended: tuple[Path, ...] = ()) -> tuple[Path, dict[str, Any]]:
@@ -151,7 +177,7 @@ def _experiment(path: Path, values: dict[str, Any], overrides: dict[str, Any]) -
         if not isinstance(values.get(key), str):
             raise PLMarkerError(f"{path}: {key!r} is missing or no string")
     if not isinstance(values.get("shared_encoder", False), bool):
-        raise PLMarkerError(f"{path}: 'shared_encoder' is true or false, got {values['shared_encoder']!r}")
+        raise PLMarkerError(f"{path}: 'shared_encoder' is true or false, got {reprlib.repr(values['shared_encoder'])}")
     if values.get("shared_encoder"):
         _check_shared(path, values)
         values["training"] = _task(path, "shared", {"training": values.get("training")}, overrides).training
@@ -164,14 +190,16 @@ def _experiment(path: Path, values: dict[str, Any], overrides: dict[str, Any]) -
     for name in ("symmetric_labels", "entity_labels", "relation_labels", "folds", "train_splits"):
         if values.get(name) is not None:
             if not isinstance(values[name], list) or not all(isinstance(label, str) for label in values[name]):
-                raise PLMarkerError(f"{path}: {name!r} is a list of strings, got {values[name]!r}")
+                raise PLMarkerError(f"{path}: {name!r} is a list of strings, got {reprlib.repr(values[name])}")
             values[name] = tuple(values[name])
     if not isinstance(values.get("seed", 0), int):
-        raise PLMarkerError(f"{path}: 'seed' is a whole number, got {values['seed']!r}")
+        raise PLMarkerError(f"{path}: 'seed' is a whole number, got {reprlib.repr(values['seed'])}")
     if not isinstance(values.get("license") or "", str):
-        raise PLMarkerError(f"{path}: 'license' is a string, got {values['license']!r}")
+        raise PLMarkerError(f"{path}: 'license' is a string, got {reprlib.repr(values['license'])}")
     if values.get("entity_types", "relation") not in ("relation", "input"):
-        raise PLMarkerError(f"{path}: 'entity_types' is 'relation' or 'input', got {values['entity_types']!r}")
+        raise PLMarkerError(
+            f"{path}: 'entity_types' is 'relation' or 'input', got {reprlib.repr(values['entity_types'])}"
+        )
     _check_reported(path, values.get("reported", {}))
     if values.get("preset") is not None:
         preset = load_preset(values["preset"])
@@ -202,7 +230,7 @@ def _check_shared(path: Path, values: Mapping[str, Any]) -> None:
 def _check_reported(path: Path, reported: Any) -> None:
     """Published figures are percentages by metric, with their source."""
     if not isinstance(reported, dict):
-        raise PLMarkerError(f"{path}: 'reported' is a mapping, got {reported!r}")
+        raise PLMarkerError(f"{path}: 'reported' is a mapping, got {reprlib.repr(reported)}")
     for key, value in reported.items():
         if key == "source" and isinstance(value, str):
             continue
@@ -212,10 +240,10 @@ def _check_reported(path: Path, reported: Any) -> None:
 
 def _task(path: Path, name: str, values: Any, overrides: dict[str, Any]) -> Task:
     if not isinstance(values, dict) or not set(values) <= {"model", "training", "peft"}:
-        raise PLMarkerError(f"{path}: {name!r} has 'model', 'training' and 'peft', got {values!r}")
+        raise PLMarkerError(f"{path}: {name!r} has 'model', 'training' and 'peft', got {reprlib.repr(values)}")
     for part in ("model", "training", "peft"):
         if not isinstance(values.get(part) or {}, dict):
-            raise PLMarkerError(f"{path}: {name}.{part} is a mapping, got {values[part]!r}")
+            raise PLMarkerError(f"{path}: {name}.{part} is a mapping, got {reprlib.repr(values[part])}")
     training = {**(values.get("training") or {}), **overrides}
     for key, value in training.items():
         if key not in TRAINING_FIELDS:
@@ -232,6 +260,6 @@ def _task(path: Path, name: str, values: Any, overrides: dict[str, Any]) -> Task
             try:
                 training[key] = number(value)
             except ValueError:
-                raise PLMarkerError(f"{path}: {name}.training.{key} is a number, got {value!r}") from None
+                raise PLMarkerError(f"{path}: {name}.training.{key} is a number, got {reprlib.repr(value)}") from None
     adapter = values.get("peft")
     return Task(dict(values.get("model") or {}), training, None if adapter is None else dict(adapter))

@@ -17,11 +17,12 @@ from typing import Any, ClassVar
 from datasets import BuilderConfig, DatasetInfo, GeneratorBasedBuilder, Split, SplitGenerator, Version
 
 from ...modeling.schema_plmarker import LabelSchema, PLMarkerError
-from ..documents import DOCUMENT_FEATURES, Document
+from ..documents import Document
 from ..formats import ReadingOptions, read_corpus
 from ..labels import LabelCounts
 from ..report import ReadingReport, raise_problems
 from ..statistics import count_document
+from ..tables import DOCUMENT_FEATURES
 
 logger = logging.getLogger(__name__)
 

@@ -22,10 +22,9 @@ from .docbin import read_docbin
 from .json_entries import first_keys, has_lines
 from .offsets import read_offsets
 from .options import Extent, ReadingOptions
-from .tokens import documents_of_tokens
 from .words_json import WORD_KEYS, read_words_json
 
-__all__ = ["FORMATS", "Extent", "Format", "ReadingOptions", "documents_of_tokens", "guess_format", "read_corpus"]
+__all__ = ["FORMATS", "Extent", "Format", "ReadingOptions", "guess_format", "read_corpus"]
 
 
 @dataclass(frozen=True)

@@ -133,7 +133,7 @@ def interrupt(model: Path, inputs: Path, out: Path, after: int, monkeypatch: pyt
         return build_extraction(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr("plmarker.cli.predict.build_extraction", build)
+        patch.setattr("plmarker.modeling.extraction_plmarker.build_extraction", build)
         assert main(["predict", str(model), str(inputs), "--out", str(out)]) == 130
     lines = out.with_name(out.name + ".partial").read_text(encoding="utf-8").splitlines(keepends=True)
     assert len(lines) == after
@@ -339,7 +339,7 @@ def test_debug_shows_where_an_error_comes_from(
     def broken(*args: Any) -> Any:
         raise KeyError("inside")
 
-    monkeypatch.setattr("plmarker.cli.predict.build_extraction", broken)
+    monkeypatch.setattr("plmarker.modeling.extraction_plmarker.build_extraction", broken)
     call = ["predict", str(model), "--text", TEXT]
     assert main(call) == 2
     assert "plmarker: error: KeyError: 'inside'" in capsys.readouterr().err
@@ -397,7 +397,7 @@ def test_several_seeds_give_a_table_with_mean_and_deviation(
 
 
 def test_only_the_main_process_writes_results(encoder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("plmarker.cli.train.run_experiment", lambda *_: None)
+    monkeypatch.setattr("plmarker.trainers.training.run_experiment", lambda *_: None)
     monkeypatch.setattr(PartialState, "is_main_process", False)
     assert main(["train", str(experiment(encoder, tmp_path)), "--json", str(tmp_path / "m.json")]) == 0
     assert not list(tmp_path.glob("m.json*"))
@@ -446,7 +446,10 @@ def test_bad_data_is_one_line_that_names_the_file(
         (["train", "demo", "--learning_rat", "1"], "unknown option '--learning_rat'"),
         (["train", "demo", "--learning_rate", "fast"], "learning_rate is a number, got 'fast'"),
         (["train", "demo", "--encoder", "nowhere/encoder"], "nowhere/encoder"),
-        (["evaluate", "nowhere", "--dataset", "sample"], "nowhere: no plmarker model here"),
+        (
+            ["evaluate", "nowhere", "--dataset", "sample"],
+            "nowhere: no such file or folder, and the Hub cannot be reached",
+        ),
     ],
 )
 def test_bad_arguments_are_one_line(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from datasets import load_dataset
 
-from plmarker.cli import data_push, main
+from plmarker.cli import main
 from plmarker.data import load_documents
 from plmarker.data.loading import SAMPLE_FOLDER
 
@@ -185,7 +185,7 @@ def test_push_is_private_by_default(run, tmp_path, monkeypatch):
         asked.append((folder, repo, public))
         return {"repo": repo, "private": not public, "url": f"https://hub/{repo}"}
 
-    monkeypatch.setattr(data_push, "push_repository", push)
+    monkeypatch.setattr("plmarker.data.repository.push_repository", push)
     assert "private" in run("push", "built", "--repo", "me/x")[1]
     assert "private" in run("push", "built", "--repo", "me/x", "--private")[1]
     assert "public" in run("push", "built", "--repo", "me/x", "--public")[1]

@@ -2,6 +2,7 @@
 
 import json
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -154,3 +155,40 @@ def test_a_run_continues_from_its_last_step_whatever_the_dates_say(tmp_path):
     assert _earlier_checkpoint([tmp_path / "entity"], resume=True, overwrite=False) == str(
         tmp_path / "entity" / "checkpoint-100"
     )
+
+
+def test_dotted_settings_reach_into_the_file() -> None:
+    experiment = load_experiment(
+        "demo", settings={"training.learning_rate": "1e-5", "entity.model.max_span_length": 3, "encoder": "other"}
+    )
+    assert experiment.encoder == "other"
+    assert experiment.entity is not None
+    assert experiment.relation is not None
+    assert experiment.entity.model["max_span_length"] == 3
+    assert experiment.entity.training["learning_rate"] == experiment.relation.training["learning_rate"] == 1e-5
+    for key, expected in (
+        ("encodr", "unknown key 'encodr'"),
+        ("training.learning_rat", "entity.training.learning_rat"),
+        ("encoder.name", "'encoder' holds 'minilm'"),
+        ("entity.modl.x", "has 'model', 'training' and 'peft'"),
+    ):
+        with pytest.raises(PLMarkerError) as error:
+            load_experiment("demo", settings={key: 1})
+        assert expected in str(error.value)
+
+
+def test_yaml_that_explodes_or_nests_without_end_is_one_sentence(tmp_path: Path) -> None:
+    lines = ["encoder: minilm", "dataset: sample", "output_dir: x", "entity:", "  model:"]
+    lines.append("    a: &a [" + ", ".join("x" * 9) + "]")
+    for last, name in pairwise("abcdefghi"):
+        lines.append(f"    {name}: &{name} [" + ", ".join([f"*{last}"] * 9) + "]")
+    for text, expected in (
+        ("\n".join(lines), "more than 100000 values"),
+        ("encoder: " + "[" * 2000 + "]" * 2000, "nested too deeply"),
+        ("encoder: minilm\ndataset: sample\noutput_dir: x\nentity: " + str([1] * 5000), "'entity' has 'model'"),
+    ):
+        (tmp_path / "bad.yaml").write_text(text)
+        with pytest.raises(PLMarkerError) as error:
+            load_experiment(tmp_path / "bad.yaml")
+        assert expected in str(error.value)
+        assert len(str(error.value)) < 300

@@ -6,7 +6,7 @@ import pytest
 from datasets import ClassLabel, Dataset, Features, List, Value
 
 from plmarker.data import DOCUMENT_FEATURES, PLMarkerError, load_documents
-from plmarker.data.formats import documents_of_tokens
+from plmarker.data.tokens import documents_of_tokens
 
 NAMES = ["O", "B-PER", "I-PER", "B-LOC"]
 ROWS = [

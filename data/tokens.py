@@ -8,13 +8,14 @@ from typing import Any
 
 from datasets import ClassLabel, Dataset
 
-from ...modeling.schema_plmarker import PLMarkerError
-from ..documents import Document, dataset_of
-from ..report import ReadingReport, raise_problems
-from ..tags import entities_from_tags, guess_scheme
-from ..validation import valid_documents
-from .columns import document_of_words
-from .options import ReadingOptions
+from ..modeling.schema_plmarker import PLMarkerError
+from .documents import Document
+from .formats.columns import document_of_words
+from .formats.options import ReadingOptions
+from .report import ReadingReport, raise_problems
+from .tables import dataset_of
+from .tags import entities_from_tags, guess_scheme
+from .validation import valid_documents
 
 WORD_COLUMNS = ("tokens", "words")
 TAG_COLUMNS = ("ner_tags", "tags", "labels", "ner")

@@ -1,0 +1,66 @@
+"""Documents as tables of `datasets`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
+
+from datasets import Dataset, Features, List, Value, concatenate_datasets
+from datasets.exceptions import DatasetGenerationError
+
+from ..modeling.schema_plmarker import PLMarkerError
+from .documents import ANNOTATION_FIELDS
+
+DOCUMENTS_PER_CHUNK = 1000
+
+
+def _list_per_sentence(fields: tuple[str, ...]) -> List:
+    types = {name: Value("string") if name == "label" else Value("int32") for name in fields}
+    return List(List(types))
+
+
+DOCUMENT_FEATURES = Features(
+    doc_key=Value("string"),
+    sentences=List(List(Value("string"))),
+    **{name: _list_per_sentence(fields) for name, fields in ANNOTATION_FIELDS.items()},
+)
+
+
+def dataset_of(documents: Iterable[Mapping[str, Any]]) -> Dataset:
+    """Build a `Dataset` with `DOCUMENT_FEATURES`.
+
+    Example:
+        >>> dataset_of([typed_document({"doc_key": "a", "sentences": [["Ada", "sings"]]})]).num_rows
+        1
+
+    Args:
+        documents: valid typed documents. They are converted to Arrow in chunks, so a generator saves memory.
+
+    Raises:
+        PLMarkerError: if there are no documents.
+    """
+    stream = iter(documents)
+    chunks = []
+    while chunk := list(islice(stream, DOCUMENTS_PER_CHUNK)):
+        chunks.append(Dataset.from_list(chunk, features=DOCUMENT_FEATURES))
+    if not chunks:
+        raise PLMarkerError("there are zero documents, expected at least one")
+    return concatenate_datasets(chunks)
+
+
+@contextmanager
+def unwrap_generation_errors() -> Iterator[None]:
+    """Raise a `PLMarkerError` from a generator of `datasets` without the general error that `datasets` puts around it.
+
+    Raises:
+        PLMarkerError: if the generator raised it.
+        DatasetGenerationError: if the generator raised another error.
+    """
+    try:
+        yield
+    except DatasetGenerationError as error:
+        if isinstance(error.__cause__, PLMarkerError):
+            raise error.__cause__ from None
+        raise
