@@ -16,6 +16,8 @@ from ..data.tags import SCHEMES
 from ..modeling.schema_plmarker import PLMarkerError, Threshold
 from ..modeling.text_plmarker import BATCH_TOKENS
 
+# The options that say how a corpus is read, as `ReadingOptions` names them.
+READING = ("scheme", "columns", "words", "language", "extent", "annotator")
 DTYPES = ("auto", "float32", "bfloat16")
 
 
@@ -63,6 +65,9 @@ def reading_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--words", choices=WORDS, help="how raw text is cut into words (plmarker; spacy for ACE)")
     parser.add_argument("--extent", choices=("head", "full"), help="extent of ACE's mentions (head)")
     parser.add_argument("--language", metavar="CODE", help="ISO 639-1 code of raw text (en)")
+    parser.add_argument(
+        "--annotator", metavar="NAME", help="whose annotations are read in an export of several annotators"
+    )
 
 
 def formats_help() -> str:
@@ -72,7 +77,7 @@ def formats_help() -> str:
 
 def chosen_reading(options: argparse.Namespace, defaults: ReadingOptions) -> ReadingOptions:
     """How to read a corpus: the defaults of its format, and the options of the command."""
-    given = {name: getattr(options, name, None) for name in ("scheme", "columns", "words", "language", "extent")}
+    given = {name: getattr(options, name, None) for name in READING}
     return replace(defaults, **{name: value for name, value in given.items() if value is not None})
 
 

@@ -41,11 +41,14 @@ def read_offsets(path: Path, report: ReadingReport, options: ReadingOptions) -> 
     - `further annotations of a text`: in Label Studio, one annotation of a text is read: the ground truth, or else the
       newest one that is not cancelled.
     - `other annotations`: regions of Label Studio that are not labelled spans, such as choices.
+    - `annotations of others`: with `annotator`, those of other people.
+    - `texts of several annotators`: entries of Prodigy whose text another annotator annotated before. All are read
+      without `annotator`.
 
     Args:
         path: the file.
         report: receives the problems with their lines, and the counts. An entry with a problem is left out.
-        options: `words` and `language` apply.
+        options: `words`, `language` and `annotator` apply.
 
     Yields:
         Typed documents. The id of an entry becomes the document name. The first entry of a file `export.json` is called
@@ -56,12 +59,16 @@ def read_offsets(path: Path, report: ReadingReport, options: ReadingOptions) -> 
     """
     locate = word_locator(options.words, options.language)
     number = 0
+    annotated: dict[str, set[str]] = {}
     for number, (line, entry) in enumerate(json_entries(path, report), start=1):
         try:
-            document = _text_document(entry, f"{path.stem}-{number}", report)
+            document = _text_document(entry, f"{path.stem}-{number}", report, options.annotator)
             if document is None:
                 report.counts["rejected"] += 1
                 continue
+            people = _annotators(entry)
+            if people and annotated.setdefault(document.text, people).isdisjoint(people):
+                report.counts["texts of several annotators"] += 1
             problems = list(_problems(document))
         except ValueError as error:
             problems = [str(error)]
@@ -94,15 +101,21 @@ def _problems(document: TextDocument) -> Iterator[str]:
                 yield f"relation from {head!r} to {tail!r}: {identifier!r} is not an entity of the text"
 
 
-def _text_document(entry: Mapping[str, Any], key: str, report: ReadingReport) -> TextDocument | None:
-    """Convert an entry. The result is None if the entry is rejected.
+def _text_document(
+    entry: Mapping[str, Any], key: str, report: ReadingReport, annotator: str | None
+) -> TextDocument | None:
+    """Convert an entry. The result is None if the entry is rejected, or if somebody else annotated it.
 
     Raises:
         ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError: if the structure of the entry is
             unexpected.
     """
     if "data" in entry and not isinstance(entry["data"], str):
-        return _label_studio(entry, key, report)
+        return _label_studio(entry, key, report, annotator)
+    people = _annotators(entry)
+    if annotator is not None and people and annotator not in people:
+        report.counts["annotations of others"] += 1
+        return None
     regions = [region for value in entry.values() if _are_objects(value) for region in value]
     text = entry["data"] if isinstance(entry.get("data"), str) and "text" not in entry else _text(entry, regions)
     document = TextDocument(str(entry.get("doc_key", entry.get("id", key))), text)
@@ -152,13 +165,35 @@ def _fits(region: Any, text: str) -> bool:
     return text[start:end].split() == annotated.split()
 
 
-def _label_studio(entry: Mapping[str, Any], key: str, report: ReadingReport) -> TextDocument | None:
+def _annotators(entry: Mapping[str, Any]) -> set[str]:
+    """Who annotated an entry, by all names that a tool writes; empty where it writes none.
+
+    Label Studio has an id or a mapping under `completed_by` or `annotator`, Prodigy `_annotator_id` and `_session_id`.
+    """
+    names: set[str] = set()
+    for key in ("completed_by", "annotator", "_annotator_id", "_session_id"):
+        value = entry.get(key)
+        values = value.values() if isinstance(value, Mapping) else [value]
+        names |= {str(found) for found in values if isinstance(found, str | int) and not isinstance(found, bool)}
+    return names
+
+
+def _label_studio(
+    entry: Mapping[str, Any], key: str, report: ReadingReport, annotator: str | None
+) -> TextDocument | None:
     # Exports before version 1.0 have "completions".
     given = entry.get("annotations") or entry.get("completions") or ()
     annotations = [annotation for annotation in given if not annotation.get("was_cancelled")]
     if not annotations:
         report.counts["predictions alone"] += bool(entry.get("predictions"))
         return None
+    if annotator is not None:
+        own = [annotation for annotation in annotations if annotator in _annotators(annotation)]
+        if not own:
+            report.counts["annotations of others"] += len(annotations)
+            return None
+        report.counts["annotations of others"] += len(annotations) - len(own)
+        annotations = own
     if len(annotations) > 1:
         report.counts["further annotations of a text"] += len(annotations) - 1
     chosen = next((item for item in annotations if item.get("ground_truth")), None) or _newest(annotations)

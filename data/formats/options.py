@@ -28,6 +28,8 @@ class ReadingOptions:
         language: ISO 639-1 code of the raw text.
         extent: the part of an ACE mention that becomes an entity. `head` is the usual choice in the literature. `full`
             is the full extent.
+        annotator: whose annotations are read where several people annotated a text: the id, the e-mail address or the
+            name that the annotation tool writes. None takes one annotation of each text, see `read_offsets`.
 
     Raises:
         PLMarkerError: if a value is unknown.
@@ -38,6 +40,7 @@ class ReadingOptions:
     words: str = "plmarker"
     language: str = "en"
     extent: Extent = "head"
+    annotator: str | None = None
 
     def __post_init__(self) -> None:
         allowed = {"scheme": ("auto", *SCHEMES), "words": WORDS, "extent": ("head", "full")}

@@ -364,3 +364,35 @@ def test_the_text_of_label_studio_may_have_another_key(write):
     (document,), report = read(write(entry))
     assert report.problems == []
     assert entities(document) == [("Acme", "ORG")]
+
+
+def test_the_annotations_of_one_person_are_read(write):
+    def annotation(person: Any, label: str, time: str) -> dict[str, Any]:
+        value = {"start": 0, "end": 3, "text": "Ada", "labels": [label]}
+        region = {"id": "a", "type": "labels", "value": value}
+        return {"completed_by": person, "result": [region], "updated_at": time}
+
+    tasks = [
+        {"id": 1, "data": {"text": TEXT}, "annotations": [annotation(7, "PER", "2"), annotation(8, "ORG", "1")]},
+        {
+            "id": 2,
+            "data": {"text": TEXT},
+            "annotations": [annotation({"id": 8, "email": "bo@example.org"}, "ORG", "1")],
+        },
+    ]
+    path = write(*tasks)
+    for annotator, expected, left in (("8", ["ORG", "ORG"], 1), ("bo@example.org", ["ORG"], 2), ("7", ["PER"], 2)):
+        report = ReadingReport()
+        found = list(read_corpus(path, report, "offsets", ReadingOptions(annotator=annotator)))
+        assert [document["ner"][0][0]["label"] for document in found] == expected
+        assert report.counts["annotations of others"] == left
+    lines = [
+        {"text": TEXT, "spans": [{"start": 0, "end": 3, "label": label}], "_annotator_id": person, "answer": "accept"}
+        for person, label in (("ada", "PER"), ("bo", "ORG"))
+    ]
+    path = write(*lines)
+    report = ReadingReport()
+    assert len(list(read_corpus(path, report, "offsets"))) == 2
+    assert report.counts["texts of several annotators"] == 1
+    (document,) = read_corpus(path, ReadingReport(), "offsets", ReadingOptions(annotator="bo"))
+    assert document["ner"][0][0]["label"] == "ORG"
