@@ -40,7 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command. Bad input gives one sentence on standard error, and exit status 2."""
     # The package's own reports, such as unreachable annotations, are shown. The other libraries' chatter is not.
     logging.basicConfig(format="%(message)s")
-    logging.getLogger(__package__.partition(".")[0]).setLevel(logging.INFO)
+    # Processes that torchrun starts beside the first one would repeat what it says.
+    is_first = os.environ.get("RANK", "0") == "0"
+    logging.getLogger(__package__.partition(".")[0]).setLevel(logging.INFO if is_first else logging.ERROR)
     given = sys.argv[1:] if arguments is None else arguments
     parser = build_parser(given)
     options, rest = parser.parse_known_args(given)
@@ -84,7 +86,7 @@ def check_outputs(options: argparse.Namespace) -> None:
         value = getattr(options, name, None)
         if value is None:
             continue
-        for path in (value, f"{value}.partial", f"{value}.partial.settings"):
+        for path in (value, f"{value}.partial", f"{value}.partial.settings", f"{value}.partial.words"):
             other = taken.setdefault(Path(path).resolve(), f"--{name}")
             if other != f"--{name}":
                 raise PLMarkerError(f"--{name} {value} is {other}: the command would write over it")

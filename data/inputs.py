@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice
@@ -116,6 +117,8 @@ def write_resumable(
         items: the inputs, in the same order in every call. The results repeat their `doc_key` and `text`.
         process: yields a result for each item, in order.
         settings: further values that the results depend on, such as the model. They are in `PATH.partial.settings`.
+            `PATH.partial.words` has a checksum of the words of each item: two documents may have one text, and other
+            words.
 
     Returns:
         Lines in the finished file.
@@ -127,6 +130,7 @@ def write_resumable(
     path = Path(path)
     partial = path.with_name(path.name + ".partial")
     settings_file = path.with_name(path.name + ".partial.settings")
+    words_file = path.with_name(path.name + ".partial.words")
     with sole_writer(path):
         earlier = _earlier_settings(settings_file)
         if partial.exists() and earlier is None:
@@ -136,14 +140,26 @@ def write_resumable(
             raise PLMarkerError(f"{partial}: begun with another model or other options; remove it to start anew")
         write_json(settings_file, settings)
         partial.touch()
+        words_file.touch()
         total = _cut_last_line(partial)
-        with partial.open("a", encoding="utf-8") as lines:
-            for result in process(_skip(iter(items), partial, total)):
+        # A line that has no checksum yet is computed again.
+        total = _cut_lines(partial, min(total, _cut_last_line(words_file)))
+        _cut_lines(words_file, total)
+        with partial.open("a", encoding="utf-8") as lines, words_file.open("a", encoding="utf-8") as sums:
+
+            def noted(documents: Iterator[Document]) -> Iterator[Document]:
+                for document in documents:
+                    sums.write(_checksum(document) + "\n")
+                    sums.flush()
+                    yield document
+
+            for result in process(noted(_skip(iter(items), partial, words_file, total))):
                 lines.write(json.dumps(result, ensure_ascii=False) + "\n")
                 lines.flush()
                 total += 1
         partial.replace(path)
         settings_file.unlink()
+        words_file.unlink()
     return total
 
 
@@ -167,14 +183,29 @@ def _cut_last_line(partial: Path) -> int:
     return count
 
 
-def _skip(items: Iterator[Document], partial: Path, count: int) -> Iterator[Document]:
+def _cut_lines(path: Path, count: int) -> int:
+    """Keep the first lines of a file; return their number."""
+    with path.open("rb+") as lines:
+        end = sum(map(len, islice(lines, count)))
+        lines.truncate(end)
+    return count
+
+
+def _checksum(item: Document) -> str:
+    """A short checksum of the words and the given entities of an item."""
+    read = json.dumps([item.get("sentences"), item.get("predicted_ner")], ensure_ascii=False)
+    return f"{zlib.crc32(read.encode('utf-8', 'surrogatepass')):08x}"
+
+
+def _skip(items: Iterator[Document], partial: Path, words_file: Path, count: int) -> Iterator[Document]:
     """Skip the items whose results are in the partial file, and make sure that the results belong to them."""
-    with partial.open(encoding="utf-8") as lines:
-        for number, line in enumerate(islice(lines, count), start=1):
+    with partial.open(encoding="utf-8") as lines, words_file.open(encoding="utf-8") as sums:
+        for number, (line, checksum) in enumerate(islice(zip(lines, sums, strict=False), count), start=1):
             item = next(items, None)
             try:
                 result = json.loads(line)
                 same = item is not None and all(result[name] == item[name] for name in ("doc_key", "text"))
+                same = same and item is not None and checksum.strip() == _checksum(item)
             except (ValueError, KeyError, TypeError):
                 same = False
             if not same:

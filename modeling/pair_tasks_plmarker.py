@@ -21,6 +21,7 @@ from .task_plmarker import (
     Scored,
     Task,
     columns,
+    rows_of_sentences,
     slices,
 )
 from .windows_plmarker import SegmentedDocument, Span, Window, WordTokenizer, segment
@@ -102,7 +103,6 @@ class PairTask(Task[PLMarkerRelationConfig, PairRow]):
         pairs = [pair for item in scored for pair in _pairs(item.example)]
         if not pairs:
             return [[] for _ in range(n_sentences)]
-        sentences = np.array([sentence for item in scored for sentence in item.example.values("sentences")])
         given = {
             span: label
             for item in scored
@@ -112,8 +112,7 @@ class PairTask(Task[PLMarkerRelationConfig, PairRow]):
         heads = [np.concatenate(parts) for parts in zip(*(item.logits for item in scored), strict=True)]
         types_given = entity_types == "input" or not self.config.entity_head
         found: list[list[ScoredRelation]] = []
-        for sentence in range(n_sentences):
-            rows = np.flatnonzero(sentences == sentence)
+        for rows in rows_of_sentences(scored, n_sentences):
             logits = [head[rows] for head in heads]
             found.append(
                 self.relations([pairs[row] for row in rows], logits, given if types_given else None, given, threshold)

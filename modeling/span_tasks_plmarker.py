@@ -16,7 +16,7 @@ from .decoding_plmarker import (
 )
 from .rows_plmarker import Annotations, SpanRow
 from .tagging_plmarker import tags_of_entities
-from .task_plmarker import Array, Document, Example, Scored, Task, columns
+from .task_plmarker import Array, Document, Example, Scored, Task, columns, rows_of_sentences
 from .windows_plmarker import SegmentedDocument, Span, Window, WordTokenizer, segment
 
 
@@ -186,8 +186,6 @@ def by_sentence(scored: Sequence[Scored[SpanRow]], n_sentences: int) -> Iterator
     if not spans:
         yield from (([], np.zeros((0, 1))) for _ in range(n_sentences))
         return
-    sentences = np.array([sentence for item in scored for sentence in item.example.values("sentences")])
     logits = np.concatenate([item.logits[0] for item in scored])
-    for sentence in range(n_sentences):
-        rows = np.flatnonzero(sentences == sentence)
+    for rows in rows_of_sentences(scored, n_sentences):
         yield [spans[row] for row in rows], logits[rows]

@@ -224,6 +224,13 @@ class Task(Generic[ConfigType, RowType]):
         raise NotImplementedError
 
 
+def rows_of_sentences(scored: Sequence[Scored[Any]], n_sentences: int) -> list[NDArray[np.int64]]:
+    """The numbers of the candidates of each sentence, in their order, counted over all examples."""
+    sentences = np.array([sentence for item in scored for sentence in item.example.values("sentences")], dtype=np.int64)
+    order = np.argsort(sentences, kind="stable")
+    return np.split(order, np.searchsorted(sentences[order], np.arange(1, n_sentences)))[:n_sentences]
+
+
 def columns(example: Example[Any], *names: str) -> NDArray[np.int64]:
     """Columns of a row for an example's candidates; shape (candidates, names)."""
     return np.array([example.values(name) for name in names], dtype=np.int64).reshape(len(names), -1).T

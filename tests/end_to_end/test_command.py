@@ -195,6 +195,19 @@ def test_an_interrupted_prediction_goes_on_where_it_stopped(
     assert out.read_text(encoding="utf-8") == "".join(lines)
 
 
+def test_documents_with_one_text_and_other_words_are_not_mixed(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inputs, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    documents = [{"doc_key": str(n), "sentences": [["Ada", "Lane", "left"]]} for n in range(3)]
+    inputs.write_text("".join(json.dumps(document) + "\n" for document in documents))
+    interrupt(model, inputs, out, 2, monkeypatch)
+    documents[0]["sentences"] = [["Ada Lane", "left"]]
+    inputs.write_text("".join(json.dumps(document) + "\n" for document in documents))
+    assert main(["predict", str(model), str(inputs), "--out", str(out)]) == 2
+    assert "out.jsonl.partial:1: begun with another input" in capsys.readouterr().err
+
+
 def test_an_interrupted_prediction_is_not_mixed_with_another(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -238,7 +251,9 @@ def test_a_lock_dies_with_its_process(tmp_path: Path) -> None:
         pass
 
 
-@pytest.mark.parametrize("name", ["in.txt", "out.jsonl", "out.jsonl.partial", "out.jsonl.partial.settings"])
+@pytest.mark.parametrize(
+    "name", ["in.txt", "out.jsonl", "out.jsonl.partial", "out.jsonl.partial.settings", "out.jsonl.partial.words"]
+)
 def test_no_output_overwrites_an_input_or_another_output(
     model: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from plmarker.modeling.configuration_plmarker import PLMarkerEntityConfig, PLMarkerRelationConfig
 from plmarker.modeling.rows_plmarker import PairRow, SpanRow
-from plmarker.modeling.task_plmarker import Example, batches
+from plmarker.modeling.task_plmarker import Example, Scored, batches, rows_of_sentences
 from plmarker.modeling.tasks_plmarker import task_of
 
 ENTITIES = task_of(PLMarkerEntityConfig(marker_token_ids=[91, 92], entity_labels=["A"]))
@@ -188,3 +188,12 @@ def test_batches_keep_to_the_budget_and_lose_no_example(markers, examples, budge
 
 def test_no_examples_are_no_batch():
     assert list(batches([], 10)) == []
+
+
+@given(sentences=st.lists(st.lists(st.integers(0, 6), max_size=8), max_size=5))
+def test_the_candidates_of_each_sentence_are_found_in_their_order(sentences):
+    rows = [SpanRow("d", sentences=numbers, labels=[0] * len(numbers)) for numbers in sentences]
+    scored = [Scored(Example(row, 0, len(row.labels), (), 0), ()) for row in rows]
+    flat = [number for numbers in sentences for number in numbers]
+    found = rows_of_sentences(scored, 7)
+    assert [list(part) for part in found] == [[n for n, s in enumerate(flat) if s == number] for number in range(7)]
