@@ -19,6 +19,7 @@ AUTO_CONFIG = "transformers.models.auto.configuration_auto"
 AUTO_CLASSES = "transformers.models.auto.modeling_auto"
 PIPELINES = "transformers.pipelines"
 TASKS = f"{PACKAGE}.modeling.tasks_plmarker"
+EXTRACTION = f"{PACKAGE}.modeling.extraction_plmarker"
 CONFIGS = f"{PACKAGE}.modeling.configuration_plmarker"
 MODELS = f"{PACKAGE}.modeling.modeling_plmarker"
 
@@ -63,6 +64,8 @@ def register() -> None:
     """Register what can be registered by now. Further calls do what earlier ones could not do."""
     if _is_ready(TASKS):
         _once(_add_compat)
+    if _is_ready(EXTRACTION):
+        _once(_add_page)
     if _is_ready(MODELS):
         _once(_connect)
     for auto, ours, step in ((AUTO_CONFIG, CONFIGS, _register_configs), (AUTO_CLASSES, MODELS, _register_models)):
@@ -85,6 +88,11 @@ def _once(step: Callable[[], None]) -> None:
 def _add_compat() -> None:
     """Let `compat="original"` find its tasks."""
     sys.modules[TASKS].COMPAT_TASKS["original"] = _later(".original.quirks", "original_task")
+
+
+def _add_page() -> None:
+    """Let extractions become pages."""
+    sys.modules[EXTRACTION].Extraction.page = _later(".reports.page", "extraction_page")
 
 
 def _connect() -> None:

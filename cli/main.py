@@ -20,6 +20,7 @@ COMMANDS = {
     "train": "train the models of an experiment",
     "evaluate": "the Ent / Rel / Rel+ table of a split",
     "predict": "entities and relations of texts or documents",
+    "show": "a page that shows predictions",
     "convert": "the original's checkpoints as a model",
 }
 DATA_HELP = "build, push, check, describe and convert corpora"
@@ -32,7 +33,19 @@ DATA_COMMANDS = {
 }
 
 # The options of all commands that name what is read, and what is written.
-INPUTS = ("input", "config", "dataset", "path", "paths", "folders", "folder", "model", "schema", "candidates_from")
+INPUTS = (
+    "input",
+    "gold",
+    "config",
+    "dataset",
+    "path",
+    "paths",
+    "folders",
+    "folder",
+    "model",
+    "schema",
+    "candidates_from",
+)
 OUTPUTS = ("json", "out", "predictions")
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import reprlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from tqdm.auto import tqdm
 
@@ -21,7 +22,7 @@ from .prediction_plmarker import (
     predict_spans,
     predict_types,
 )
-from .schema_plmarker import NIL, LabelSchema, PLMarkerError, Threshold, least_scores
+from .schema_plmarker import NIL, LabelSchema, PLMarkerError, Threshold, least_scores, one_sentence
 from .task_plmarker import Document
 from .text_plmarker import Offsets, SentenceSplitter, join_words, locate_words, split_sentences
 from .windows_plmarker import WordTokenizer
@@ -82,6 +83,9 @@ class Extraction:
     entities: list[Entity] = field(default_factory=list)
     relations: list[Relation] = field(default_factory=list)
 
+    # The package sets it, see `plmarker.reports`.
+    page: ClassVar[Callable[..., str] | None] = None
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values. Relations name their head and tail by index into `entities`.
 
@@ -109,6 +113,43 @@ class Extraction:
                 for r in self.relations
             ],
         }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Extraction:
+        """The extraction that `to_dict` was called for, without the words that the model read.
+
+        Raises:
+            PLMarkerError: for values that `to_dict` does not return.
+        """
+        try:
+            text = values["text"]
+            entities = [Entity(**{item.name: row[item.name] for item in fields(Entity)}) for row in values["entities"]]
+            relations = [
+                Relation(entities[row["head"]], entities[row["tail"]], row["label"], row["score"])
+                for row in values["relations"]
+            ]
+        except (KeyError, TypeError, IndexError) as error:
+            raise PLMarkerError(f"expected what Extraction.to_dict returns: {one_sentence(error)}") from None
+        return cls(text, entities=entities, relations=relations)
+
+    def to_html(self, title: str = "Entities and relations") -> str:
+        """A self-contained HTML page that draws the entities and relations into the text.
+
+        Raises:
+            PLMarkerError: where the package plmarker is not installed.
+
+        Example:
+            >>> Path("page.html").write_text(model.extract(text).to_html(), encoding="utf-8")  # doctest: +SKIP
+        """
+        if self.page is None:
+            raise PLMarkerError("to_html needs the package plmarker: import plmarker")
+        page: str = self.page(title)
+        return page
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows. A frame keeps the page's styles and scripts to itself."""
+        page = html.escape(self.to_html())
+        return f'<iframe srcdoc="{page}" style="width: 100%; height: 24rem; border: 0" title="extraction"></iframe>'
 
 
 def build_extraction(
