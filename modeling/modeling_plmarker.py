@@ -485,9 +485,9 @@ def weighted_cross_entropy(logits: Tensor, labels: Tensor, nil_weight: float, to
     Args:
         logits: shape (candidates, classes).
         labels: shape (candidates,).
-        total: the divisor. None takes the sum of the weights, which gives the weighted mean.
+        total: the divisor. None takes the sum of the weights, which gives the weighted mean; 0 without labels.
     """
     weight = torch.ones(logits.shape[-1], dtype=torch.float32, device=logits.device)
     weight[0] = nil_weight
     loss = nn.functional.cross_entropy(logits.float(), labels, weight=weight, reduction="sum")
-    return loss / (weight[labels].sum() if total is None else total)
+    return loss / (weight[labels].sum().clamp(min=torch.finfo(torch.float32).tiny) if total is None else total)

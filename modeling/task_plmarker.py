@@ -194,7 +194,9 @@ class Task(Generic[ConfigType, RowType]):
         inputs |= {name: _tensor(parts) for name, parts in (("pair_index", pairs), ("marker_groups", groups)) if parts}
         if labels:
             for name in self.label_columns:
-                inputs[name] = torch.tensor([label for n in order for label in examples[n].values(name)])
+                inputs[name] = torch.tensor(
+                    [label for n in order for label in examples[n].values(name)], dtype=torch.long
+                )
         return Batch(inputs, places)
 
     def text(self, example: Example[RowType]) -> NDArray[np.int64]:

@@ -22,6 +22,7 @@ from .docbin import read_docbin
 from .json_entries import first_keys, has_lines
 from .offsets import read_offsets
 from .options import Extent, ReadingOptions
+from .webanno import is_webanno, read_webanno
 from .words_json import WORD_KEYS, read_words_json
 
 __all__ = ["FORMATS", "Extent", "Format", "ReadingOptions", "guess_format", "read_corpus"]
@@ -63,6 +64,7 @@ FORMATS = {
         Format("brat", ".txt and .ann files", read_brat, (".ann",), folders=True, write=write_brat),
         Format("offsets", "Label Studio, Prodigy or Doccano", read_offsets, (".jsonl", ".json")),
         Format("words", "JSON of GLiNER or SpERT, or tokens with tags", read_words_json, (".jsonl", ".json")),
+        Format("webanno", "WebAnno TSV 3", read_webanno, (".tsv",)),
         Format("docbin", "spaCy's DocBin", read_docbin, (".spacy",)),
         Format("conll2012", "OntoNotes' gold_conll files", read_conll2012, ("gold_conll",)),
         # Many ACE mentions end at a hyphen inside a word, and spaCy splits words there.
@@ -108,6 +110,8 @@ def guess_format(path: Path) -> Format:
         return FORMATS["offsets" if keys & {"text", "data", "annotation_id"} or not in_lines else "jsonl"]
     elif path.suffix == ".txt" and path.with_suffix(".ann").is_file():
         return FORMATS["brat"]
+    elif is_webanno(path):
+        return FORMATS["webanno"]
     else:
         for format in FORMATS.values():
             if path.name.endswith(format.endings):

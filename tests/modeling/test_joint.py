@@ -13,9 +13,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny_models import FAMILIES, TEXTS, TOLERANCE, assert_equal_gradients, gradients, span_batch, tiny_model
+from transformers import AutoModel
 
 from plmarker import (
-    AutoModel,
     PLMarkerConfig,
     PLMarkerError,
     PLMarkerForEntityRecognition,
@@ -220,6 +220,18 @@ def test_one_pass_gives_what_both_models_give_alone(joint, shared_windows, minil
     totals = torch.tensor([2.0 * len(batch["labels"])] * 2 + [4.0 * len(batch["pair_labels"])])
     halved = model(**batch, num_items_in_batch=totals)
     torch.testing.assert_close(halved.loss, entity.loss / 2 + relation.loss / 4, **TOLERANCE)
+
+
+def test_a_batch_without_pairs_has_a_loss(joint, minilm_tokenizer):
+    model = joint()
+    document = {**typed(DOCUMENT), "ner": [[], [], [], []], "relations": [[], [], [], []]}
+    rows = model.task.rows(document, WordTokenizer(minilm_tokenizer), training=True)
+    batch = model.task.batch(model.task.examples(rows)).inputs
+    assert batch["pair_labels"].dtype == torch.long
+    output = model(**batch, num_items_in_batch=torch.tensor([9.0, 9.0, 3.0]))
+    assert torch.isfinite(output.loss)
+    # A mean over no pairs must not make the loss of the step not a number.
+    assert torch.isfinite(model(**batch).loss)
 
 
 @pytest.mark.parametrize("batch_tokens", [1, 24, 768])
