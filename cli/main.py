@@ -29,8 +29,10 @@ DATA_COMMANDS = {
     "push": "upload what build made, privately",
     "check": "every problem of files, with its line",
     "stats": "counts, what limits lose, and a picture",
-    "convert": "documents from one format to another",
+    "export": "documents to another format, or to an annotation tool",
 }
+# Another name of a command.
+ALIASES = {"export": ["convert"]}
 
 # The options of all commands that name what is read, and what is written.
 INPUTS = (
@@ -121,6 +123,7 @@ def build_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
 
 def _add_commands(commands: Any, helps: Mapping[str, str], called: Sequence[str], prefix: str) -> None:
     for name, text in helps.items():
-        parser = commands.add_parser(name, parents=[common_options()], help=text)
-        if name in called:
+        aliases = ALIASES.get(name, []) if prefix else []
+        parser = commands.add_parser(name, parents=[common_options()], help=text, aliases=aliases)
+        if {name, *aliases} & set(called):
             import_module(f".{prefix}{name}", __package__).add_arguments(parser)

@@ -72,7 +72,7 @@ def load_documents(
         raise PLMarkerError(f"{path}: there is no folder {config_name!r} in it, only {found}")
     if path.is_file() and path.suffix not in JSONL_ENDINGS:
         expected = " or ".join(JSONL_ENDINGS)
-        raise PLMarkerError(f"{path}: expected a {expected} file; `plmarker data convert` converts other formats")
+        raise PLMarkerError(f"{path}: expected a {expected} file; `plmarker data export` converts other formats")
     if path.is_file():
         return DatasetDict(train=_load_file(path, "train", schema, annotated))
     files = _split_files(path)

@@ -1,4 +1,4 @@
-"""`plmarker data convert PATH --out PATH`: documents from one format to another."""
+"""`plmarker data export PATH --out PATH`: documents to another format, or to an annotation tool."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data.documents import Document
+from ..data.extractions import TOOLS, read_extractions, uncertainty
 from ..data.formats import FORMATS, guess_format, read_corpus
 from ..data.labels import LabelCounts
 from ..data.report import ReadingReport, raise_problems
@@ -26,12 +27,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=FORMATS, metavar="NAME", help="format of the input (found from the file)")
     writable = [name for name, found in FORMATS.items() if found.write]
     parser.add_argument("--to", choices=writable, help="format of the output (found from its ending; a folder is brat)")
+    parser.add_argument(
+        "--tool",
+        choices=TOOLS,
+        help="write tasks of an annotation tool: of what predict has written, or of annotated documents; readers read "
+        "what the tool exports (brat has --to)",
+    )
+    parser.add_argument(
+        "--order", choices=("file", "uncertainty"), default="file", help="order of the tasks (%(default)s)"
+    )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> Any:
     """Convert, print counts, and return them."""
     source, out = Path(options.path), Path(options.out)
+    if options.tool is not None:
+        return _export_tasks(options, out)
+    if options.order != "file":
+        raise PLMarkerError("--order needs --tool")
     if not source.exists():
         raise PLMarkerError(f"{source}: no such file or folder")
     target = FORMATS[options.to] if options.to else format_of_output(out)
@@ -65,6 +79,20 @@ def run(options: argparse.Namespace) -> Any:
         print(line)
     print(f"{out}: {counts_line(counts)}")
     return {"out": str(out), **counts, "alignment": dict(report.counts)}
+
+
+def _export_tasks(options: argparse.Namespace, out: Path) -> Any:
+    if out.exists():
+        raise PLMarkerError(f"{out}: exists; exporting would write over it")
+    documents = list(read_extractions(options.path))
+    if not documents:
+        raise PLMarkerError(f"{options.path}: there are no documents")
+    if options.order == "uncertainty":
+        documents.sort(key=uncertainty, reverse=True)
+    TOOLS[options.tool](out, documents)
+    counts = {kind: sum(len(document[kind]) for document in documents) for kind in ("entities", "relations")}
+    print(f"{out}: {len(documents)} tasks, {counts['entities']} entities, {counts['relations']} relations")
+    return {"out": str(out), "documents": len(documents), **counts}
 
 
 def format_of_output(out: Path) -> Any:
