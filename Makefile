@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # What goes into an install: a change of these makes a new one.
 SOURCES := $(wildcard *.py modeling/*.py original/*.py hub/*.py cli/*.py data/*.py data/*.yaml data/sample/* data/*/*.py data/builders/*.yaml trainers/*.py trainers/span_f1/* hub_configs/*) setup.cfg pyproject.toml README.md
 
-.PHONY: demo test test-oldest test-newest format clean
+.PHONY: demo test test-oldest test-newest fuzz format clean
 
 demo: $(VENV)/installed
 	$(BIN)/plmarker train demo --overwrite
@@ -33,6 +33,10 @@ test-oldest test-newest: test-%:
 	.venv-$*/bin/python -m pip --disable-pip-version-check --quiet install --no-compile \
 		--constraint .venv-$*/constraints.txt ".[test]"
 	OMP_NUM_THREADS=1 .venv-$*/bin/python -m pytest --numprocesses auto --dist loadfile
+
+# Random files, documents and texts; by hand, since it takes minutes.
+fuzz: $(VENV)/installed
+	$(BIN)/python benchmarks/fuzz.py
 
 format: $(VENV)/installed-test
 	$(BIN)/ruff format .

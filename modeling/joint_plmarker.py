@@ -80,8 +80,9 @@ class JointTask(Task[Any, JointRow]):
         batch = self.spans.batch(examples, labels)  # type: ignore[arg-type]
         rows = [example.row.pair_row for example in examples]
         pairs = self.pairs.batch([self.pairs.example(row, 0, len(row.labels)) for row in rows], labels).inputs
-        prefixed = {f"{PAIR_PREFIX}{name}": pairs[name] for name in PAIR_INPUTS if name in pairs}
-        return Batch(batch.inputs | prefixed | {"pair_index": pairs["pair_index"]}, batch.places)
+        inputs = batch.inputs | {f"{PAIR_PREFIX}{name}": pairs[name] for name in PAIR_INPUTS if name in pairs}
+        # A batch of no examples has none.
+        return Batch(inputs | {name: pairs[name] for name in ("pair_index",) if name in pairs}, batch.places)
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+import reprlib
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 
 import regex
+
+from .schema_plmarker import PLMarkerError
 
 logger = logging.getLogger(__name__)
 
@@ -81,15 +84,20 @@ def locate_words(text: str, splitter: SentenceSplitter = split_sentences) -> lis
         splitter: returns the sentences of a text, in order, as they are in it.
 
     Raises:
-        ValueError: when the splitter returns a sentence that is not in the text after the one before it.
+        PLMarkerError: when the splitter returns anything but sentences of the text, in their order.
     """
     sentences = []
     place = 0
-    for sentence in splitter(text):
+    found = splitter(text)
+    if isinstance(found, str | bytes) or not isinstance(found, Iterable):
+        raise PLMarkerError(f"a sentence splitter returns a list of sentences, this one returned {reprlib.repr(found)}")
+    for sentence in found:
+        if not isinstance(sentence, str):
+            raise PLMarkerError(f"the sentence splitter returned {reprlib.repr(sentence)}, which is no sentence")
         sentence = sentence.strip()
         start = text.find(sentence, place)
         if start < 0:
-            raise ValueError(f"the sentence splitter returned {sentence[:40]!r}, which the text does not hold there")
+            raise PLMarkerError(f"the sentence splitter returned {sentence[:40]!r}, which the text does not hold there")
         place = start + len(sentence)
         words = [(match.start(), match.end()) for match in WORD.finditer(text, start, place)]
         if words:

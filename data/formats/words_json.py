@@ -90,7 +90,9 @@ def _raw(
     """
     if "sentences" in entry:
         return {**entry, "doc_key": key}
-    words = next(entry[name] for name in WORD_KEYS if name in entry)
+    words = next((entry[name] for name in WORD_KEYS if name in entry), None)
+    if words is None:
+        raise ValueError(f"{EXPECTED}, got the keys {', '.join(map(str, entry))}")
     tags = _tags(entry)
     if tags is not None:
         if len(tags) != len(words):

@@ -232,6 +232,7 @@ def test_a_batch_without_pairs_has_a_loss(joint, minilm_tokenizer):
     assert torch.isfinite(output.loss)
     # A mean over no pairs must not make the loss of the step not a number.
     assert torch.isfinite(model(**batch).loss)
+    assert model.task.batch([]).inputs["pair_labels"].shape == (0,)
 
 
 @pytest.mark.parametrize("batch_tokens", [1, 24, 768])

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from plmarker.modeling.schema_plmarker import PLMarkerError
 from plmarker.modeling.text_plmarker import join_words, locate_words
 
 TEXTS = st.text("ab AB.!?\n\r\t\u00a0\u3000\u200b。中é\u0301'’s-()12…😀\ufe0f", max_size=20)
@@ -76,6 +77,12 @@ def test_repeated_sentences_are_found_each_at_its_own_place():
 def test_a_splitter_that_rewrites_the_text_is_an_error():
     with pytest.raises(ValueError, match="'A B', which the text does not hold"):
         locate_words("a b", lambda text: [text.upper()])
+
+
+@pytest.mark.parametrize("returned", [None, 5, "a b", [5], [None], ["b", "a"], [["a"]]])
+def test_a_splitter_that_returns_nonsense_is_one_sentence(returned):
+    with pytest.raises(PLMarkerError, match="splitter"):
+        locate_words("a b", lambda text: returned)
 
 
 @given(st.lists(st.lists(st.text(max_size=4), max_size=4), max_size=4))

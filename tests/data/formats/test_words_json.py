@@ -67,6 +67,7 @@ def test_documents_are_named_by_their_ids_or_by_the_file(tmp_path):
         ({"tokens": WORDS, "ner_tags": ["O"]}, "4 words and 1 tags"),
         ({"tokens": WORDS, "ner_tags": [0, 0, 0, 1]}, "numbers"),
         ({"tokens": WORDS}, "keys tokens"),
+        ({"tokns": WORDS, "entities": []}, "keys tokns"),
         ({"tokenized_text": WORDS}, "'ner'"),
         ({**SPERT, "relations": [{"type": "RUNS", "head": 0, "tail": 7}]}, "another structure"),
         ({**GLINER, "ner": [[0, 9, "PER"]]}, "9"),
