@@ -171,7 +171,7 @@ def fuzz_extract(draw: random.Random, model: PLMarkerModel) -> None:
     text = draw.choice(("", "\n", " ")).join(draw.choice(WORDS) for _ in range(draw.randrange(20)))
     if draw.random() < 0.3:
         text = "".join(chr(draw.randrange(1, 0x11000)) for _ in range(draw.randrange(30)))
-    found = model.extract(text)
+    found: Any = model.extract(text)
     for entity in found.entities:
         assert text[entity.start : entity.end] == entity.text != ""
     assert all(relation.head in found.entities for relation in found.relations)
@@ -185,8 +185,8 @@ def tiny_models(folder: Path) -> dict[str, Any]:
                         intermediate_size=16, max_position_embeddings=64)  # fmt: skip
     BertModel(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    common = {"schema": SCHEMA, "max_seq_length": 32}
-    start = {"entity": PLMarkerForEntityRecognition, "relation": PLMarkerForRelationExtraction}
+    common: Any = {"schema": SCHEMA, "max_seq_length": 32}
+    start: dict[str, Any] = {"entity": PLMarkerForEntityRecognition, "relation": PLMarkerForRelationExtraction}
     models = {name: kind.from_encoder(str(folder), **common) for name, kind in start.items()}
     models["shared"] = PLMarkerModel.from_encoder(str(folder), shared_encoder=True, **common)
     for model in models.values():

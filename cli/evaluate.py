@@ -7,8 +7,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..data.documents import write_documents
+from ..data.documents import raw_document, write_documents
+from ..data.extractions import annotated_extraction
+from ..data.files import whole_file
 from ..modeling.schema_plmarker import PLMarkerError
+from ..reports.evaluation import evaluation_page
+from ..reports.page import documents_page
 from .options import model_options
 
 
@@ -37,6 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max_candidates", type=int, help="how many of them in a sentence (256)")
     parser.add_argument(
         "--predictions", metavar="FOLDER", help="write ent_pred_SPLIT.json and pred_results.json, as the original does"
+    )
+    parser.add_argument(
+        "--report", metavar="FOLDER", help="write pages: figures, errors and charts, and all sentences beside gold"
     )
     parser.set_defaults(run=run)
 
@@ -84,9 +91,29 @@ def run(options: argparse.Namespace) -> Any:
         if models.relation is not None:
             write_relation_results(folder / "pred_results.json", result.documents)
     names = " and ".join(options.model)
+    if options.report:
+        write_report(Path(options.report), result, f"{names} on {options.dataset}, {options.split}")
     print(f"{names} on {options.dataset}, {options.split}: {len(documents)} documents, in percent\n")
     print(figures_table(result.metrics))
     if pruner_line(result.metrics):
         print("\n" + pruner_line(result.metrics))
     print("\n" + errors_table(result.errors))
     return result.metrics
+
+
+def write_report(folder: Path, result: Any, title: str) -> None:
+    """Write the pages of an evaluation."""
+    gold, found = {}, []
+    for document in result.documents:
+        raw = raw_document(document)
+        gold[str(raw["doc_key"])] = annotated_extraction(raw)
+        predicted = {"ner": raw.get("predicted_ner"), "relations": raw.get("predicted_relations")}
+        if predicted["ner"] is None:
+            # The relations join gold entities then.
+            predicted["ner"] = raw.get("ner")
+        found.append(annotated_extraction({**raw, **predicted}))
+    with whole_file(folder / "documents.html") as file:
+        file.write(documents_page(found, title, gold))
+    with whole_file(folder / "index.html") as file:
+        file.write(evaluation_page(result.metrics, result.errors, result.documents, title))
+    print(f"{folder / 'index.html'}: the report\n")

@@ -48,7 +48,7 @@ INPUTS = (
     "schema",
     "candidates_from",
 )
-OUTPUTS = ("json", "out", "predictions")
+OUTPUTS = ("json", "out", "predictions", "report")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -25,7 +25,7 @@ def read_extractions(path: str) -> Iterator[dict[str, Any]]:
         try:
             raw = parse_line(line)
             raw.setdefault("doc_key", f"line {number}")
-            yield _annotated(raw) if "sentences" in raw else _checked(raw)
+            yield annotated_extraction(raw) if "sentences" in raw else _checked(raw)
         except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
             what = "expected what predict writes, or sentences with ner and relations"
             raise PLMarkerError(f"{path}:{number}: {what}: {type(error).__name__} {error}") from None
@@ -44,8 +44,8 @@ def _checked(raw: dict[str, Any]) -> dict[str, Any]:
     return {"doc_key": raw["doc_key"], "text": text, "entities": entities, "relations": relations}
 
 
-def _annotated(raw: dict[str, Any]) -> dict[str, Any]:
-    """Words with annotations as a text with annotations."""
+def annotated_extraction(raw: dict[str, Any]) -> dict[str, Any]:
+    """Words with annotations, as the JSONL has them, as a text with annotations."""
     text, located = join_words(raw["sentences"])
     words = [offsets for sentence in located for offsets in sentence]
     entities: list[dict[str, Any]] = []

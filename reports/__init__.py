@@ -1,5 +1,6 @@
 """Pages that show what a model found."""
 
+from .evaluation import evaluation_page
 from .page import documents_page, extraction_page
 
-__all__ = ["documents_page", "extraction_page"]
+__all__ = ["documents_page", "evaluation_page", "extraction_page"]

@@ -44,10 +44,10 @@ def documents_page(
     shown = [_document(document, (gold or {}).get(str(document["doc_key"]))) for document in documents]
     data = {"documents": shown, "has_gold": bool(gold)}
     template = resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
-    return Template(template).substitute(title=html.escape(title), data=_script_data(data))
+    return Template(template).substitute(title=html.escape(title), data=script_data(data))
 
 
-def _script_data(data: Any) -> str:
+def script_data(data: Any) -> str:
     """JSON that can stand in a script element: no character in it means anything in HTML."""
     text = json.dumps(data, ensure_ascii=False)
     # A lone surrogate cannot be written as UTF-8.

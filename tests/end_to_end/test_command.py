@@ -104,6 +104,13 @@ def test_evaluate_names_the_source_of_the_entities(
     ).keys()
 
 
+def test_evaluate_writes_pages(model: Path, tmp_path: Path) -> None:
+    command = ["evaluate", str(model), "--dataset", "sample", "--report", str(tmp_path / "report")]
+    assert main(command) == 0
+    assert "Figures, in percent" in (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+    assert '"has_gold": true' in (tmp_path / "report" / "documents.html").read_text(encoding="utf-8")
+
+
 def test_predict_writes_character_offsets_for_texts_and_documents(model: Path, tmp_path: Path) -> None:
     texts = tmp_path / "texts.txt"
     texts.write_text(TEXT.replace("\n", " ") + "\n\n" + "Nothing here\n", encoding="utf-8")
