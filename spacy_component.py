@@ -80,7 +80,8 @@ class PLMarkerComponent(Pipe):
     Args:
         model: the model; it stays on its device.
         name: the component's name in the pipeline.
-        entity_threshold, relation_threshold: least score of what is written, for all labels or by label.
+        entity_threshold, relation_threshold: least score of what is written, for all labels or by label. None takes
+            those of the model.
         spans_key: the group of `doc.spans` for the entities.
         batch_tokens: most text tokens of a batch.
         given_entities: `ents` or a key of `doc.spans`: relations are found between these entities, and no others are
@@ -92,8 +93,8 @@ class PLMarkerComponent(Pipe):
         model: PLMarkerModel,
         name: str = NAME,
         *,
-        entity_threshold: Threshold = 0.0,
-        relation_threshold: Threshold = 0.0,
+        entity_threshold: Threshold | None = None,
+        relation_threshold: Threshold | None = None,
         spans_key: str = NAME,
         batch_tokens: int = BATCH_TOKENS,
         given_entities: str | None = None,
@@ -209,8 +210,8 @@ if not Doc.has_extension(EXTENSION):
 @Language.factory(
     NAME,
     default_config={
-        "entity_threshold": 0.0,
-        "relation_threshold": 0.0,
+        "entity_threshold": None,
+        "relation_threshold": None,
         "spans_key": NAME,
         "batch_tokens": BATCH_TOKENS,
         "device": None,
@@ -222,8 +223,8 @@ def make_component(
     nlp: Language,
     name: str,
     model: str,
-    entity_threshold: float | dict[str, float],
-    relation_threshold: float | dict[str, float],
+    entity_threshold: float | dict[str, float] | None,
+    relation_threshold: float | dict[str, float] | None,
     spans_key: str,
     batch_tokens: int,
     device: str | None,

@@ -20,6 +20,7 @@ COMMANDS = {
     "train": "train the models of an experiment",
     "evaluate": "the Ent / Rel / Rel+ table of a split",
     "predict": "entities and relations of texts or documents",
+    "calibrate": "scores that are probabilities, and thresholds by label",
     "show": "a page that shows predictions",
     "convert": "the original's checkpoints as a model",
 }
@@ -48,7 +49,7 @@ INPUTS = (
     "schema",
     "candidates_from",
 )
-OUTPUTS = ("json", "out", "predictions", "report")
+OUTPUTS = ("json", "out", "predictions", "report", "picture")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

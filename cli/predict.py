@@ -29,9 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             f"--{kind}_threshold",
             type=threshold,
-            default=0.0,
             metavar="SCORE",
-            help="least score of what is kept, for all labels, such as 0.5, or by label, such as Person=0.8,Place=0.6",
+            help="least score of what is kept, for all labels, such as 0.5, or by label, such as Person=0.8,Place=0.6 "
+            "(the model's own)",
         )
     parser.add_argument("--language", metavar="CODE", default="en", help="ISO 639-1 code of raw text (en)")
     parser.add_argument(

@@ -46,6 +46,8 @@ class PLMarkerTaskConfig(_SafeConfig):
         compat: `original` computes what the published scripts compute, quirks included. None computes it right.
         quirks: which quirks of the published scripts `compat="original"` turns on (docs/original.md). None takes those
             of the scripts for ACE, SciERC and OntoNotes.
+        temperature: what logits are divided by before they become scores; `calibrate` fits it.
+        thresholds: least scores by label, where a call names no threshold; `calibrate` fits them.
         training_run: how the model was trained, for its card.
     """
 
@@ -62,6 +64,8 @@ class PLMarkerTaskConfig(_SafeConfig):
     head_dropout: float | None = None
     compat: str | None = None
     quirks: list[str] | None = None
+    temperature: float = 1.0
+    thresholds: dict[str, float] = field(default_factory=dict)
     training_run: dict[str, Any] | None = None
 
     def __post_init__(self, **kwargs):
@@ -93,6 +97,11 @@ class PLMarkerTaskConfig(_SafeConfig):
             value = getattr(self, name, None)
             if value is not None and value < least:
                 raise ValueError(f"{name} is at least {least}, got {value}")
+
+    def validate_temperature(self):
+        """Scores need a positive temperature."""
+        if not self.temperature > 0:
+            raise ValueError(f"temperature is above 0, got {self.temperature}")
 
     def validate_nil_weight(self):
         """With a weight of 0, a batch of NIL spans has no mean."""

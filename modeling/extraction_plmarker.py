@@ -200,7 +200,7 @@ class ExtractsFromText:
         raise NotImplementedError
 
     def check_thresholds(
-        self, entity_threshold: Threshold, relation_threshold: Threshold, pruner_threshold: float | None
+        self, entity_threshold: Threshold | None, relation_threshold: Threshold | None, pruner_threshold: float | None
     ) -> None:
         """Make sure that `predict` can take these thresholds.
 
@@ -208,6 +208,8 @@ class ExtractsFromText:
             PLMarkerError: for a bad number, an unknown label, and a threshold of what the model does not find.
         """
         entity, relation = self.readers
+        entity_threshold = chosen_threshold(entity, entity_threshold)
+        relation_threshold = chosen_threshold(relation, relation_threshold)
         schema: LabelSchema = self.config.schema
         least_scores(entity_threshold, schema.entity_classes)
         least_scores(relation_threshold, schema.relation_classes[: schema.n_forward] if relation is not None else [NIL])
@@ -217,8 +219,8 @@ class ExtractsFromText:
         self,
         documents: Iterable[Document],
         batch_tokens: int = BATCH_TOKENS,
-        entity_threshold: Threshold = 0.0,
-        relation_threshold: Threshold = 0.0,
+        entity_threshold: Threshold | None = None,
+        relation_threshold: Threshold | None = None,
         pruner_threshold: float | None = None,
         given_entities: bool = False,
     ) -> Iterator[Prediction]:
@@ -229,7 +231,8 @@ class ExtractsFromText:
             given_entities: take the entities from `predicted_ner` of the documents, and look for no others. They have
                 the score 1. An entity whose label is None gets its most probable type, and that type's probability.
             batch_tokens: most text tokens of a batch.
-            entity_threshold, relation_threshold: least score of what is found, for all labels or by label.
+            entity_threshold, relation_threshold: least score of what is found, for all labels or by label. None takes
+                those of the model, which `plmarker calibrate` fits; 0.0 has none.
             pruner_threshold: in place of the config's, for a model with a pruner; 0.0 gives all spans markers.
 
         Returns:
@@ -247,13 +250,15 @@ class ExtractsFromText:
         self,
         documents: Iterable[Document],
         batch_tokens: int,
-        entity_threshold: Threshold,
-        relation_threshold: Threshold,
+        entity_threshold: Threshold | None,
+        relation_threshold: Threshold | None,
         pruner_threshold: float | None,
         given_entities: bool,
     ) -> Iterator[Prediction]:
         """See `predict`. A relation model, too, has this method."""
         entity, relation = self.readers
+        entity_threshold = chosen_threshold(entity, entity_threshold)
+        relation_threshold = chosen_threshold(relation, relation_threshold)
         documents, tokenize = self.checked_documents(documents, batch_tokens)
         self.check_thresholds(entity_threshold, relation_threshold, pruner_threshold)
         if given_entities:
@@ -303,8 +308,8 @@ class ExtractsFromText:
         entities: Sequence[Any] | None = None,
         batch_tokens: int = BATCH_TOKENS,
         show_progress: bool = False,
-        entity_threshold: Threshold = 0.0,
-        relation_threshold: Threshold = 0.0,
+        entity_threshold: Threshold | None = None,
+        relation_threshold: Threshold | None = None,
         sentence_splitter: SentenceSplitter = split_sentences,
         pruner_threshold: float | None = None,
         language: str | None = None,
@@ -321,7 +326,8 @@ class ExtractsFromText:
             batch_tokens: most text tokens of a batch. More is faster on GPUs, up to their memory.
             show_progress: show a progress bar over the texts.
             entity_threshold, relation_threshold: least score of what is returned: a number, or a number for each
-                label, as `{"Person": 0.8}`. A label that is not named has no threshold.
+                label, as `{"Person": 0.8}`. A label that is not named has no threshold. None takes those of the
+                model, which `plmarker calibrate` fits; 0.0 has none.
             sentence_splitter: returns the sentences of a text.
             pruner_threshold: in place of the config's, for a model with a pruner; 0.0 gives all spans markers.
             language: ISO 639-1 code of the text, for `split_sentences`; by default English.
@@ -387,6 +393,13 @@ class ExtractsFromText:
                 located, documents[number]["predicted_ner"] = align_given(text, located, checked, name)
             fitted.append((text, located))
         return fitted
+
+
+def chosen_threshold(part: Any | None, threshold: Threshold | None) -> Threshold:
+    """A threshold that a call names, or else that of the model."""
+    if threshold is not None:
+        return threshold
+    return {} if part is None else dict(part.config.thresholds)
 
 
 def _with_entities(document: Document, spans: list[list[ScoredSpan]], schema: LabelSchema) -> dict[str, Any]:

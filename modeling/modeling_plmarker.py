@@ -16,7 +16,7 @@ from .base_plmarker import PLMarkerBaseModel
 from .configuration_plmarker import PLMarkerConfig, PLMarkerEntityConfig, PLMarkerRelationConfig
 from .decoding_plmarker import ScoredRelation
 from .encoders_plmarker import check_marker_tokens
-from .extraction_plmarker import ExtractsFromText
+from .extraction_plmarker import ExtractsFromText, chosen_threshold
 from .joint_plmarker import PAIR_PREFIX, JointTask
 from .prediction_plmarker import BATCH_TOKENS, predict_relations
 from .pruner_plmarker import PRUNED, SpanPruner, pruner_loss, survivors
@@ -286,14 +286,14 @@ class PLMarkerForRelationExtraction(ExtractsFromText, PLMarkerPreTrainedModel):
         self,
         documents: Iterable[Document],
         batch_tokens: int = BATCH_TOKENS,
-        relation_threshold: Threshold = 0.0,
+        relation_threshold: Threshold | None = None,
     ) -> Iterator[tuple[Document, list[list[ScoredRelation]]]]:
         """Find the relations between the entities that documents give: `predicted_ner`, or else `ner`.
 
         Args:
             documents: mappings with `sentences` of words and entities; relations are not read.
             batch_tokens: most text tokens of a batch.
-            relation_threshold: least score of a relation, for all labels or by label.
+            relation_threshold: least score of a relation, for all labels or by label. None takes those of the model.
 
         Returns:
             A generator of each document, in order, with the relations of each of its sentences, best first.
@@ -302,6 +302,7 @@ class PLMarkerForRelationExtraction(ExtractsFromText, PLMarkerPreTrainedModel):
             PLMarkerError: for a bad document or argument, and for a model without its tokenizer.
         """
         documents, tokenize = self.checked_documents(documents, batch_tokens)
+        relation_threshold = chosen_threshold(self, relation_threshold)
         least_scores(relation_threshold, self.config.schema.relation_classes[: self.config.schema.n_forward])
         return predict_relations(self, tokenize, documents, batch_tokens, threshold=relation_threshold)
 

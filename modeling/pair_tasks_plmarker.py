@@ -110,6 +110,8 @@ class PairTask(Task[PLMarkerRelationConfig, PairRow]):
             for span, label in zip(_spans(item.example, kind), item.example.values(f"{kind}_types"), strict=True)
         }
         heads = [np.concatenate(parts) for parts in zip(*(item.logits for item in scored), strict=True)]
+        if self.config.temperature != 1.0:
+            heads[0] = heads[0] / self.config.temperature
         types_given = entity_types == "input" or not self.config.entity_head
         found: list[list[ScoredRelation]] = []
         for rows in rows_of_sentences(scored, n_sentences):

@@ -118,7 +118,11 @@ class SpanTask(Task[PLMarkerEntityConfig, SpanRow]):
         Returns:
             For each sentence the spans whose class is not NIL, overlaps included.
         """
-        return [label_spans(spans, logits) for spans, logits in by_sentence(scored, n_sentences)]
+        return [label_spans(spans, logits) for spans, logits in self.by_sentence(scored, n_sentences)]
+
+    def by_sentence(self, scored: Sequence[Scored[SpanRow]], n_sentences: int) -> Iterator[tuple[list[Span], Array]]:
+        """The spans of each sentence and their logits over the temperature, shape (spans, classes)."""
+        return by_sentence(scored, n_sentences, self.config.temperature)
 
     def merge_gold(self, gold: Sequence[Sequence[Sequence[int]]]) -> Sequence[Sequence[Sequence[int]]]:
         """The gold entities of the sentences of a document, as they are counted: unchanged."""
@@ -143,7 +147,7 @@ class TagTask(SpanTask):
 
     def decode(self, scored: Sequence[Scored[SpanRow]], n_sentences: int) -> list[list[ScoredSpan]]:
         found: list[list[ScoredSpan]] = []
-        for spans, logits in by_sentence(scored, n_sentences):
+        for spans, logits in self.by_sentence(scored, n_sentences):
             if not spans:
                 found.append([])
                 continue
@@ -176,8 +180,10 @@ def _append(row: SpanRow, sentence: int, spans: Sequence[Candidate], labels: dic
     row.ends.extend(span.end for span in spans)
 
 
-def by_sentence(scored: Sequence[Scored[SpanRow]], n_sentences: int) -> Iterator[tuple[list[Span], Array]]:
-    """The spans of each sentence and their logits, shape (spans, classes)."""
+def by_sentence(
+    scored: Sequence[Scored[SpanRow]], n_sentences: int, temperature: float = 1.0
+) -> Iterator[tuple[list[Span], Array]]:
+    """The spans of each sentence and their logits over a temperature, shape (spans, classes)."""
     spans = [
         span
         for item in scored
@@ -187,5 +193,7 @@ def by_sentence(scored: Sequence[Scored[SpanRow]], n_sentences: int) -> Iterator
         yield from (([], np.zeros((0, 1))) for _ in range(n_sentences))
         return
     logits = np.concatenate([item.logits[0] for item in scored])
+    if temperature != 1.0:
+        logits = logits / temperature
     for rows in rows_of_sentences(scored, n_sentences):
         yield [spans[row] for row in rows], logits[rows]

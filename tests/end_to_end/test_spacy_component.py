@@ -180,7 +180,7 @@ def test_documents_share_batches(nlp: Language, monkeypatch: pytest.MonkeyPatch)
         component.model, "predict", lambda *given, **options: calls.append(given[1:]) or predict(*given, **options)
     )
     list(nlp.pipe(TEXTS, batch_size=len(TEXTS)))
-    assert calls == [(BATCH_TOKENS, 0.0, 0.0)]
+    assert calls == [(BATCH_TOKENS, None, None)]
 
 
 def test_an_error_handler_gets_the_documents_that_fail(nlp: Language, monkeypatch: pytest.MonkeyPatch) -> None:
