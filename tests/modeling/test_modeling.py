@@ -268,7 +268,7 @@ def test_thresholds_by_label_leave_other_labels_alone(model, tokenize):
 def test_a_threshold_of_an_unknown_label_is_an_error(model, name):
     with pytest.raises(PLMarkerError, match="threshold for an unknown label 'NIL'"):
         model.extract("Ann.", **{name: {"NIL": 0.5}})
-    for wrong in (None, "0.5", {"PER": "0.5"}):
+    for wrong in ([], "0.5", {"PER": "0.5"}):
         with pytest.raises(PLMarkerError, match="a threshold is a number"):
             model.extract("Ann.", **{name: wrong})
     alone = PLMarkerModel.from_models(model.entity, None, model.tokenizer)
