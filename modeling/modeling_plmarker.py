@@ -348,7 +348,7 @@ class PLMarkerModel(ExtractsFromText, PLMarkerBaseModel):
         input_ids: Tensor,
         window_sizes: Tensor,
         read_tokens: Tensor,
-        num_items_in_batch: Tensor | None = None,
+        num_items_in_batch: Tensor | int | None = None,
         pruner_threshold: float | None = None,
         pair_index: Tensor | None = None,
         **inputs: Tensor,
@@ -358,8 +358,10 @@ class PLMarkerModel(ExtractsFromText, PLMarkerBaseModel):
         Args:
             input_ids, window_sizes, read_tokens: as `JointTask.batch` makes them.
             inputs: the other tensors of `JointTask.batch`; those of the relation part have the prefix `pair_`.
-            num_items_in_batch: what the losses are divided by: the weights of the labels of spans, their number, and
-                the weights of the labels of pairs.
+            num_items_in_batch: what the losses are divided by, as Trainer counts it over accumulated batches: one
+                number, or the sum of the weights of the labels of spans and their number. The losses of pairs are
+                divided by it, too: every decision weighs alike. A mean over pairs alone, of which there are few, would
+                outweigh the spans.
             pruner_threshold: in place of the config's.
 
         Raises:
@@ -367,9 +369,9 @@ class PLMarkerModel(ExtractsFromText, PLMarkerBaseModel):
         """
         if not self.config.shared_encoder or self.relation is None:
             raise PLMarkerError("a combined model of two encoders reads text by extract or predict")
-        totals: tuple[Any, Any] = (None, None)
-        if num_items_in_batch is not None:
-            totals = num_items_in_batch[:2], num_items_in_batch[2]
+        total: Any = loss_totals(num_items_in_batch)[0]
+        if total is None and inputs.get("labels") is not None:
+            total = torch.where(inputs["labels"] == 0, self.entity.config.nil_weight, 1.0).sum()
         text = self.entity.read_windows(input_ids, window_sizes, read_tokens)
         pairs = {n.removeprefix(PAIR_PREFIX): inputs.pop(n) for n in list(inputs) if n.startswith(PAIR_PREFIX)}
         found = self.entity(
@@ -377,11 +379,11 @@ class PLMarkerModel(ExtractsFromText, PLMarkerBaseModel):
             window_sizes,
             read_tokens,
             **inputs,
-            num_items_in_batch=totals[0],
+            num_items_in_batch=num_items_in_batch,
             pruner_threshold=pruner_threshold,
             text=text,
         )
-        linked = self.relation(input_ids, **pairs, pair_index=pair_index, num_items_in_batch=totals[1], text=text)
+        linked = self.relation(input_ids, **pairs, pair_index=pair_index, num_items_in_batch=total, text=text)
         losses = [output.loss for output in (found, linked) if output.loss is not None]
         return JointOutput(
             torch.stack(losses).sum() if losses else None, found.logits, found.pruner_logits, linked.logits

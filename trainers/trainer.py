@@ -221,26 +221,17 @@ class PLMarkerTrainer(Trainer):
     def get_batch_samples(
         self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
     ) -> tuple[list[Any], Any]:
-        """As in `Trainer`. Where NIL has a weight, this adds the sum of the weights to the number of candidates.
-
-        With a shared encoder it adds the sum of the weights of the pairs, too.
-        """
+        """As in `Trainer`. Where NIL has a weight, this adds the sum of the weights to the number of candidates."""
         batches, count = super().get_batch_samples(epoch_iterator, num_batches, device)
-        weights = [part.nil_weight for part in self._parts]
-        if count is None or weights == [1.0]:
+        # With a shared encoder the spans are counted.
+        nil_weight = self._parts[0].nil_weight
+        if count is None or nil_weight == 1.0:
             return batches, count
-        sums = [self._sum_of_weights(batches, "labels", weights[0], device), torch.as_tensor(count, device=device)]
-        if len(weights) > 1:
-            sums.append(self._sum_of_weights(batches, "pair_labels", weights[1], device))
-        return batches, torch.stack([value.float() for value in sums])
-
-    def _sum_of_weights(self, batches: list[Any], name: str, nil_weight: float, device: torch.device) -> torch.Tensor:
-        """The sum of the weights of the labels of a step, in all processes."""
-        labels = torch.cat([batch[name] for batch in batches]).to(device)
-        total = torch.where(labels == 0, nil_weight, 1.0).sum()
+        n_nil = torch.stack([(batch["labels"] == 0).sum() for batch in batches]).sum().to(device)
         if self.args.average_tokens_across_devices and self.args.world_size > 1:
-            total = self.accelerator.gather(total).sum()
-        return total
+            n_nil = self.accelerator.gather(n_nil).sum()
+        count = torch.as_tensor(count, device=device)
+        return batches, torch.stack([count - n_nil * (1 - nil_weight), count])
 
     def get_eval_dataloader(self, eval_dataset: str | Dataset | None = None) -> DataLoader:
         """A loader of whole documents, mapped to rows: each process evaluates its share of them.
