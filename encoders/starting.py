@@ -104,6 +104,7 @@ def start_combined(
     name_or_path: str,
     schema: LabelSchema,
     shared_encoder: bool = False,
+    pair_weight: float = 1.0,
     entity: Mapping[str, Any] | None = None,
     relation: Mapping[str, Any] | None = None,
     tokenizer: PreTrainedTokenizerBase | None = None,
@@ -119,6 +120,7 @@ def start_combined(
         schema: the labels to predict.
         shared_encoder: both models read one text pass of one encoder, and `PLMarkerTrainer` trains them together.
             Otherwise each has a copy of the encoder.
+        pair_weight: with a shared encoder, the weight of decisions about pairs in the loss.
         entity, relation: fields of the config of one of the models.
         tokenizer: the tokenizer; by default the encoder's own.
         options: further arguments of `start_model`, for both models. Fields of the config are those that both have.
@@ -151,7 +153,7 @@ def start_combined(
     with torch.no_grad():
         for token_id in pairs.config.marker_token_ids:
             table[token_id] = other[token_id]
-    config = shared_config(spans.config, pairs.config)
+    config = shared_config(spans.config, pairs.config, pair_weight)
     config._attn_implementation = spans.config._attn_implementation
     with torch.device("meta"):
         combined = model_class(config)
@@ -169,14 +171,21 @@ def shared_options(entity: Mapping[str, Any], relation: Mapping[str, Any]) -> tu
     return windows | dict(entity), {"subject_markers": "shared"} | windows | dict(relation)
 
 
-def shared_config(entity_config: PLMarkerTaskConfig, relation_config: PLMarkerTaskConfig) -> PLMarkerConfig:
+def shared_config(
+    entity_config: PLMarkerTaskConfig, relation_config: PLMarkerTaskConfig, pair_weight: float = 1.0
+) -> PLMarkerConfig:
     """The config of a combined model with a shared encoder.
 
     Raises:
         PLMarkerError: for models that cannot share one.
     """
     try:
-        return PLMarkerConfig(entity_config=entity_config, relation_config=relation_config, shared_encoder=True)
+        return PLMarkerConfig(
+            entity_config=entity_config,
+            relation_config=relation_config,
+            shared_encoder=True,
+            pair_weight=pair_weight,
+        )
     except StrictDataclassError as error:
         raise PLMarkerError(f"shared_encoder: {one_line(error)}") from None
 

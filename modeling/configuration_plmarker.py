@@ -279,6 +279,7 @@ class PLMarkerConfig(_SafeConfig):
         entity_config: configuration of the entity model.
         relation_config: configuration of the relation model. None for a model that finds entities alone.
         shared_encoder: both models read one text pass of one encoder. Then the relation model has `shared` markers.
+        pair_weight: weight of the decisions about pairs in the loss of a shared encoder, where one about a span has 1.
         training_run: how the models were trained, for the card.
     """
 
@@ -288,6 +289,7 @@ class PLMarkerConfig(_SafeConfig):
     entity_config: SubConfig = None
     relation_config: SubConfig = None
     shared_encoder: bool = False
+    pair_weight: float = 1.0
     training_run: dict[str, Any] | None = None
 
     def __post_init__(self, **kwargs):
@@ -305,6 +307,8 @@ class PLMarkerConfig(_SafeConfig):
         if not self.shared_encoder:
             return
         entity, relation = self.entity_config, self.relation_config
+        if self.pair_weight <= 0:
+            raise ValueError(f"pair_weight is above 0, got {self.pair_weight}")
         if relation is None or relation.subject_markers != "shared":
             raise ValueError("shared_encoder needs a relation_config with subject_markers 'shared'")
         for name in ("max_seq_length", "shared_windows"):

@@ -360,8 +360,8 @@ class PLMarkerModel(ExtractsFromText, PLMarkerBaseModel):
             inputs: the other tensors of `JointTask.batch`; those of the relation part have the prefix `pair_`.
             num_items_in_batch: what the losses are divided by, as Trainer counts it over accumulated batches: one
                 number, or the sum of the weights of the labels of spans and their number. The losses of pairs are
-                divided by it, too: every decision weighs alike. A mean over pairs alone, of which there are few, would
-                outweigh the spans.
+                divided by it, too: one decision weighs as much as another, but for the config's `pair_weight`. A mean
+                over pairs alone, of which there are few, would outweigh the spans.
             pruner_threshold: in place of the config's.
 
         Raises:
@@ -384,10 +384,10 @@ class PLMarkerModel(ExtractsFromText, PLMarkerBaseModel):
             text=text,
         )
         linked = self.relation(input_ids, **pairs, pair_index=pair_index, num_items_in_batch=total, text=text)
-        losses = [output.loss for output in (found, linked) if output.loss is not None]
-        return JointOutput(
-            torch.stack(losses).sum() if losses else None, found.logits, found.pruner_logits, linked.logits
-        )
+        loss = None
+        if found.loss is not None and linked.loss is not None:
+            loss = found.loss + self.config.pair_weight * linked.loss
+        return JointOutput(loss, found.logits, found.pruner_logits, linked.logits)
 
     @classmethod
     def from_models(

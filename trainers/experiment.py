@@ -45,6 +45,7 @@ class Experiment:
         entity, relation: the models to train; at least one.
         shared_encoder: train both models together, on one text pass of one encoder. Then `training` takes the place of
             `training` in `entity` and `relation`.
+        pair_weight: weight of decisions about pairs in the loss, with `shared_encoder` alone.
         training: fields of `transformers.TrainingArguments`, with `shared_encoder` alone.
         symmetric_labels: the relation labels that have no direction.
         entity_labels, relation_labels: the labels. Without them they are collected from the data.
@@ -65,6 +66,7 @@ class Experiment:
     entity: Task | None = None
     relation: Task | None = None
     shared_encoder: bool = False
+    pair_weight: float = 1.0
     training: dict[str, Any] = field(default_factory=dict)
     symmetric_labels: tuple[str, ...] = ()
     entity_labels: tuple[str, ...] | None = None
@@ -82,7 +84,7 @@ class Experiment:
         """What is trained, by name: each model, or both together."""
         if self.shared_encoder:
             parts = {name: task.model for name, task in (("entity", self.entity), ("relation", self.relation)) if task}
-            return {"shared": Task({"shared_encoder": True, **parts}, self.training)}
+            return {"shared": Task({"shared_encoder": True, "pair_weight": self.pair_weight, **parts}, self.training)}
         return {name: task for name, task in (("entity", self.entity), ("relation", self.relation)) if task}
 
 
@@ -178,6 +180,9 @@ def _experiment(path: Path, values: dict[str, Any], overrides: dict[str, Any]) -
             raise PLMarkerError(f"{path}: {key!r} is missing or no string")
     if not isinstance(values.get("shared_encoder", False), bool):
         raise PLMarkerError(f"{path}: 'shared_encoder' is true or false, got {reprlib.repr(values['shared_encoder'])}")
+    weight = values.get("pair_weight", 1.0)
+    if isinstance(weight, bool) or not isinstance(weight, int | float) or weight <= 0:
+        raise PLMarkerError(f"{path}: 'pair_weight' is a number above 0, got {reprlib.repr(weight)}")
     if values.get("shared_encoder"):
         _check_shared(path, values)
         values["training"] = _task(path, "shared", {"training": values.get("training")}, overrides).training

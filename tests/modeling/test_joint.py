@@ -219,6 +219,9 @@ def test_one_pass_gives_what_both_models_give_alone(joint, shared_windows, minil
     # Every decision weighs alike.
     share = len(batch["pair_labels"]) / len(batch["labels"])
     torch.testing.assert_close(output.loss, entity.loss + share * relation.loss, **TOLERANCE)
+    model.config.pair_weight = 3.0
+    torch.testing.assert_close(model(**batch).loss, entity.loss + 3 * share * relation.loss, **TOLERANCE)
+    model.config.pair_weight = 1.0
     halved = model(**batch, num_items_in_batch=2 * len(batch["labels"]))
     torch.testing.assert_close(halved.loss, output.loss / 2, **TOLERANCE)
 

@@ -147,6 +147,7 @@ def test_a_file_with_a_shared_encoder_trains_one_model(still_encoder: str, docum
         ({"relation": None}, "both 'entity' and 'relation'"),
         ({"entity": {"training": {"max_steps": 1}}}, "entity.training"),
         ({"shared_encoder": None}, "'training' at the top"),
+        ({"pair_weight": 0}, "'pair_weight' is a number above 0"),
         ({"shared_encoder": "yes please"}, "'shared_encoder' is true or false"),
         ({"training": {"max_step": 1}}, "shared.training.max_step"),
     ],
