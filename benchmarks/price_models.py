@@ -34,7 +34,7 @@ from plmarker import (
 )
 from plmarker.trainers import evaluate_documents
 
-PRUNER_SIZE, LEARNING_RATE, BATCH_TOKENS, WINDOW, PAIR_WEIGHT = 128, 1e-4, 4096, 256, 5.0
+PRUNER_SIZE, LEARNING_RATE, BATCH_TOKENS, WINDOW = 128, 1e-4, 4096, 256
 
 FIGURES = ("ent_f1", "rel_f1", "rel_strict_f1", "gold_rel_f1", "gold_rel_strict_f1")
 
@@ -44,9 +44,7 @@ def start_model(name: str, schema: LabelSchema) -> Any:
     options: dict[str, Any] = {"marker_init": "lm", "max_seq_length": WINDOW}
     if name == "shared":
         pruned = {"pruner_size": PRUNER_SIZE}
-        return PLMarkerModel.from_encoder(
-            "minilm", schema, shared_encoder=True, pair_weight=PAIR_WEIGHT, entity=pruned, **options
-        )
+        return PLMarkerModel.from_encoder("minilm", schema, shared_encoder=True, entity=pruned, **options)
     if name == "relation":
         return PLMarkerForRelationExtraction.from_encoder("minilm", schema, **options)
     if name != "exact":
