@@ -67,7 +67,11 @@ def run(options: argparse.Namespace) -> Any:
         tokenize = WordTokenizer(first.tokenizer)
         documents = list(
             predict_candidates(
-                first.entity, tokenize, documents, options.max_candidates or MAX_CANDIDATES, options.batch_tokens
+                first.entity,
+                tokenize,
+                documents,
+                MAX_CANDIDATES if options.max_candidates is None else options.max_candidates,
+                options.batch_tokens,
             )
         )
     if options.given_entities and any(document.get("predicted_ner") is None for document in documents):

@@ -108,12 +108,11 @@ def write_prodigy(path: Path, documents: Iterable[Shown]) -> None:
             token["ws"] = token["end"] < len(text) and text[token["end"]].isspace()
         spans = []
         for entity in document["entities"]:
+            span = {key: entity[key] for key in ("start", "end", "label")}
             inside = [t["id"] for t in tokens if entity["start"] <= t["start"] and t["end"] <= entity["end"]]
             if inside:
-                ends = {"token_start": inside[0], "token_end": inside[-1]}
-                spans.append({key: entity[key] for key in ("start", "end", "label")} | ends)
-            else:
-                spans.append({key: entity[key] for key in ("start", "end", "label")})
+                span |= {"token_start": inside[0], "token_end": inside[-1]}
+            spans.append(span)
         relations = []
         for relation in document["relations"]:
             head, child = spans[relation["head"]], spans[relation["tail"]]

@@ -10,7 +10,7 @@ import torch
 
 from .decoding_plmarker import ScoredSpan, remove_overlaps
 from .pair_tasks_plmarker import SharedTask
-from .prediction_plmarker import BATCH_TOKENS, BATCHES_AHEAD, LOGITS, evaluation_view
+from .prediction_plmarker import BATCH_TOKENS, by_example, evaluation_view, read_ahead
 from .rows_plmarker import PairRow, SpanRow
 from .schema_plmarker import Threshold, least_scores
 from .span_tasks_plmarker import SpanTask
@@ -18,9 +18,8 @@ from .task_plmarker import Batch, Document, Example, Scored, Task
 from .windows_plmarker import WordTokenizer
 
 Item = TypeVar("Item")
-# The inputs of the relation part that have other values than those of the entity part. They get this prefix.
+# The inputs of the relation part have this prefix. Its text is that of the entity part.
 PAIR_PREFIX = "pair_"
-PAIR_INPUTS = ("window_sizes", "read_tokens", "read_index", "marker_ids", "marker_positions", "marker_groups", "labels")
 
 
 @dataclass(frozen=True)
@@ -80,9 +79,9 @@ class JointTask(Task[Any, JointRow]):
         batch = self.spans.batch(examples, labels)  # type: ignore[arg-type]
         rows = [example.row.pair_row for example in examples]
         pairs = self.pairs.batch([self.pairs.example(row, 0, len(row.labels)) for row in rows], labels).inputs
-        inputs = batch.inputs | {f"{PAIR_PREFIX}{name}": pairs[name] for name in PAIR_INPUTS if name in pairs}
-        # A batch of no examples has none.
-        return Batch(inputs | {name: pairs[name] for name in ("pair_index",) if name in pairs}, batch.places)
+        del pairs["input_ids"]
+        prefixed = {f"{PAIR_PREFIX}{name.removeprefix(PAIR_PREFIX)}": value for name, value in pairs.items()}
+        return Batch(batch.inputs | prefixed, batch.places)
 
 
 @dataclass(frozen=True)
@@ -135,15 +134,8 @@ class JointScorer:
         Yields:
             Each item, in order, with what is read of it.
         """
-        waiting: list[tuple[Item, Sequence[SpanRow], int]] = []
-        n_tokens = 0
-        for item in items:
-            waiting.append(item)
-            n_tokens += 1 + sum(len(row.input_ids) for row in item[1])
-            if n_tokens >= BATCHES_AHEAD * self.batch_tokens:
-                yield from self._flush(waiting)
-                waiting, n_tokens = [], 0
-        yield from self._flush(waiting)
+        for waiting in read_ahead(items, self.batch_tokens, lambda item: sum(len(row.input_ids) for row in item[1])):
+            yield from self._flush(waiting)
 
     def _flush(self, waiting: Sequence[tuple[Item, Sequence[SpanRow], int]]) -> Iterator[tuple[Item, JointScored]]:
         results = [JointScored([], [[] for _ in range(count)], []) for _, _, count in waiting]
@@ -174,7 +166,7 @@ class JointScorer:
         span_batch = spans.batch(examples, labels=False)
         inputs = self._inputs(span_batch)
         text = entity.read_windows(inputs["input_ids"], inputs["window_sizes"], inputs["read_tokens"])
-        rows = _scored(examples, span_batch, entity(**inputs, text=text, **self.options))
+        rows = iter(by_example(examples, span_batch, entity(**inputs, text=text, **self.options)))
         pair_rows = []
         for result, piece in batch:
             found = [next(rows) for _ in piece]
@@ -186,7 +178,8 @@ class JointScorer:
             return
         pair_examples = [pairs.example(row, 0, len(row.labels)) for row in pair_rows]
         pair_batch = pairs.batch(pair_examples, labels=False)
-        scored_pairs = _scored(pair_examples, pair_batch, relation(**self._inputs(pair_batch), text=text))
+        output = relation(**self._inputs(pair_batch), text=text)
+        scored_pairs = iter(by_example(pair_examples, pair_batch, output))
         for result, piece in batch:
             result.pairs.extend([item for item in [next(scored_pairs) for _ in piece] if item.example.row.labels])
 
@@ -204,15 +197,6 @@ class JointScorer:
 
     def _inputs(self, batch: Batch) -> dict[str, Any]:
         return {name: tensor.to(self.model.device) for name, tensor in batch.inputs.items()}
-
-
-def _scored(examples: Sequence[Example[Any]], batch: Batch, output: Any) -> Iterator[Scored[Any]]:
-    """Each example with its part of the logits."""
-    heads = [output[name].float().cpu().numpy() for name in LOGITS if output.get(name) is not None]
-    return (
-        Scored(example, tuple(head[place] for head in heads))
-        for example, place in zip(examples, batch.places, strict=True)
-    )
 
 
 def _whole_sentences(rows: Sequence[SpanRow]) -> Iterator[list[SpanRow]]:

@@ -15,7 +15,7 @@ from torch import nn
 from .decoding_plmarker import ScoredRelation, ScoredSpan
 from .rows_plmarker import Row
 from .schema_plmarker import LabelSchema, PLMarkerError, Threshold, least_scores
-from .task_plmarker import Document, Example, Scored, Task, batches
+from .task_plmarker import Batch, Document, Example, Scored, Task, batches
 from .text_plmarker import BATCH_TOKENS
 from .windows_plmarker import WordTokenizer
 
@@ -84,11 +84,7 @@ class Scorer:
         for members in batches(examples, self.batch_tokens):
             batch = self.task.batch(members, labels=False)
             output = self.forward(**{name: tensor.to(self.device) for name, tensor in batch.inputs.items()})
-            heads = [output[name].float().cpu().numpy() for name in LOGITS if output.get(name) is not None]
-            scored += [
-                Scored(example, tuple(head[place] for head in heads))
-                for example, place in zip(members, batch.places, strict=True)
-            ]
+            scored += by_example(members, batch, output)
         return scored
 
     def stream(self, items: Iterable[tuple[Item, Sequence[Row]]]) -> Iterator[tuple[Item, list[Scored[Any]]]]:
@@ -100,22 +96,41 @@ class Scorer:
         Yields:
             Each item, in order, with its scored examples.
         """
-        waiting: list[tuple[Item, list[Example[Any]]]] = []
-        n_tokens = 0
-        for item, rows in items:
-            examples = self.task.examples(rows)
-            waiting.append((item, examples))
-            # A document without examples counts too: a stream of them must not wait for ever.
-            n_tokens += 1 + sum(example.text_length for example in examples)
-            if n_tokens >= BATCHES_AHEAD * self.batch_tokens:
-                yield from self._flush(waiting)
-                waiting, n_tokens = [], 0
-        yield from self._flush(waiting)
+        read = ((item, self.task.examples(rows)) for item, rows in items)
+        for waiting in read_ahead(read, self.batch_tokens, lambda pair: sum(e.text_length for e in pair[1])):
+            yield from self._flush(waiting)
 
     def _flush(self, waiting: Sequence[tuple[Item, list[Example[Any]]]]) -> Iterator[tuple[Item, list[Scored[Any]]]]:
         scored = iter(self.score([example for _, examples in waiting for example in examples]))
         for item, examples in waiting:
             yield item, [next(scored) for _ in examples]
+
+
+def by_example(examples: Sequence[Example[Any]], batch: Batch, output: Any) -> list[Scored[Any]]:
+    """Each example of a batch with its part of the model's logits."""
+    heads = [output[name].float().cpu().numpy() for name in LOGITS if output.get(name) is not None]
+    return [
+        Scored(example, tuple(head[place] for head in heads))
+        for example, place in zip(examples, batch.places, strict=True)
+    ]
+
+
+def read_ahead(items: Iterable[Item], batch_tokens: int, tokens: Callable[[Item], int]) -> Iterator[list[Item]]:
+    """Groups of consecutive items that fill a few batches: a stream of any length takes bounded memory.
+
+    Args:
+        tokens: the text tokens of an item.
+    """
+    waiting: list[Item] = []
+    n_tokens = 0
+    for item in items:
+        waiting.append(item)
+        # An item without tokens counts too: a stream of them must not wait for ever.
+        n_tokens += 1 + tokens(item)
+        if n_tokens >= BATCHES_AHEAD * batch_tokens:
+            yield waiting
+            waiting, n_tokens = [], 0
+    yield waiting
 
 
 def predict_spans(

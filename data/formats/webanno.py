@@ -61,7 +61,7 @@ class _Sentences:
     words: list[list[str]] = field(default_factory=list)
     # The words of each annotation, by layer, token or number, and value.
     spans: dict[Any, list[int]] = field(default_factory=dict)
-    number_of_token: dict[str, int] = field(default_factory=dict)
+    n_tokens: int = 0
     relations: list[tuple[Any, Any, str]] = field(default_factory=list)
 
 
@@ -90,6 +90,7 @@ def read_webanno(path: Path, report: ReadingReport, options: ReadingOptions) -> 
     layers: list[Layer] = []
     found = _Sentences()
     chosen: list[Layer] | None = None
+    linking: list[Layer] = []
     column = 3
     for number, line in lines_with_numbers(path):
         line = line.rstrip("\r\n")
@@ -101,9 +102,9 @@ def read_webanno(path: Path, report: ReadingReport, options: ReadingOptions) -> 
             found.words.append([])
         elif line and not line.startswith("#"):
             if chosen is None:
-                chosen = _chosen(layers, report)
+                chosen, linking = _chosen(layers, report)
             try:
-                _read_token(line.split("\t"), chosen, layers, found)
+                _read_token(line.split("\t"), chosen, linking, found)
             except (IndexError, ValueError):
                 report.problem(path, number, f"expected the columns of a token of WebAnno TSV, got {line[:60]!r}")
     if not any(found.words):
@@ -119,35 +120,35 @@ def _layer(line: str, column: int) -> Layer:
     return Layer(kind, name, [feature for feature in features if not feature.startswith("BT_")], column, base)
 
 
-def _chosen(layers: list[Layer], report: ReadingReport) -> list[Layer]:
-    """The layers of entities."""
+def _chosen(layers: list[Layer], report: ReadingReport) -> tuple[list[Layer], list[Layer]]:
+    """The layers of entities, and those of relations between them."""
     spans = [layer for layer in layers if layer.kind == "SP"]
     named = [layer for layer in spans if "NamedEntity" in layer.name]
     others = [layer for layer in spans if not any(part in layer.name.rpartition(".")[2] for part in OTHER_LAYERS)]
     chosen = named or others
+    names = {layer.name for layer in chosen}
+    linking = [layer for layer in layers if layer.kind == "RL" and layer.base in names]
     for layer in layers:
-        if layer not in chosen and not (layer.kind == "RL" and layer.base in {other.name for other in chosen}):
+        if layer not in chosen and layer not in linking:
             report.counts[f"layers left out, such as {layer.name.rpartition('.')[2]}"] += 1
-    return chosen
+    return chosen, linking
 
 
-def _read_token(cells: list[str], chosen: list[Layer], layers: list[Layer], found: _Sentences) -> None:
+def _read_token(cells: list[str], chosen: list[Layer], linking: list[Layer], found: _Sentences) -> None:
     token, _, word = cells[:3]
     if "." in token:
         # A part of a token has a line of its own, behind that of the token.
         return
     if not found.words:
         found.words.append([])
-    place = sum(map(len, found.words))
+    place = found.n_tokens
+    found.n_tokens += 1
     found.words[-1].append(word)
-    found.number_of_token[token] = place
     for layer in chosen:
         for value, number in _annotations(cells[layer.type_column]):
             # Without a number an annotation has this token alone.
             found.spans.setdefault((layer.name, number or token, value), []).append(place)
-    for layer in layers:
-        if layer.kind != "RL" or layer.base not in {other.name for other in chosen}:
-            continue
+    for layer in linking:
         labels = [value for value, _ in _annotations(cells[layer.column])] if layer.features else []
         for order, (source, first, second) in enumerate(RELATION.findall(cells[layer.column + len(layer.features)])):
             label = labels[order] if order < len(labels) else layer.name.rpartition(".")[2]
