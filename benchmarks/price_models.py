@@ -72,7 +72,8 @@ def train(
     arguments = TrainingArguments(
         str(folder), num_train_epochs=epochs, learning_rate=LEARNING_RATE, warmup_steps=0.1, weight_decay=0.01,
         save_strategy="no",
-        eval_strategy="epoch", logging_steps=25, report_to="none", disable_tqdm=True, seed=seed, use_cpu=True, bf16=bf16,
+        eval_strategy="epoch", logging_steps=25, report_to="none", disable_tqdm=True, seed=seed, use_cpu=True,
+        bf16=bf16,
     )  # fmt: skip
     trainer = PLMarkerTrainer(
         model,
