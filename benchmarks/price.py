@@ -9,6 +9,8 @@ FOLDER holds SciERC. RUNS is the folder that price_models.py has written. TEXTS 
 - `shared`: entities and relations by one text pass, by `predict`, in the model of that name;
 - `token_classifier`: transformers' `AutoModelForTokenClassification` with the same encoder and the same windows, in
   padded batches of windows of similar length, by `sdpa` attention. It tags the first subword of each word;
+- `spanmarker`, `gliner`: these libraries in environments of their own, see rivals.py. They read sentences alone, not
+  windows, which is less text;
 - `eager`, `sdpa`: the dense padded computation of the original, see throughput.py, over fewer documents.
 
 Inference is timed from documents to decoded spans, tokenization included. An epoch of training is timed over whole
@@ -18,6 +20,9 @@ document with shared windows, against the dense computation with a window for ea
 relations of gold entities with the relation part of `shared`, against the dense computation with a text for each
 subject. Implementations take turns in one process, and the median turn counts. All ratios are of throughput, but for
 `training` and `predict`, which are of time.
+
+`flops` are the operations of matrix products and attention, counted by torch in one pass over the same documents.
+`memory` is the most memory (MiB) of a process of its own above its level after a warm-up, as in throughput.py.
 """
 
 from __future__ import annotations
@@ -25,12 +30,16 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import multiprocessing
 import os
 import platform
 import statistics
+import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -39,7 +48,9 @@ from unittest.mock import patch
 
 import torch
 import transformers
-from throughput import SYMMETRIC, Workload
+from plots import draw_bars
+from throughput import MEBIBYTE, RETURN_MEMORY, SYMMETRIC, Workload, peak_memory, reset_peak, resident_memory
+from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoModelForTokenClassification, set_seed
 
 import plmarker
@@ -49,6 +60,7 @@ from plmarker.data.formats import read_corpus
 from plmarker.data.grouping import training_rows
 from plmarker.data.loading import load_split
 from plmarker.data.report import ReadingReport
+from plmarker.encoders.loading import resolve_encoder
 from plmarker.modeling.decoding_plmarker import label_words
 from plmarker.modeling.prediction_plmarker import Scorer, predict_spans
 from plmarker.modeling.tagging_plmarker import tag_classes
@@ -77,8 +89,9 @@ TARGETS = {
 class TokenClassifier:
     """A plain token classifier over the windows of an entity model."""
 
-    def __init__(self, model: Any, documents: list[Any]) -> None:
+    def __init__(self, model: Any, documents: list[Any], batch: int = BATCH) -> None:
         set_seed(SEED)
+        self.batch = batch
         config = model.config.encoder_config
         classes = tag_classes(model.config.entity_labels, "bio")
         self.model = AutoModelForTokenClassification.from_config(config, attn_implementation="sdpa")
@@ -96,8 +109,8 @@ class TokenClassifier:
         """The number of spans that are found."""
         self.model.eval()
         rows, found = sorted(self.rows(), key=lambda row: len(row.input_ids)), 0
-        for first in range(0, len(rows), BATCH):
-            batch = rows[first : first + BATCH]
+        for first in range(0, len(rows), self.batch):
+            batch = rows[first : first + self.batch]
             logits = self.model(**self._padded(batch)).logits
             for row, scores in zip(batch, logits, strict=True):
                 words = scores[torch.tensor(row.starts)].numpy()
@@ -149,15 +162,75 @@ def relate_all(model: Any, documents: list[Any]) -> int:
     return sum(len(found) for *_, sentences in model.predict(documents) for found in sentences)
 
 
-def inference(models: dict[str, Any], shared: Any, documents: list[Any]) -> dict[str, float]:
-    """Time of entity inference by each model and by the token classifier, and of both tasks by the shared model."""
+def inference_runs(models: dict[str, Any], shared: Any, documents: list[Any]) -> dict[str, Callable[[], Any]]:
+    """Entity inference by each model and by the token classifier, and both tasks by the shared model."""
     first = models["exact"]
     tokenize, classifier = WordTokenizer(first.tokenizer), TokenClassifier(first, documents)
     runs: dict[str, Callable[[], Any]] = {"token_classifier": classifier.predict}
     for name, model in models.items():
         runs[name] = partial(predict_all, model, tokenize, documents)
-    runs["shared"] = partial(relate_all, shared, documents)
-    return seconds(runs)
+    return {**runs, "shared": partial(relate_all, shared, documents)}
+
+
+@contextmanager
+def rival(library: str, python: str, job: dict[str, Any]) -> Iterator[tuple[Callable[[], Any], dict[str, str]]]:
+    """Another library in its own process: what reads all sentences once, and the versions there."""
+    command_line = [python, str(Path(__file__).with_name("rivals.py"))]
+    with subprocess.Popen(command_line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        answers, questions = process.stdout, process.stdin
+
+        def ask(line: str) -> Any:
+            questions.write(line + "\n")
+            questions.flush()
+            return json.loads(answers.readline())
+
+        versions = ask(json.dumps({"library": library, **job}))
+        yield partial(ask, ""), versions
+        questions.close()
+
+
+def operations(runs: dict[str, Callable[[], Any]]) -> dict[str, float]:
+    """Floating point operations of one run of each."""
+    counted = {}
+    for name, run in runs.items():
+        with FlopCounterMode(display=False) as counter:
+            run()
+        counted[name] = float(counter.get_total_flops())
+    return counted
+
+
+def memory_of(name: str, folders: dict[str, Path], documents: list[Any], threads: int) -> float:
+    """Most memory (MiB) of one run, in this process, above its level after a warm-up."""
+    torch.set_num_threads(threads)
+    transformers.utils.logging.disable_progress_bar()
+    load = PLMarkerForEntityRecognition.from_pretrained
+    if name == "shared":
+        model = PLMarkerModel.from_pretrained(folders[name]).eval()
+        reading: Callable[[list[Any]], Any] = partial(relate_all, model)
+    elif name == "token_classifier":
+        model = load(folders["exact"]).eval()
+        reading = lambda part: TokenClassifier(model, part).predict()  # noqa: E731
+    else:
+        model = load(folders[name]).eval()
+        reading = partial(predict_all, model, WordTokenizer(model.tokenizer))
+    shortest = min(documents, key=lambda document: sum(map(len, document["sentences"])))
+    reading([shortest])
+    level = resident_memory()
+    reset_peak()
+    reading(documents)
+    return (peak_memory() - level) / MEBIBYTE
+
+
+def memory(folders: dict[str, Path], documents: list[Any], threads: int) -> dict[str, float]:
+    """`memory_of` for each model, in processes that return freed memory at once."""
+    found = {}
+    with patch.dict(os.environ, RETURN_MEMORY):
+        for name in ("token_classifier", *folders):
+            with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+                found[name] = pool.submit(memory_of, name, folders, documents, threads).result()
+    return found
 
 
 def training(models: dict[str, Any], documents: list[Any]) -> dict[str, float]:
@@ -258,6 +331,9 @@ def main() -> None:
     parser.add_argument("--late", default="late2", help="the model with late markers (default: late2)")
     parser.add_argument("--long", help="a brat folder with long documents")
     parser.add_argument("--json", type=Path, required=True)
+    parser.add_argument("--plot", type=Path, help="an SVG of throughput against the token classifier")
+    parser.add_argument("--spanmarker", metavar="PYTHON", help="the interpreter of an environment with SpanMarker")
+    parser.add_argument("--gliner", metavar="PYTHON", help="the interpreter of an environment with GLiNER")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--documents", type=int, default=25, help="documents of the inference cases (default: 25)")
     options = parser.parse_args()
@@ -278,9 +354,34 @@ def main() -> None:
         "machine": {"processor": platform.machine(), "cores": os.cpu_count(), "load_average": os.getloadavg()},
     }
     shared = PLMarkerModel.from_pretrained(options.models / "shared").eval()
-    times = inference(models, shared, few)
-    report["entity"] = {name: {"vs_token_classifier": times["token_classifier"] / times[name]} for name in models}
-    report["joint"] = {"shared": {"vs_token_classifier": times["token_classifier"] / times["shared"]}}
+    reading = inference_runs(models, shared, few)
+    sentences = [words for document in few for words in document["sentences"]]
+    config = models["exact"].config
+    job = {
+        "encoder": resolve_encoder("minilm"),
+        "labels": list(config.entity_labels),
+        "sentences": sentences,
+        "max_span_length": config.max_span_length,
+        "batch": BATCH,
+        "threads": options.threads,
+    }
+    with ExitStack() as stack:
+        asked = dict(reading)
+        for library, python in (("spanmarker", options.spanmarker), ("gliner", options.gliner)):
+            if python is not None:
+                asked[library], report["versions"][library] = stack.enter_context(rival(library, python, job))
+        times = seconds(asked)
+    own = times["token_classifier"]
+    ratios = {name: {"vs_token_classifier": own / value} for name, value in times.items()}
+    report["entity"] = {name: ratios[name] for name in models}
+    report["joint"] = {"shared": ratios["shared"]}
+    report["rivals"] = {name: ratios[name] for name in asked if name not in reading}
+    report["flops"] = operations(reading)
+    report["memory"] = memory(
+        {name: options.models / folder for name, folder in {**folders, "shared": "shared"}.items()},
+        few,
+        options.threads,
+    )
     epochs = training(models, few)
     report["training"] = {name: {"vs_token_classifier": epochs[name] / epochs["token_classifier"]} for name in models}
     data = load_documents(options.data)
@@ -309,6 +410,9 @@ def main() -> None:
     report["quality"] = {"low_precision": f1} | (json.loads(figures.read_text()) if figures.is_file() else {})
     report["targets"] = check_targets(report)
     options.json.write_text(json.dumps(report, indent=1) + "\n")
+    if options.plot:
+        shown = report["entity"] | report["joint"] | report["rivals"]
+        draw_bars(options.plot, {name: row["vs_token_classifier"] for name, row in shown.items()})
     for path, row in report["targets"].items():
         print(f"{path:<45}{row['measured']:8.2f}   target{row['target']:6}   {'met' if row['met'] else 'MISSED'}")
 
