@@ -40,7 +40,7 @@ def test_a_preset_of_one_s_own_is_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ("entity_labels: PER", "'entity_labels' is a list of strings"),
+        ("entity_labels: PER", "mine.yaml:1: 'entity_labels' should be a list, got 'PER'"),
         ("relation_labels: [A]", "'entity_labels' is missing"),
         ("labels: [A]", "unknown key 'labels'"),
         ("- a", "expected a mapping"),
