@@ -11,7 +11,7 @@ import typer
 from ..data.files import whole_file
 from ..modeling.schema_plmarker import PLMarkerError
 from ..reports.reliability import reliability_picture
-from .options import Dataset, ModelOptions, exclude_each_other
+from .options import Dataset, ModelOptions, exclude_each_other, must_exist
 
 
 def calibrate(
@@ -40,6 +40,7 @@ def calibrate(
         raise PLMarkerError(f"{model}: no folder, so its config cannot be changed; give --out FOLDER")
     if picture and not picture.endswith(".svg"):
         raise PLMarkerError(f"{picture}: the picture is an SVG file, name it so")
+    must_exist(model, dataset)
     from ..data.loading import load_split
     from ..hub.loading import load_model
     from ..trainers.calibration import calibrate as fit

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from ..data.presets import load_preset, preset_names
+from ..data.presets import preset_names
 from ..modeling.schema_plmarker import PLMarkerError
-from .options import key_values
+from .options import key_values, must_exist
 
 Fields = Annotated[
     list[str] | None,
@@ -20,11 +20,15 @@ Fields = Annotated[
 def convert(
     context: typer.Context,
     folders: Annotated[
-        list[str], typer.Argument(metavar="FOLDER...", help="An entity checkpoint, a relation checkpoint, or both.")
+        list[str], typer.Argument(metavar="FOLDER", help="An entity checkpoint, a relation checkpoint, or both.")
     ],
     schema: Annotated[
         str,
-        typer.Option(metavar="NAME", help=f"A YAML file of labels and limits, or one of {', '.join(preset_names())}."),
+        typer.Option(
+            metavar="NAME",
+            help=f"Labels and limits: one of {', '.join(preset_names())}; a YAML or JSON file; or a dataset (a folder "
+            "or a Hub id), whose labels are taken in its order.",
+        ),
     ],
     out: Annotated[str, typer.Option(metavar="FOLDER", help="Folder of the model.")],
     encoder: Annotated[
@@ -35,6 +39,11 @@ def convert(
     relation: Fields = None,
 ) -> Any:
     """Convert the original's checkpoints to a model."""
+    for folder in folders:
+        if not Path(folder).is_dir():
+            raise PLMarkerError(f"{folder}: no such folder")
+    must_exist(schema)
+    from ..data.schemas import is_dataset, load_schema, same_labels
     from ..encoders.checks import check_same_vocabulary
     from ..modeling.modeling_plmarker import PLMarkerModel
     from ..original.conversion import convert_checkpoint
@@ -42,7 +51,14 @@ def convert(
 
     context.with_resource(quiet_models())
 
-    preset = load_preset(schema)
+    preset = load_schema(schema)
+    # The classes of a checkpoint have no names, and a dataset has an order of its own.
+    known = same_labels(preset.schema) if is_dataset(schema) else None
+    if known is not None:
+        raise PLMarkerError(
+            f"{schema}: the labels of {known}, but not in the order that its checkpoints have; give --schema {known}, "
+            "or a YAML file with your order"
+        )
     entity_values, relation_values = key_values(entity or ()), key_values(relation or ())
     defaults = {"entity": preset.entity, "relation": preset.relation}
     converted: dict[str, Any] = {}
@@ -56,6 +72,9 @@ def convert(
         if model.config.model_type in converted:
             raise PLMarkerError(f"{folder}: a second {model.config.model_type} model; convert takes one of each")
         converted[model.config.model_type] = model
+        if is_dataset(schema):
+            classes = ", ".join(f"{number} {label}" for number, label in enumerate(model.config.classes))
+            print(f"{folder}: the classes got the labels of {schema} in its order, {classes}")
     spans, pairs = converted.get("plmarker-ner"), converted.get("plmarker-re")
     if spans is not None and pairs is not None:
         PLMarkerModel.from_models(spans, pairs, tokenizer).save_pretrained(out)

@@ -14,7 +14,7 @@ from .options import Format, Reading
 
 
 def check(
-    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files or folders.", show_default=False)],
+    paths: Annotated[list[str], typer.Argument(metavar="PATH", help="Files or folders.", show_default=False)],
     reading: Reading,
     format: Format = None,
 ) -> Any:

@@ -14,16 +14,14 @@ from ..data.files import whole_file
 from ..modeling.schema_plmarker import PLMarkerError
 from ..reports.evaluation import evaluation_page
 from ..reports.page import documents_page
-from .options import Dataset, ModelOptions, one_of
+from .options import Dataset, ModelOptions, must_exist, one_of
 
 
 def evaluate(
     context: typer.Context,
     model: Annotated[
         list[str],
-        typer.Argument(
-            metavar="MODEL...", help="A Hub id or a folder; or two, for an entity model and a relation model."
-        ),
+        typer.Argument(metavar="MODEL", help="A Hub id or a folder; or two, for an entity model and a relation model."),
     ],
     dataset: Dataset,
     options: ModelOptions,
@@ -65,14 +63,16 @@ def evaluate(
     ] = None,
 ) -> Any:
     """Compute the Ent / Rel / Rel+ table of a split."""
+    must_exist(*model, dataset)
     from ..data.loading import load_split
     from ..modeling.windows_plmarker import WordTokenizer
     from ..original.results import write_relation_results
     from ..trainers.candidates import MAX_CANDIDATES, predict_candidates
     from ..trainers.evaluation import evaluate_documents
-    from ..trainers.report import errors_table, figures_table, pruner_line
+    from ..trainers.report import errors_tables, figures_tables, pruner_line
     from .models import load_models
     from .quiet import quiet_models
+    from .tables import print_tables
 
     context.with_resource(quiet_models())
 
@@ -116,10 +116,11 @@ def evaluate(
     if report:
         write_report(Path(report), result, f"{names} on {dataset}, {split}")
     print(f"{names} on {dataset}, {split}: {len(documents)} documents, in percent\n")
-    print(figures_table(result.metrics))
+    print_tables(figures_tables(result.metrics))
     if pruner_line(result.metrics):
         print("\n" + pruner_line(result.metrics))
-    print("\n" + errors_table(result.errors))
+    print()
+    print_tables(errors_tables(result.errors))
     return result.metrics
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -101,6 +102,14 @@ class Reading:
     def over(self, defaults: ReadingOptions) -> ReadingOptions:
         """How to read a corpus: the defaults of its format, and the options that were given."""
         return replace(defaults, **{name: value for name, value in asdict(self).items() if value is not None})
+
+
+def must_exist(*names: str) -> None:
+    """Raise an error for paths that do not exist, before anything large is loaded. Hub ids are left to the Hub."""
+    for name in names:
+        is_path = Path(name).is_absolute() or name.startswith(".") or len(Path(name).parts) > 2
+        if is_path and not Path(name).exists():
+            raise PLMarkerError(f"{name}: no such file or folder")
 
 
 def exclude_each_other(**given: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -11,7 +12,8 @@ from tqdm.auto import tqdm
 from ..data.documents import STANDARD_INPUT, Document, existing_file
 from ..data.inputs import read_inputs, text_document, write_resumable
 from ..modeling.schema_plmarker import PLMarkerError
-from .options import ModelOptions, threshold
+from .options import ModelOptions, must_exist, threshold
+from .tables import print_rows
 
 SCORE = (
     "Least score of what is kept, for all labels, such as 0.5, or by label, such as Person=0.8,Place=0.6; by default "
@@ -65,6 +67,7 @@ def predict(
         raise PLMarkerError("predict takes INPUT and --out FILE, or --text TEXT")
     if input is not None and input != STANDARD_INPUT:
         existing_file(input)
+    must_exist(model)
     from ..modeling.extraction_plmarker import build_extraction
     from ..modeling.modeling_plmarker import PLMarkerModel
     from .models import load_models
@@ -114,10 +117,25 @@ def predict(
 def print_extraction(result: dict[str, Any]) -> None:
     """Print an extraction for a person."""
     print(result["text"] + "\n")
+    if sys.stdout.isatty():
+        entities = [
+            (str(entity["start"]), str(entity["end"]), f"{entity['score']:.2f}", entity["label"], entity["text"])
+            for entity in result["entities"]
+        ]
+        print_rows(("start", "end", "score", "label", "text"), entities, numbers=(0, 1, 2))
+        relations = [(f"{relation['score']:.2f}", *_ends(result, relation)) for relation in result["relations"]]
+        print_rows(("score", "head", "label", "tail"), relations, numbers=(0,))
+        return
     for entity in result["entities"]:
         place = f"{entity['start']:>5} {entity['end']:>5}"
         print(f"  {place}  {entity['score']:.2f}  {entity['label']:<20} {entity['text']}")
     print()
     for relation in result["relations"]:
-        head, tail = (result["entities"][relation[end]]["text"] for end in ("head", "tail"))
-        print(f"  {relation['score']:.2f}  {head}  --{relation['label']}->  {tail}")
+        head, label, tail = _ends(result, relation)
+        print(f"  {relation['score']:.2f}  {head}  --{label}->  {tail}")
+
+
+def _ends(result: dict[str, Any], relation: dict[str, Any]) -> tuple[str, str, str]:
+    """Head, label and tail of a relation."""
+    head, tail = (result["entities"][relation[end]]["text"] for end in ("head", "tail"))
+    return head, relation["label"], tail

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ..data.settings import read_value
+from ..hub_configs import experiment_file
 from ..modeling.schema_plmarker import PLMarkerError
 from .options import exclude_each_other, key_values
 
@@ -44,21 +45,25 @@ def train(
     field of transformers.TrainingArguments, such as --learning_rate 3e-5.
     """
     exclude_each_other(resume=resume, overwrite=overwrite)
+    experiment_file(config)
     from accelerate import PartialState
 
+    from ..data.progress import progress_bars_on_terminals
     from ..trainers.experiment import load_experiment
-    from ..trainers.report import figures_table, reported_line, runs_table
+    from ..trainers.report import figures_tables, reported_line, runs_table
     from ..trainers.training import run_experiment
     from .quiet import quiet_models
+    from .tables import print_tables
 
     context.with_resource(quiet_models())
+    context.with_resource(progress_bars_on_terminals())
 
     settings = key_values([word for word in context.args if "=" in word and not word.startswith("-")])
     overrides = training_overrides([word for word in context.args if "=" not in word or word.startswith("-")])
     given = {"encoder": encoder, "dataset": dataset, "output_dir": output_dir}
     overrides |= {name: value for name, value in given.items() if value is not None}
     results: dict[str, Any] = {}
-    chosen: list[int | None] = [*(seeds or [None])]
+    chosen: list[int | None] = [*seeds] if seeds else [None]
     for seed in chosen:
         experiment = load_experiment(config, {**overrides, **({} if seed is None else {"seed": seed})}, settings)
         folder = experiment.output_dir
@@ -72,14 +77,18 @@ def train(
                 continue
             results[" ".join([*([fold] if fold else []), str(experiment.seed)])] = metrics
             print(f"\n{experiment.output_dir}, seed {experiment.seed}: figures on test, in percent\n")
-            print(figures_table(metrics) if metrics else "there is no split 'test'")
+            if metrics:
+                print_tables(figures_tables(metrics))
+            else:
+                print("there is no split 'test'")
     # A process that ends before the others would break their connections.
     PartialState().wait_for_everyone()
     PartialState().destroy_process_group()
     if not PartialState().is_main_process:
         return None
     if len(results) > 1:
-        print("\n" + runs_table(results))
+        print()
+        print_tables([runs_table(results)])
     if experiment.reported and encoder is None:
         print("\n" + reported_line(experiment.reported))
     return results

@@ -49,7 +49,7 @@ def preset_names() -> list[str]:
 
 
 def load_preset(name: str | Path) -> Preset:
-    """Load a preset by the name of its corpus, or from a YAML file with the same keys.
+    """Load a preset by the name of its corpus, or from a YAML or JSON file with the same keys.
 
     Raises:
         PLMarkerError: for an unknown name, or a file with unknown keys or without `entity_labels`.

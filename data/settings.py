@@ -105,7 +105,7 @@ def read_value(text: str) -> Any:
 
 
 def read_settings(path: Path, expected: str) -> Settings:
-    """Read a YAML file that holds a mapping.
+    """Read a YAML or JSON file that holds a mapping.
 
     Args:
         expected: the keys of the mapping, for the message.
@@ -114,7 +114,9 @@ def read_settings(path: Path, expected: str) -> Settings:
         PLMarkerError: naming the file, for broken YAML, anything but a mapping, and a key that is given twice.
     """
     try:
-        loader = Loader(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        # JSON is YAML, but for the tabs between its values.
+        loader = Loader(text.replace("\t", " ") if path.suffix == ".json" else text)
         node = loader.get_single_node()
         if not isinstance(node, yaml.MappingNode):
             raise PLMarkerError(f"{path}: expected a mapping with {expected}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -14,13 +15,13 @@ from transformers import TrainingArguments
 # pydantic asks for this one before Python 3.12.
 from typing_extensions import TypedDict
 
-from ..data.presets import load_preset
+from ..data.schemas import load_schema
 from ..data.settings import KeyPath, Settings, checked, read_settings
+from ..hub_configs import experiment_file
 from ..modeling.configuration_plmarker import PLMarkerEntityConfig, PLMarkerRelationConfig
 from ..modeling.schema_plmarker import PLMarkerError
 from .checks import hint_for_field
 
-CONFIG_FOLDER = Path(__file__).parents[1] / "hub_configs"
 TRAINING_FIELDS = {item.name: item for item in fields(TrainingArguments) if item.init}
 
 
@@ -56,7 +57,7 @@ class Experiment:
         training: fields of `transformers.TrainingArguments`, with `shared_encoder` alone.
         symmetric_labels: the relation labels that have no direction.
         entity_labels, relation_labels: the labels. Without them they are collected from the data.
-        preset: a corpus with these labels and these quirks of the original, see `load_preset`. Values of the file go
+        preset: a corpus with these labels and these quirks of the original, see `load_schema`. Values of the file go
             first.
         folds: configurations of the dataset, each with its own splits. They are trained one after the other. They are
             folders in a local dataset, or configurations of a Hub dataset.
@@ -113,11 +114,6 @@ _HINTS = get_type_hints(TrainingArguments)
 Training = _typed("Training", {name: _HINTS[name] for name in TRAINING_FIELDS if name not in EXPERIMENT_FIELDS})
 
 
-def experiment_names() -> list[str]:
-    """The experiments in `hub_configs`."""
-    return sorted(file.stem for file in CONFIG_FOLDER.glob("*.yaml"))
-
-
 def load_experiment(
     name: str | Path, overrides: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None
 ) -> Experiment:
@@ -137,10 +133,15 @@ def load_experiment(
     """
     found = _read(name)
     for key, value in (settings or {}).items():
-        _set(found, key, value, f"{key}={value}")
+        _set(found, key, value, f"{key}={_short(value)}")
     for key, value in (overrides or {}).items():
-        _set(found, key if key in EXPERIMENT_FIELDS else f"training.{key}", value, f"--{key} {value}")
+        _set(found, key if key in EXPERIMENT_FIELDS else f"training.{key}", value, f"--{key} {_short(value)}")
     return _experiment(found)
+
+
+def _short(value: Any) -> str:
+    """A value for a message."""
+    return value if isinstance(value, str) and len(value) < 60 else reprlib.repr(value)
 
 
 def _set(settings: Settings, key: str, value: Any, place: str) -> None:
@@ -155,13 +156,7 @@ def _set(settings: Settings, key: str, value: Any, place: str) -> None:
 
 def _read(name: str | Path, extended: tuple[Path, ...] = ()) -> Settings:
     """The settings of a file, with those of the file that it extends."""
-    path = Path(name)
-    if not path.is_file():
-        path = CONFIG_FOLDER / f"{name}.yaml"
-    if not path.is_file():
-        known = experiment_names()
-        near = difflib.get_close_matches(str(name), known, cutoff=0.3) or known[:3]
-        raise PLMarkerError(f"{name}: no such file, nor one of the {len(known)} experiments ({', '.join(near)} ...)")
+    path = experiment_file(name)
     settings = read_settings(path, "encoder, dataset, output_dir and entity or relation")
     base = settings.values.pop("extends", None)
     if base is None:
@@ -200,7 +195,7 @@ def _experiment(settings: Settings) -> Experiment:
         task.model = _model(settings, (name, "model"), config_class)
     experiment.reported = checked(Reported, settings, ("reported",), _known_keys) if experiment.reported else {}
     if experiment.preset is not None:
-        preset = load_preset(experiment.preset)
+        preset = load_schema(experiment.preset)
         for name, usual in (("entity", preset.entity), ("relation", preset.relation)):
             task = getattr(experiment, name)
             if task is not None and "quirks" in usual:
@@ -261,7 +256,7 @@ def _known_keys(path: KeyPath) -> str:
             return ": it belongs to the top of the file, once for all models"
         return f": no field of transformers.TrainingArguments{hint_for_field(str(key), TRAINING_FIELDS)}"
     if outer[-1:] == ["model"]:
-        config_class = PARTS[outer[0]]
+        config_class = PARTS[str(outer[0])]
         near = difflib.get_close_matches(str(key), [item.name for item in fields(config_class)], n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         return f": {config_class.__name__} has no field {key!r}{hint}"

@@ -48,7 +48,7 @@ def test_every_option_has_help() -> None:
     [
         ([], "Missing command"),
         (["trian"], "No such command 'trian'"),
-        (["show"], "Missing argument 'input'"),
+        (["show"], "Missing argument"),
         (["show", "x"], "Missing option '--out'"),
         (["show", "x", "--out", "y", "--limit", "many"], "--limit"),
         (["show", "x", "--out", "y", "--colour"], "No such option"),

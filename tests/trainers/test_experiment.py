@@ -9,9 +9,10 @@ import pytest
 from transformers import TrainingArguments
 
 from plmarker.data.presets import load_preset
+from plmarker.hub_configs import FOLDER
 from plmarker.modeling.modeling_plmarker import PLMarkerForEntityRecognition, PLMarkerForRelationExtraction
 from plmarker.modeling.schema_plmarker import PLMarkerError
-from plmarker.trainers.experiment import CONFIG_FOLDER, load_experiment
+from plmarker.trainers.experiment import load_experiment
 from plmarker.trainers.training import _earlier_checkpoint, run_experiment
 
 CONFIG_CLASSES = {
@@ -20,7 +21,7 @@ CONFIG_CLASSES = {
 }
 
 
-@pytest.mark.parametrize("path", sorted(CONFIG_FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_experiment_of_the_project_is_right(path: Path, tmp_path: Path) -> None:
     experiment = load_experiment(path.stem)
     for name, task in experiment.tasks.items():
