@@ -2,61 +2,84 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from ..data.presets import load_preset, preset_names
+import typer
+
+from ..data.presets import preset_names
 from ..modeling.schema_plmarker import PLMarkerError
-from .options import key_values
+from .options import key_values, must_exist
+
+Fields = Annotated[
+    list[str] | None,
+    typer.Option(metavar="KEY=VALUE...", help="Fields of this model's config that the checkpoint was trained with."),
+]
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the command."""
-    parser.add_argument("folders", nargs="+", help="an entity checkpoint, a relation checkpoint, or both")
-    parser.add_argument(
-        "--schema", required=True, help=f"a YAML file of labels and limits, or one of {', '.join(preset_names())}"
-    )
-    parser.add_argument("--out", required=True, metavar="FOLDER", help="folder of the model")
-    parser.add_argument("--encoder", help="encoder with the vocabulary, if it is not beside the checkpoint")
-    for name in ("entity", "relation"):
-        parser.add_argument(
-            f"--{name}",
-            nargs="+",
-            default=[],
-            metavar="KEY=VALUE",
-            help=f"fields of the {name} model's config that the checkpoint was trained with",
-        )
-    parser.set_defaults(run=run)
-
-
-def run(options: argparse.Namespace) -> Any:
-    """Convert, and return what was converted."""
+def convert(
+    context: typer.Context,
+    folders: Annotated[
+        list[str], typer.Argument(metavar="FOLDER", help="An entity checkpoint, a relation checkpoint, or both.")
+    ],
+    schema: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help=f"Labels and limits: one of {', '.join(preset_names())}; a YAML or JSON file; or a dataset (a folder "
+            "or a Hub id), whose labels are taken in its order.",
+        ),
+    ],
+    out: Annotated[str, typer.Option(metavar="FOLDER", help="Folder of the model.")],
+    encoder: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Encoder with the vocabulary, if it is not beside the checkpoint."),
+    ] = None,
+    entity: Fields = None,
+    relation: Fields = None,
+) -> Any:
+    """Convert the original's checkpoints to a model."""
+    for folder in folders:
+        if not Path(folder).is_dir():
+            raise PLMarkerError(f"{folder}: no such folder")
+    must_exist(schema)
+    from ..data.schemas import is_dataset, load_schema, same_labels
     from ..encoders.checks import check_same_vocabulary
     from ..modeling.modeling_plmarker import PLMarkerModel
     from ..original.conversion import convert_checkpoint
+    from .quiet import quiet_models
 
-    preset = load_preset(options.schema)
-    entity_values, relation_values = key_values(options.entity), key_values(options.relation)
+    context.with_resource(quiet_models())
+
+    preset = load_schema(schema)
+    # The classes of a checkpoint have no names, and a dataset has an order of its own.
+    known = same_labels(preset.schema) if is_dataset(schema) else None
+    if known is not None:
+        raise PLMarkerError(
+            f"{schema}: the labels of {known}, but not in the order that its checkpoints have; give --schema {known}, "
+            "or a YAML file with your order"
+        )
+    entity_values, relation_values = key_values(entity or ()), key_values(relation or ())
     defaults = {"entity": preset.entity, "relation": preset.relation}
     converted: dict[str, Any] = {}
     tokenizers: list[Any] = []
-    for folder in options.folders:
-        if Path(options.out).resolve() in (Path(folder).resolve(), *Path(folder).resolve().glob("checkpoint-*")):
-            raise PLMarkerError(f"{options.out}: the model would overwrite the checkpoint")
-        model, tokenizer = convert_checkpoint(
-            folder, preset.schema, entity_values, relation_values, options.encoder, defaults
-        )
+    for folder in folders:
+        if Path(out).resolve() in (Path(folder).resolve(), *Path(folder).resolve().glob("checkpoint-*")):
+            raise PLMarkerError(f"{out}: the model would overwrite the checkpoint")
+        model, tokenizer = convert_checkpoint(folder, preset.schema, entity_values, relation_values, encoder, defaults)
         tokenizers.append(tokenizer)
-        check_same_vocabulary(tokenizers, options.folders)
+        check_same_vocabulary(tokenizers, folders)
         if model.config.model_type in converted:
             raise PLMarkerError(f"{folder}: a second {model.config.model_type} model; convert takes one of each")
         converted[model.config.model_type] = model
-    entity, relation = converted.get("plmarker-ner"), converted.get("plmarker-re")
-    if entity is not None and relation is not None:
-        PLMarkerModel.from_models(entity, relation, tokenizer).save_pretrained(options.out)
+        if is_dataset(schema):
+            classes = ", ".join(f"{number} {label}" for number, label in enumerate(model.config.classes))
+            print(f"{folder}: the classes got the labels of {schema} in its order, {classes}")
+    spans, pairs = converted.get("plmarker-ner"), converted.get("plmarker-re")
+    if spans is not None and pairs is not None:
+        PLMarkerModel.from_models(spans, pairs, tokenizer).save_pretrained(out)
     else:
-        model.save_pretrained(options.out)
-        tokenizer.save_pretrained(options.out)
-    print(f"{options.out}: {' and '.join('entities' if name == 'plmarker-ner' else 'relations' for name in converted)}")
-    return {"out": str(options.out), "models": list(converted)}
+        model.save_pretrained(out)
+        tokenizer.save_pretrained(out)
+    print(f"{out}: {' and '.join('entities' if name == 'plmarker-ner' else 'relations' for name in converted)}")
+    return {"out": out, "models": list(converted)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import tarfile
 import tempfile
@@ -10,68 +9,70 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from ..data.builders import BUILDERS, CorpusBuilder, FilesBuilder
+import typer
+
 from ..data.formats import FORMATS
-from ..data.repository import build_repository
+from ..data.presets import preset_names
 from ..modeling.schema_plmarker import PLMarkerError
-from .options import chosen_reading, counts_line, formats_help, reading_options
-from .quiet import quiet
+from .options import FORMATS_HELP, Reading, counts_line
 
 ARCHIVES = (".tgz", ".tar.gz", ".tar", ".zip")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the command."""
-    parser.epilog = f"Formats of your own files: {formats_help()}."
-    reading_options(parser)
-    parser.add_argument("corpus", help=f"one of {', '.join(BUILDERS)}, or the format of your own files")
-    parser.add_argument("--source", required=True, metavar="PATH", help="folder, archive or file of the corpus")
-    parser.add_argument("--out", required=True, metavar="FOLDER", help="such as plmarker/ace05")
-    parser.add_argument("--config", help="build this configuration alone, such as a fold")
-    parser.add_argument("--title", help="title of your own corpus, for its card")
-    parser.add_argument("--overwrite", action="store_true", help="replace an earlier build")
-    parser.set_defaults(run=run)
+def build(
+    corpus: Annotated[
+        str,
+        typer.Argument(help=f"One of {', '.join(preset_names())}; or the format of your own files: {FORMATS_HELP}."),
+    ],
+    source: Annotated[str, typer.Option(metavar="PATH", help="Folder, archive or file of the corpus.")],
+    out: Annotated[str, typer.Option(metavar="FOLDER", help="Folder of the dataset, such as plmarker/ace05.")],
+    reading: Reading,
+    config: Annotated[str | None, typer.Option(help="Build this configuration alone, such as a fold.")] = None,
+    title: Annotated[str | None, typer.Option(help="Title of your own corpus, for its card.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier build.")] = False,
+) -> Any:
+    """Build a dataset repository from the files of a corpus, which load_dataset reads."""
+    from ..data.builders import BUILDERS, CorpusBuilder, FilesBuilder
+    from ..data.repository import build_repository
+    from .quiet import quiet_corpora
 
-
-def run(options: argparse.Namespace) -> Any:
-    """Build, print warnings and counts, and return them."""
     known = [*BUILDERS, *FORMATS]
-    if options.corpus not in known:
-        raise PLMarkerError(f"there is no corpus or format {options.corpus!r}, only {', '.join(known)}")
-    foreign = "config" if options.corpus in FORMATS else "title"
-    if getattr(options, foreign) is not None:
-        raise PLMarkerError(f"--{foreign} means nothing for {options.corpus}")
-    with unpacked(Path(options.source)) as source, quiet():
+    if corpus not in known:
+        raise PLMarkerError(f"there is no corpus or format {corpus!r}, only {', '.join(known)}")
+    foreign = "config" if corpus in FORMATS else "title"
+    if (config if foreign == "config" else title) is not None:
+        raise PLMarkerError(f"--{foreign} means nothing for {corpus}")
+    with unpacked(Path(source)) as folder, quiet_corpora():
         builders: list[CorpusBuilder] = []
-        if options.corpus in FORMATS:
-            title = options.title or Path(options.out).name
-            reading = chosen_reading(options, FORMATS[options.corpus].reading)
-            builders.append(FilesBuilder(data_dir=source, format=options.corpus, title=title, reading=reading))
+        if corpus in FORMATS:
+            name = title or Path(out).name
+            chosen = reading.over(FORMATS[corpus].reading)
+            builders.append(FilesBuilder(data_dir=folder, format=corpus, title=name, reading=chosen))
         else:
-            corpus = BUILDERS[options.corpus]
-            for config in corpus.BUILDER_CONFIGS:
-                if options.config in (None, config.name):
-                    reading = chosen_reading(options, config.reading)
-                    builders.append(corpus(data_dir=source, config_name=config.name, reading=reading))
+            builder_class = BUILDERS[corpus]
+            for found in builder_class.BUILDER_CONFIGS:
+                if config in (None, found.name):
+                    chosen = reading.over(found.reading)
+                    builders.append(builder_class(data_dir=folder, config_name=found.name, reading=chosen))
             if not builders:
-                names = ", ".join(config.name for config in corpus.BUILDER_CONFIGS)
-                raise PLMarkerError(f"{options.corpus} has no configuration {options.config!r}, only {names}")
-        result = build_repository(builders, options.out, options.overwrite)
+                names = ", ".join(found.name for found in builder_class.BUILDER_CONFIGS)
+                raise PLMarkerError(f"{corpus} has no configuration {config!r}, only {names}")
+        result = build_repository(builders, out, overwrite)
     # An archive is named by its own name, not by the place where it was unpacked.
-    result["warnings"] = [warning.replace(str(source), options.source) for warning in result["warnings"]]
+    result["warnings"] = [warning.replace(str(folder), source) for warning in result["warnings"]]
     for warning in result["warnings"]:
         print(warning)
     for builder in builders:
-        config = builder.config.name
+        name = builder.config.name
         if builder.report.counts:
-            print(f"{config}: {builder.report.summary()}")
-        for split, counts in result["splits"][config].items():
-            print(f"{config}, {split}: {counts_line(counts)}")
+            print(f"{name}: {builder.report.summary()}")
+        for split, counts in result["splits"][name].items():
+            print(f"{name}, {split}: {counts_line(counts)}")
         for line in builder.labels.lines():
-            print(f"{config}, {line}")
-    print(f'{options.out}: load_dataset("{options.out}")')
+            print(f"{name}, {line}")
+    print(f'{out}: load_dataset("{out}")')
     return result
 
 

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from ..data.formats import FORMATS, guess_format, read_corpus
 from ..data.labels import LabelCounts
 from ..data.report import ReadingReport
-from .options import chosen_reading, formats_help, reading_options
+from .options import Format, Reading
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the command."""
-    parser.epilog = f"Formats: {formats_help()}."
-    reading_options(parser)
-    parser.add_argument("paths", nargs="+", metavar="PATH")
-    parser.add_argument("--format", choices=FORMATS, metavar="NAME", help="(found from the file)")
-    parser.set_defaults(run=run)
-
-
-def run(options: argparse.Namespace) -> Any:
-    """Check, print problems and labels, and return them."""
+def check(
+    paths: Annotated[list[str], typer.Argument(metavar="PATH", help="Files or folders.", show_default=False)],
+    reading: Reading,
+    format: Format = None,
+) -> Any:
+    """Report every problem of files, with its line, and the labels that occur."""
     report = ReadingReport()
     labels = LabelCounts()
     n_documents = 0
-    for path in options.paths:
-        found = FORMATS[options.format] if options.format else guess_format(Path(path))
-        for document in read_corpus(path, report, found.name, chosen_reading(options, found.reading)):
+    for path in paths:
+        found = FORMATS[format] if format else guess_format(Path(path))
+        for document in read_corpus(path, report, found.name, reading.over(found.reading)):
             n_documents += 1
             labels.add(document)
     for problem in report.problems:

@@ -2,65 +2,70 @@
 
 from __future__ import annotations
 
-import argparse
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from ..data.documents import Document
 from ..data.extractions import TOOLS, read_extractions, uncertainty
 from ..data.formats import FORMATS, guess_format, read_corpus
 from ..data.labels import LabelCounts
 from ..data.report import ReadingReport, raise_problems
-from ..data.statistics import count_document
 from ..modeling.schema_plmarker import PLMarkerError
-from .options import chosen_reading, counts_line, formats_help, reading_options
+from .options import Format, Reading, counts_line, one_of
+
+WRITABLE = [name for name, found in FORMATS.items() if found.write]
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the command."""
-    parser.epilog = f"Formats: {formats_help()}."
-    reading_options(parser)
-    parser.add_argument("path")
-    parser.add_argument("--out", required=True, metavar="PATH", help="a file, or a folder for brat")
-    parser.add_argument("--format", choices=FORMATS, metavar="NAME", help="format of the input (found from the file)")
-    writable = [name for name, found in FORMATS.items() if found.write]
-    parser.add_argument("--to", choices=writable, help="format of the output (found from its ending; a folder is brat)")
-    parser.add_argument(
-        "--tool",
-        choices=TOOLS,
-        help="write tasks of an annotation tool: of what predict has written, or of annotated documents; readers read "
-        "what the tool exports (brat has --to)",
-    )
-    parser.add_argument(
-        "--order", choices=("file", "uncertainty"), default="file", help="order of the tasks (%(default)s)"
-    )
-    parser.set_defaults(run=run)
-
-
-def run(options: argparse.Namespace) -> Any:
-    """Convert, print counts, and return them."""
-    source, out = Path(options.path), Path(options.out)
-    if options.tool is not None:
-        return _export_tasks(options, out)
-    if options.order != "file":
+def export(
+    path: Annotated[str, typer.Argument(help="A file, or a folder.")],
+    out: Annotated[str, typer.Option(metavar="PATH", help="A file, or a folder for brat.")],
+    reading: Reading,
+    format: Format = None,
+    to: Annotated[
+        str | None,
+        one_of("--to", WRITABLE, "Format of the output, by default found from its ending; a folder is brat."),
+    ] = None,
+    tool: Annotated[
+        str | None,
+        one_of(
+            "--tool",
+            TOOLS,
+            "Write tasks of an annotation tool: of what predict has written, or of annotated documents. Readers read "
+            "what the tool exports (brat has --to).",
+        ),
+    ] = None,
+    order: Annotated[str, one_of("--order", ("file", "uncertainty"), "Order of the tasks.")] = "file",
+) -> Any:
+    """Write documents in another format, or as tasks of an annotation tool."""
+    if tool is not None:
+        return _export_tasks(path, Path(out), tool, order)
+    if order != "file":
         raise PLMarkerError("--order needs --tool")
+    return _convert(Path(path), Path(out), reading, format, to)
+
+
+def _convert(source: Path, out: Path, chosen: Reading, format: str | None, to: str | None) -> Any:
     if not source.exists():
         raise PLMarkerError(f"{source}: no such file or folder")
-    target = FORMATS[options.to] if options.to else format_of_output(out)
+    target = FORMATS[to] if to else format_of_output(out)
     if target.write is None:
         writable = ", ".join(found.name for found in FORMATS.values() if found.write)
         raise PLMarkerError(f"{target.name} can be read but not written; these can be written: {writable}")
     if out.exists() and not (target.folders and out.is_dir() and not any(out.iterdir())):
         raise PLMarkerError(f"{out}: exists; converting would write over it")
-    name = options.format or guess_format(source).name
-    reading = chosen_reading(options, FORMATS[name].reading)
+    name = format or guess_format(source).name
+    reading = chosen.over(FORMATS[name].reading)
     # The corpus is read twice, to check it and to write it, so that one document is held at a time.
     report = ReadingReport()
     for _ in read_corpus(source, report, name, reading, annotated=False):
         pass
     raise_problems(report.fatal)
+    from ..data.statistics import count_document
+
     counts: Counter[str] = Counter()
     labels = LabelCounts()
 
@@ -81,15 +86,15 @@ def run(options: argparse.Namespace) -> Any:
     return {"out": str(out), **counts, "alignment": dict(report.counts)}
 
 
-def _export_tasks(options: argparse.Namespace, out: Path) -> Any:
+def _export_tasks(path: str, out: Path, tool: str, order: str) -> Any:
     if out.exists():
         raise PLMarkerError(f"{out}: exists; exporting would write over it")
-    documents = list(read_extractions(options.path))
+    documents = list(read_extractions(path))
     if not documents:
-        raise PLMarkerError(f"{options.path}: there are no documents")
-    if options.order == "uncertainty":
+        raise PLMarkerError(f"{path}: there are no documents")
+    if order == "uncertainty":
         documents.sort(key=uncertainty, reverse=True)
-    TOOLS[options.tool](out, documents)
+    TOOLS[tool](out, documents)
     counts = {kind: sum(len(document[kind]) for document in documents) for kind in ("entities", "relations")}
     print(f"{out}: {len(documents)} tasks, {counts['entities']} entities, {counts['relations']} relations")
     return {"out": str(out), "documents": len(documents), **counts}

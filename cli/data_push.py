@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import argparse
-from typing import Any
+from typing import Annotated, Any
+
+import typer
+
+from .options import exclude_each_other
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the command."""
-    parser.add_argument("folder")
-    parser.add_argument("--repo", required=True, metavar="OWNER/NAME")
-    visibility = parser.add_mutually_exclusive_group()
-    visibility.add_argument("--private", action="store_true", help="the default")
-    visibility.add_argument("--public", action="store_true", help="anybody may read it; check its licence first")
-    parser.set_defaults(run=run)
-
-
-def run(options: argparse.Namespace) -> Any:
-    """Push, and return the address."""
+def push(
+    folder: Annotated[str, typer.Argument(help="What build has made.")],
+    repo: Annotated[str, typer.Option(metavar="OWNER/NAME", help="The repository on the Hub.")],
+    private: Annotated[bool, typer.Option("--private", help="Only you may read it, which is the default.")] = False,
+    public: Annotated[bool, typer.Option("--public", help="Anybody may read it; check its licence first.")] = False,
+) -> Any:
+    """Upload what build made, privately."""
+    exclude_each_other(private=private, public=public)
     from ..data.repository import push_repository
 
-    result = push_repository(options.folder, options.repo, options.public)
+    result = push_repository(folder, repo, public)
     print(f"{result['url']}: {'private' if result['private'] else 'public'}")
     return result

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from ..data.documents import raw_document, write_documents
 from ..data.extractions import annotated_extraction
@@ -13,55 +14,72 @@ from ..data.files import whole_file
 from ..modeling.schema_plmarker import PLMarkerError
 from ..reports.evaluation import evaluation_page
 from ..reports.page import documents_page
-from .options import model_options
+from .options import Dataset, ModelOptions, must_exist, one_of
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the command."""
-    model_options(parser)
-    parser.add_argument(
-        "model", nargs="+", help="a Hub id or a folder; or two, for an entity model and a relation model"
-    )
-    parser.add_argument("--dataset", required=True, help="a Hub id, a folder, a file, or sample")
-    parser.add_argument("--split", default="test", help="(%(default)s)")
-    parser.add_argument(
-        "--entity_types",
-        choices=("relation", "input"),
-        help="whose entity types Rel+ compares: the relation model's or those of the given entities (by default the "
-        "choice that was saved with the model)",
-    )
-    parser.add_argument(
-        "--given_entities",
-        action="store_true",
-        help="relations between the documents' own predicted_ner, not between those that the entity model finds",
-    )
-    parser.add_argument(
-        "--candidates_from", metavar="MODEL", help="an entity model; only its likeliest spans are scored"
-    )
-    parser.add_argument("--max_candidates", type=int, help="how many of them in a sentence (256)")
-    parser.add_argument(
-        "--predictions", metavar="FOLDER", help="write ent_pred_SPLIT.json and pred_results.json, as the original does"
-    )
-    parser.add_argument(
-        "--report", metavar="FOLDER", help="write pages: figures, errors and charts, and all sentences beside gold"
-    )
-    parser.set_defaults(run=run)
-
-
-def run(options: argparse.Namespace) -> Any:
-    """Evaluate, print figures and errors, and return the figures."""
+def evaluate(
+    context: typer.Context,
+    model: Annotated[
+        list[str],
+        typer.Argument(metavar="MODEL", help="A Hub id or a folder; or two, for an entity model and a relation model."),
+    ],
+    dataset: Dataset,
+    options: ModelOptions,
+    split: Annotated[str, typer.Option(help="The split to evaluate on.")] = "test",
+    entity_types: Annotated[
+        str | None,
+        one_of(
+            "--entity_types",
+            ("relation", "input"),
+            "Whose entity types Rel+ compares: the relation model's or those of the given entities. By default the "
+            "choice that was saved with the model.",
+        ),
+    ] = None,
+    given_entities: Annotated[
+        bool,
+        typer.Option(
+            "--given_entities",
+            help="Find relations between the documents' own predicted_ner, not between the entities that the entity "
+            "model finds.",
+        ),
+    ] = False,
+    candidates_from: Annotated[
+        str | None,
+        typer.Option(
+            "--candidates_from", metavar="MODEL", help="An entity model; only its likeliest spans are scored."
+        ),
+    ] = None,
+    max_candidates: Annotated[
+        int | None,
+        typer.Option("--max_candidates", metavar="N", help="How many of them in a sentence, by default 256."),
+    ] = None,
+    predictions: Annotated[
+        str | None,
+        typer.Option(metavar="FOLDER", help="Write ent_pred_SPLIT.json and pred_results.json, as the original does."),
+    ] = None,
+    report: Annotated[
+        str | None,
+        typer.Option(metavar="FOLDER", help="Write pages: figures, errors and charts, and all sentences beside gold."),
+    ] = None,
+) -> Any:
+    """Compute the Ent / Rel / Rel+ table of a split."""
+    must_exist(*model, dataset)
     from ..data.loading import load_split
     from ..modeling.windows_plmarker import WordTokenizer
     from ..original.results import write_relation_results
     from ..trainers.candidates import MAX_CANDIDATES, predict_candidates
     from ..trainers.evaluation import evaluate_documents
-    from ..trainers.report import errors_table, figures_table, pruner_line
+    from ..trainers.report import errors_tables, figures_tables, pruner_line
     from .models import load_models
+    from .quiet import quiet_models
+    from .tables import print_tables
 
-    models = load_models(options.model, options.device, options.compat, options.dtype)
-    documents: Any = load_split(options.dataset, options.split, models.parts[-1].config.schema)
-    if options.candidates_from:
-        first = load_models([options.candidates_from], options.device, options.compat, options.dtype)
+    context.with_resource(quiet_models())
+
+    models = load_models(model, options.device, options.compat, options.dtype)
+    documents: Any = load_split(dataset, split, models.parts[-1].config.schema)
+    if candidates_from:
+        first = load_models([candidates_from], options.device, options.compat, options.dtype)
         if models.entity is None or first.entity is None or models.entity.config.method == "bio":
             raise PLMarkerError("--candidates_from takes an entity model, and restricts one that scores spans")
         tokenize = WordTokenizer(first.tokenizer)
@@ -70,38 +88,39 @@ def run(options: argparse.Namespace) -> Any:
                 first.entity,
                 tokenize,
                 documents,
-                MAX_CANDIDATES if options.max_candidates is None else options.max_candidates,
+                MAX_CANDIDATES if max_candidates is None else max_candidates,
                 options.batch_tokens,
             )
         )
-    if options.given_entities and any(document.get("predicted_ner") is None for document in documents):
-        raise PLMarkerError(f"{options.dataset}: --given_entities needs predicted_ner in every document")
+    if given_entities and any(document.get("predicted_ner") is None for document in documents):
+        raise PLMarkerError(f"{dataset}: --given_entities needs predicted_ner in every document")
     result = evaluate_documents(
         documents,
         models.tokenizer,
-        None if options.given_entities else models.entity,
+        None if given_entities else models.entity,
         models.relation,
-        options.entity_types,
+        entity_types,
         options.batch_tokens,
         show_progress=sys.stderr.isatty(),
         unpruned=True,
     )
     for task, coverage in result.coverage.items():
-        print(f"{options.dataset}, {options.split}, {task}: {coverage}")
-    if options.predictions:
-        folder = Path(options.predictions)
+        print(f"{dataset}, {split}, {task}: {coverage}")
+    if predictions:
+        folder = Path(predictions)
         if result.documents and result.documents[0]["predicted_ner"] is not None:
-            write_documents(folder / f"ent_pred_{options.split}.json", result.documents)
+            write_documents(folder / f"ent_pred_{split}.json", result.documents)
         if models.relation is not None:
             write_relation_results(folder / "pred_results.json", result.documents)
-    names = " and ".join(options.model)
-    if options.report:
-        write_report(Path(options.report), result, f"{names} on {options.dataset}, {options.split}")
-    print(f"{names} on {options.dataset}, {options.split}: {len(documents)} documents, in percent\n")
-    print(figures_table(result.metrics))
+    names = " and ".join(model)
+    if report:
+        write_report(Path(report), result, f"{names} on {dataset}, {split}")
+    print(f"{names} on {dataset}, {split}: {len(documents)} documents, in percent\n")
+    print_tables(figures_tables(result.metrics))
     if pruner_line(result.metrics):
         print("\n" + pruner_line(result.metrics))
-    print("\n" + errors_table(result.errors))
+    print()
+    print_tables(errors_tables(result.errors))
     return result.metrics
 
 

@@ -1,130 +1,81 @@
-"""The parser of all commands, and the one place where errors become messages."""
+"""The commands of `plmarker`, and the entry point."""
 
 from __future__ import annotations
 
-import argparse
-import logging
-import os
 import sys
-from collections.abc import Mapping, Sequence
-from importlib import import_module
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import typer
+from typer.main import get_command
 
 from .. import __version__
-from ..data.files import write_json
-from ..modeling.schema_plmarker import PLMarkerError, one_sentence
-from .options import common_options
-
-COMMANDS = {
-    "train": "train the models of an experiment",
-    "evaluate": "the Ent / Rel / Rel+ table of a split",
-    "predict": "entities and relations of texts or documents",
-    "calibrate": "scores that are probabilities, and thresholds by label",
-    "show": "a page that shows predictions",
-    "convert": "the original's checkpoints as a model",
-}
-DATA_HELP = "build, push, check, describe and convert corpora"
-DATA_COMMANDS = {
-    "build": "a dataset repository from the files of a corpus, which load_dataset reads",
-    "push": "upload what build made, privately",
-    "check": "every problem of files, with its line",
-    "stats": "counts, what limits lose, and a picture",
-    "export": "documents to another format, or to an annotation tool",
-}
-# Another name of a command.
-ALIASES = {"export": ["convert"]}
-
-# The options of all commands that name what is read, and what is written.
-INPUTS = (
-    "input",
-    "gold",
-    "config",
-    "dataset",
-    "path",
-    "paths",
-    "folders",
-    "folder",
-    "model",
-    "schema",
-    "candidates_from",
-)
-OUTPUTS = ("json", "out", "predictions", "report", "picture")
+from .calibrate import calibrate
+from .convert import convert
+from .data_build import build
+from .data_check import check
+from .data_export import export
+from .data_push import push
+from .data_stats import stats
+from .evaluate import evaluate
+from .predict import predict
+from .running import Command, command
+from .show import show
+from .train import REST, train
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command. Bad input gives one sentence on standard error, and exit status 2."""
-    # The package's own reports, such as unreachable annotations, are shown. The other libraries' chatter is not.
-    logging.basicConfig(format="%(message)s")
-    # Processes that torchrun starts beside the first one would repeat what it says.
-    is_first = os.environ.get("RANK", "0") == "0"
-    logging.getLogger(__package__.partition(".")[0]).setLevel(logging.INFO if is_first else logging.ERROR)
-    given = sys.argv[1:] if arguments is None else arguments
-    parser = build_parser(given)
-    options, rest = parser.parse_known_args(given)
-    try:
-        if rest and options.command != "train":
-            parser.error(f"unrecognized arguments: {' '.join(rest)}")
-        options.rest = rest
-        check_outputs(options)
-        result = options.run(options)
-    except BrokenPipeError:
-        # The reader of the output, such as `head`, has seen enough.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
-    except Exception as error:
-        if options.debug:
-            raise
-        hint = "" if isinstance(error, PLMarkerError) else " (--debug shows where this comes from)"
-        print(f"plmarker: error: {one_sentence(error)}{hint}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("plmarker: interrupted; repeat the command to continue predict, add --resume for train", file=sys.stderr)
-        return 130
-    # Processes that torchrun starts beside the main process have no result. They must not write the same file.
-    if options.json and result is not None:
-        write_json(options.json, result)
-    return int(bool(isinstance(result, dict) and result.get("problems")))
+    """Run the command, and return its exit status. Bad input gives one sentence on standard error, and exit status 2.
 
-
-def check_outputs(options: argparse.Namespace) -> None:
-    """Make sure that no output of a command overwrites one of its inputs, or another output.
-
-    Raises:
-        PLMarkerError: naming the output and what it would overwrite.
+    Example:
+        >>> main(["--version"])
+        plmarker 0.1.0
+        0
     """
-    taken: dict[Path, str] = {}
-    for name in INPUTS:
-        values = getattr(options, name, None) or []
-        for value in [values] if isinstance(values, str) else values:
-            taken[Path(value).resolve()] = "an input"
-    for name in OUTPUTS:
-        value = getattr(options, name, None)
-        if value is None:
-            continue
-        for path in (value, f"{value}.partial", f"{value}.partial.settings", f"{value}.partial.words"):
-            other = taken.setdefault(Path(path).resolve(), f"--{name}")
-            if other != f"--{name}":
-                raise PLMarkerError(f"--{name} {value} is {other}: the command would write over it")
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        get_command(application())(given, prog_name="plmarker")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    return 0
 
 
-def build_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
-    """The parser of `plmarker`. Only the module of the command that is called is loaded."""
-    parser = argparse.ArgumentParser(
-        prog="plmarker", description="Entities and relations with packed levitated markers."
-    )
-    parser.add_argument("--version", action="version", version=f"plmarker {__version__}")
-    names = [argument for argument in arguments if not argument.startswith("-")]
-    groups = parser.add_subparsers(dest="command", required=True)
-    _add_commands(groups, COMMANDS, names[:1], "")
-    group = groups.add_parser("data", help=DATA_HELP)
-    _add_commands(group.add_subparsers(dest="data_command", required=True), DATA_COMMANDS, names[1:2], "data_")
-    return parser
+def application() -> typer.Typer:
+    """The tree of all commands. Boxes and colours are for terminals."""
+    settings: dict[str, Any] = {
+        "rich_markup_mode": "rich" if sys.stdout.isatty() and sys.stderr.isatty() else None,
+        # An option with hyphens is the same as one with underscores.
+        "context_settings": {
+            "help_option_names": ["--help", "-h"],
+            "token_normalize_func": lambda name: name.replace("-", "_"),
+        },
+        "pretty_exceptions_enable": False,
+    }
+    app = typer.Typer(help="Entities and relations with packed levitated markers.", callback=root, **settings)
+    app.command(cls=Command, context_settings=REST)(command(train))
+    models: tuple[Callable[..., Any], ...] = (evaluate, predict, calibrate, show, convert)
+    for function in models:
+        app.command(cls=Command)(command(function))
+    data = typer.Typer(help="Build, push, check, describe and convert corpora.", **settings)
+    corpora: tuple[Callable[..., Any], ...] = (build, push, check, stats, export)
+    for function in corpora:
+        data.command(cls=Command)(command(function))
+    # The earlier name of this command.
+    data.command("convert", cls=Command, hidden=True)(command(export))
+    app.add_typer(data, name="data")
+    return app
 
 
-def _add_commands(commands: Any, helps: Mapping[str, str], called: Sequence[str], prefix: str) -> None:
-    for name, text in helps.items():
-        aliases = ALIASES.get(name, []) if prefix else []
-        parser = commands.add_parser(name, parents=[common_options()], help=text, aliases=aliases)
-        if {name, *aliases} & set(called):
-            import_module(f".{prefix}{name}", __package__).add_arguments(parser)
+def show_version(wanted: bool) -> None:
+    """Print the version, and end."""
+    if wanted:
+        print(f"plmarker {__version__}")
+        raise typer.Exit
+
+
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Take the options before the command."""

@@ -2,83 +2,121 @@
 
 from __future__ import annotations
 
-import argparse
-import os
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
 
-import yaml
+import typer
 
 from ..data.alignment import WORDS
 from ..data.formats import FORMATS, ReadingOptions
+from ..data.settings import read_value
 from ..data.tags import SCHEMES
 from ..modeling.schema_plmarker import PLMarkerError, Threshold
 from ..modeling.text_plmarker import BATCH_TOKENS
 
-# The options that say how a corpus is read, as `ReadingOptions` names them.
-READING = ("scheme", "columns", "words", "language", "extent", "annotator")
 DTYPES = ("auto", "float32", "bfloat16")
+FORMATS_HELP = ", ".join(f"{name} ({found.description})" for name, found in FORMATS.items())
 
 
-def common_options() -> argparse.ArgumentParser:
-    """The options of every command."""
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--json", metavar="FILE", help="write the results as JSON")
-    parser.add_argument(
-        "--debug",
-        action="store_true",
-        default=os.environ.get("PLMARKER_DEBUG", "") not in ("", "0"),
-        help="show the traceback of an error; PLMARKER_DEBUG=1 does the same",
-    )
-    return parser
+def one_of(option: str, names: Collection[str], help: str, metavar: str | None = None) -> Any:
+    """An option whose value is one of some names, which the shell completes."""
 
+    def check(value: str | None) -> str | None:
+        if value is not None and value not in names:
+            raise typer.BadParameter(f"{value!r} is not one of {', '.join(names)}.")
+        return value
 
-def model_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of commands that run a model."""
-    parser.add_argument(
-        "--batch_tokens", type=int, default=BATCH_TOKENS, help="most text tokens of a batch (%(default)s)"
-    )
-    parser.add_argument(
-        "--compat", choices=("original",), help="compute what the published scripts compute, with their quirks"
-    )
-    parser.add_argument(
-        "--dtype",
-        choices=DTYPES,
-        help="number type of the model; auto runs a self-test, and takes bfloat16 where a CPU is faster with it "
-        "(as the model was saved)",
-    )
-    parser.add_argument("--device", help="device of the model, such as cpu or cuda:1 (an accelerator if there is one)")
-
-
-def reading_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of commands that read corpora."""
-    parser.add_argument(
-        "--scheme", choices=("auto", *SCHEMES), help="tag scheme of a column file (found from the file)"
-    )
-    parser.add_argument(
-        "--columns",
-        metavar="word=N,tag=N",
-        help="columns of a column file, by number, by name in a header row, or `last`; several tags are layers; "
-        "tag=N:KEY reads KEY=tag (found from the file)",
-    )
-    parser.add_argument("--words", choices=WORDS, help="how raw text is cut into words (plmarker; spacy for ACE)")
-    parser.add_argument("--extent", choices=("head", "full"), help="extent of ACE's mentions (head)")
-    parser.add_argument("--language", metavar="CODE", help="ISO 639-1 code of raw text (en)")
-    parser.add_argument(
-        "--annotator", metavar="NAME", help="whose annotations are read in an export of several annotators"
+    return typer.Option(
+        option, metavar=metavar or "|".join(names), callback=check, autocompletion=lambda: list(names), help=help
     )
 
 
-def formats_help() -> str:
-    """The formats that are read, for a help text."""
-    return ", ".join(f"{name} ({found.description})" for name, found in FORMATS.items())
+Format = Annotated[
+    str | None, one_of("--format", FORMATS, f"Format of the input, by default found from it: {FORMATS_HELP}.", "NAME")
+]
+Dataset = Annotated[str, typer.Option(metavar="NAME", help="A Hub id, a folder, a file, or sample.")]
 
 
-def chosen_reading(options: argparse.Namespace, defaults: ReadingOptions) -> ReadingOptions:
-    """How to read a corpus: the defaults of its format, and the options of the command."""
-    given = {name: getattr(options, name, None) for name in READING}
-    return replace(defaults, **{name: value for name, value in given.items() if value is not None})
+@dataclass
+class ModelOptions:
+    """The options of commands that run a model."""
+
+    batch_tokens: Annotated[int, typer.Option("--batch_tokens", metavar="N", help="Most text tokens of a batch.")] = (
+        BATCH_TOKENS
+    )
+    compat: Annotated[
+        str | None,
+        one_of("--compat", ("original",), "Compute what the published scripts compute, with their quirks."),
+    ] = None
+    dtype: Annotated[
+        str | None,
+        one_of(
+            "--dtype",
+            DTYPES,
+            "Number type of the model, by default as it was saved. auto runs a self-test, and takes bfloat16 where a "
+            "CPU is faster with it.",
+        ),
+    ] = None
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Device of the model, such as cpu or cuda:1, by default an accelerator if there is one.",
+        ),
+    ] = None
+
+
+@dataclass
+class Reading:
+    """The options of commands that read corpora, as `ReadingOptions` names them."""
+
+    scheme: Annotated[
+        str | None,
+        one_of("--scheme", ("auto", *SCHEMES), "Tag scheme of a column file, by default found from the file."),
+    ] = None
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="word=N,tag=N",
+            help="Columns of a column file, by number, by name in a header row, or `last`, by default found from the "
+            "file. Several tags are layers; tag=N:KEY reads KEY=tag.",
+        ),
+    ] = None
+    words: Annotated[
+        str | None,
+        one_of("--words", WORDS, "How raw text is cut into words, by default plmarker, and spacy for ACE."),
+    ] = None
+    extent: Annotated[
+        str | None, one_of("--extent", ("head", "full"), "Extent of ACE's mentions, by default head.")
+    ] = None
+    language: Annotated[str | None, typer.Option(metavar="CODE", help="ISO 639-1 code of raw text, by default en.")] = (
+        None
+    )
+    annotator: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Whose annotations are read in an export of several annotators."),
+    ] = None
+
+    def over(self, defaults: ReadingOptions) -> ReadingOptions:
+        """How to read a corpus: the defaults of its format, and the options that were given."""
+        return replace(defaults, **{name: value for name, value in asdict(self).items() if value is not None})
+
+
+def must_exist(*names: str) -> None:
+    """Raise an error for paths that do not exist, before anything large is loaded. Hub ids are left to the Hub."""
+    for name in names:
+        is_path = Path(name).is_absolute() or name.startswith(".") or len(Path(name).parts) > 2
+        if is_path and not Path(name).exists():
+            raise PLMarkerError(f"{name}: no such file or folder")
+
+
+def exclude_each_other(**given: Any) -> None:
+    """Raise an error of usage if more than one of these options was given."""
+    found = [f"--{name}" for name, value in given.items() if value not in (None, False)]
+    if len(found) > 1:
+        raise typer.BadParameter(f"{' and '.join(found)} exclude each other.")
 
 
 def key_values(items: Sequence[str]) -> dict[str, Any]:
@@ -88,21 +126,20 @@ def key_values(items: Sequence[str]) -> dict[str, Any]:
         key, equals, value = item.partition("=")
         if not equals:
             raise PLMarkerError(f"expected KEY=VALUE, got {item!r}")
-        try:
-            values[key] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise PLMarkerError(f"{item!r}: the value is broken YAML") from None
+        values[key] = read_value(value)
     return values
 
 
-def threshold(text: str) -> Threshold:
+def threshold(option: str, text: str | None) -> Threshold | None:
     """`0.5`, or `Person=0.8,Place=0.6`."""
+    if text is None:
+        return None
     try:
         if "=" not in text:
             return float(text)
         return {label: float(score) for label, _, score in (part.rpartition("=") for part in text.split(","))}
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor LABEL=NUMBER,...") from None
+        raise typer.BadParameter(f"{text!r} is neither a number nor LABEL=NUMBER,...", param_hint=option) from None
 
 
 def counts_line(counts: Any) -> str:

@@ -2,71 +2,94 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
-import yaml
+import typer
 
+from ..data.settings import read_value
+from ..hub_configs import experiment_file
 from ..modeling.schema_plmarker import PLMarkerError
-from .options import key_values
+from .options import exclude_each_other, key_values
+
+# The fields of TrainingArguments and the keys of the file are known only when the command runs.
+REST = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the command."""
-    parser.epilog = (
-        "Any key of the file may follow, such as entity.model.max_span_length=5 or training.learning_rate=3e-5. So may "
-        "any field of transformers.TrainingArguments, such as --learning_rate 3e-5."
-    )
-    parser.add_argument("config", help="a YAML file, or the name of one in hub_configs; it comes before the options")
-    parser.add_argument("--encoder", help="in place of the file's: a Hub id, a folder, or minilm")
-    parser.add_argument("--dataset", help="in place of the file's: a Hub id, a folder, a file, or sample")
-    parser.add_argument("--output_dir", help="in place of the file's")
-    parser.add_argument("--seeds", type=int, nargs="+", help="several seeds give a table with mean and deviation")
-    earlier = parser.add_mutually_exclusive_group()
-    earlier.add_argument("--resume", action="store_true", help="continue from the last checkpoints")
-    earlier.add_argument("--overwrite", action="store_true", help="remove the checkpoints of an earlier run")
-    parser.set_defaults(run=run)
+def train(
+    context: typer.Context,
+    config: Annotated[
+        str,
+        typer.Argument(help="A YAML file, or the name of one in hub_configs; it comes before the options."),
+    ],
+    encoder: Annotated[
+        str | None, typer.Option(metavar="NAME", help="In place of the file's: a Hub id, a folder, or minilm.")
+    ] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="In place of the file's: a Hub id, a folder, a file, or sample."),
+    ] = None,
+    output_dir: Annotated[
+        str | None, typer.Option("--output_dir", metavar="FOLDER", help="In place of the file's.")
+    ] = None,
+    seeds: Annotated[
+        list[int] | None,
+        typer.Option(metavar="N...", help="Several seeds give a table with mean and deviation."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoints.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Remove the checkpoints of an earlier run.")] = False,
+) -> Any:
+    """Train the models of an experiment, once or for several seeds and folds.
 
-
-def run(options: argparse.Namespace) -> Any:
-    """Train, print the figures on test, and return them by seed and fold. Only the main process returns figures."""
+    Any key of the file may follow, such as entity.model.max_span_length=5 or training.learning_rate=3e-5. So may any
+    field of transformers.TrainingArguments, such as --learning_rate 3e-5.
+    """
+    exclude_each_other(resume=resume, overwrite=overwrite)
+    experiment_file(config)
     from accelerate import PartialState
 
+    from ..data.progress import progress_bars_on_terminals
     from ..trainers.experiment import load_experiment
-    from ..trainers.report import figures_table, reported_line, runs_table
+    from ..trainers.report import figures_tables, reported_line, runs_table
     from ..trainers.training import run_experiment
+    from .quiet import quiet_models
+    from .tables import print_tables
 
-    settings = key_values([word for word in options.rest if "=" in word and not word.startswith("-")])
-    overrides = training_overrides([word for word in options.rest if "=" not in word or word.startswith("-")])
-    for name in ("encoder", "dataset", "output_dir"):
-        if getattr(options, name) is not None:
-            overrides[name] = getattr(options, name)
+    context.with_resource(quiet_models())
+    context.with_resource(progress_bars_on_terminals())
+
+    settings = key_values([word for word in context.args if "=" in word and not word.startswith("-")])
+    overrides = training_overrides([word for word in context.args if "=" not in word or word.startswith("-")])
+    given = {"encoder": encoder, "dataset": dataset, "output_dir": output_dir}
+    overrides |= {name: value for name, value in given.items() if value is not None}
     results: dict[str, Any] = {}
-    for seed in options.seeds or [None]:
-        experiment = load_experiment(
-            options.config, {**overrides, **({} if seed is None else {"seed": seed})}, settings
-        )
-        output_dir = experiment.output_dir
+    chosen: list[int | None] = [*seeds] if seeds else [None]
+    for seed in chosen:
+        experiment = load_experiment(config, {**overrides, **({} if seed is None else {"seed": seed})}, settings)
+        folder = experiment.output_dir
         for fold in experiment.folds or (None,):
             parts = [fold] if fold else []
-            if len(options.seeds or []) > 1:
+            if len(chosen) > 1:
                 parts.append(f"seed-{seed}")
-            experiment.output_dir = "/".join([output_dir, *parts])
-            metrics = run_experiment(experiment, options.resume, options.overwrite, fold)
+            experiment.output_dir = "/".join([folder, *parts])
+            metrics = run_experiment(experiment, resume, overwrite, fold)
             if metrics is None:
                 continue
             results[" ".join([*([fold] if fold else []), str(experiment.seed)])] = metrics
             print(f"\n{experiment.output_dir}, seed {experiment.seed}: figures on test, in percent\n")
-            print(figures_table(metrics) if metrics else "there is no split 'test'")
+            if metrics:
+                print_tables(figures_tables(metrics))
+            else:
+                print("there is no split 'test'")
     # A process that ends before the others would break their connections.
     PartialState().wait_for_everyone()
     PartialState().destroy_process_group()
     if not PartialState().is_main_process:
         return None
     if len(results) > 1:
-        print("\n" + runs_table(results))
-    if experiment.reported and options.encoder is None:
+        print()
+        print_tables([runs_table(results)])
+    if experiment.reported and encoder is None:
         print("\n" + reported_line(experiment.reported))
     return results
 
@@ -83,7 +106,7 @@ def training_overrides(rest: Sequence[str]) -> dict[str, Any]:
         if "=" in name:
             name, value = name.split("=", 1)
             items.insert(0, value)
-        key = name.removeprefix("--")
+        key = name.removeprefix("--").replace("-", "_")
         if not name.startswith("--") or key not in TRAINING_FIELDS:
             hint = hint_for_field(key, TRAINING_FIELDS)
             raise PLMarkerError(
@@ -92,5 +115,5 @@ def training_overrides(rest: Sequence[str]) -> dict[str, Any]:
         is_flag = not items or items[0].startswith("--")
         if is_flag and "bool" not in str(TRAINING_FIELDS[key].type):
             raise PLMarkerError(f"option {name!r} needs a value")
-        overrides[key] = True if is_flag else yaml.safe_load(items.pop(0))
+        overrides[key] = True if is_flag else read_value(items.pop(0))
     return overrides

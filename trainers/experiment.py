@@ -7,15 +7,21 @@ import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal, get_type_hints
 
+from pydantic import ConfigDict, Field, with_config
 from transformers import TrainingArguments
 
-from ..data.presets import load_preset, read_mapping
+# pydantic asks for this one before Python 3.12.
+from typing_extensions import TypedDict
+
+from ..data.schemas import load_schema
+from ..data.settings import KeyPath, Settings, checked, read_settings
+from ..hub_configs import experiment_file
+from ..modeling.configuration_plmarker import PLMarkerEntityConfig, PLMarkerRelationConfig
 from ..modeling.schema_plmarker import PLMarkerError
 from .checks import hint_for_field
 
-CONFIG_FOLDER = Path(__file__).parents[1] / "hub_configs"
 TRAINING_FIELDS = {item.name: item for item in fields(TrainingArguments) if item.init}
 
 
@@ -28,6 +34,8 @@ class Task:
         training: fields of `transformers.TrainingArguments`.
         peft: options of a LoRA adapter, as `add_lora` takes them, `{}` for its defaults; None trains all of the model.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = {"extra": "forbid"}
 
     model: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
@@ -49,7 +57,7 @@ class Experiment:
         training: fields of `transformers.TrainingArguments`, with `shared_encoder` alone.
         symmetric_labels: the relation labels that have no direction.
         entity_labels, relation_labels: the labels. Without them they are collected from the data.
-        preset: a corpus with these labels and these quirks of the original, see `load_preset`. Values of the file go
+        preset: a corpus with these labels and these quirks of the original, see `load_schema`. Values of the file go
             first.
         folds: configurations of the dataset, each with its own splits. They are trained one after the other. They are
             folders in a local dataset, or configurations of a Hub dataset.
@@ -60,13 +68,15 @@ class Experiment:
         reported: the published F1 of this experiment in percent, by metric; `source` names the publication.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = {"extra": "forbid"}
+
     encoder: str
     dataset: str
     output_dir: str
     entity: Task | None = None
     relation: Task | None = None
     shared_encoder: bool = False
-    pair_weight: float = 1.0
+    pair_weight: Annotated[float, Field(gt=0)] = 1.0
     training: dict[str, Any] = field(default_factory=dict)
     symmetric_labels: tuple[str, ...] = ()
     entity_labels: tuple[str, ...] | None = None
@@ -74,7 +84,7 @@ class Experiment:
     preset: str | None = None
     folds: tuple[str, ...] = ()
     train_splits: tuple[str, ...] = ("train",)
-    entity_types: str = "relation"
+    entity_types: Literal["relation", "input"] = "relation"
     seed: int = 42
     license: str | None = None
     reported: dict[str, Any] = field(default_factory=dict)
@@ -89,12 +99,19 @@ class Experiment:
 
 
 EXPERIMENT_FIELDS = [item.name for item in fields(Experiment)]
-REPORTED_METRICS = ("ent_f1", "rel_f1", "rel_strict_f1")
+PARTS = {"entity": PLMarkerEntityConfig, "relation": PLMarkerRelationConfig}
 
 
-def experiment_names() -> list[str]:
-    """The experiments in `hub_configs`."""
-    return sorted(file.stem for file in CONFIG_FOLDER.glob("*.yaml"))
+def _typed(name: str, types: dict[str, Any], strict: bool = False) -> Any:
+    """A type of mappings that may have these keys alone."""
+    config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, strict=strict)
+    return with_config(config)(TypedDict(name, types, total=False))  # type: ignore[operator]
+
+
+Percent = Annotated[float, Field(gt=0, lt=100)]
+Reported = _typed("Reported", {"source": str, **dict.fromkeys(("ent_f1", "rel_f1", "rel_strict_f1"), Percent)})
+_HINTS = get_type_hints(TrainingArguments)
+Training = _typed("Training", {name: _HINTS[name] for name in TRAINING_FIELDS if name not in EXPERIMENT_FIELDS})
 
 
 def load_experiment(
@@ -111,160 +128,140 @@ def load_experiment(
             every model.
 
     Raises:
-        PLMarkerError: for a missing file, broken YAML, an unknown or a missing key, naming file and key.
+        PLMarkerError: for a missing file, broken YAML, an unknown or a missing key, and a wrong value, naming file,
+            line and key.
     """
-    path, values = _read(name)
+    found = _read(name)
     for key, value in (settings or {}).items():
-        _set(path, values, key, value)
-    training: dict[str, Any] = {}
+        _set(found, key, value, f"{key}={_short(value)}")
     for key, value in (overrides or {}).items():
-        (values if key in EXPERIMENT_FIELDS else training)[key] = value
-    return _experiment(path, values, training)
+        _set(found, key if key in EXPERIMENT_FIELDS else f"training.{key}", value, f"--{key} {_short(value)}")
+    return _experiment(found)
 
 
-def _set(path: Path, values: dict[str, Any], key: str, value: Any) -> None:
-    """Set the value of a dotted key."""
-    *places, last = key.split(".")
-    if places[:1] == ["training"] and not values.get("shared_encoder"):
-        for name in ("entity", "relation"):
-            if values.get(name) is not None:
-                _set(path, values, f"{name}.{key}", value)
-        return
-    inside = values
-    for place in places:
-        found = inside.get(place)
-        if found is None:
-            found = inside[place] = {}
-        if not isinstance(found, dict):
-            raise PLMarkerError(f"{path}: {key!r} cannot be set: {place!r} holds {reprlib.repr(found)}")
-        inside = found
-    inside[last] = value
+def _short(value: Any) -> str:
+    """A value for a message."""
+    return value if isinstance(value, str) and len(value) < 60 else reprlib.repr(value)
 
 
-def _read(name: str | Path, extended: tuple[Path, ...] = ()) -> tuple[Path, dict[str, Any]]:
-    """The path and the values of a file, with those of the file that it extends."""
-    path = Path(name)
-    if not path.is_file():
-        path = CONFIG_FOLDER / f"{name}.yaml"
-    if not path.is_file():
-        known = experiment_names()
-        near = difflib.get_close_matches(str(name), known, cutoff=0.3) or known[:3]
-        raise PLMarkerError(f"{name}: no such file, nor one of the {len(known)} experiments ({', '.join(near)} ...)")
-    values = read_mapping(path, "encoder, dataset, output_dir and entity or relation")
-    base = values.pop("extends", None)
+def _set(settings: Settings, key: str, value: Any, place: str) -> None:
+    """Set a dotted key. Training arguments belong to each model, unless the models are trained together."""
+    if key.startswith("training.") and not settings.values.get("shared_encoder"):
+        for name in PARTS:
+            if settings.values.get(name) is not None:
+                settings.set(f"{name}.{key}", value, place)
+    else:
+        settings.set(key, value, place)
+
+
+def _read(name: str | Path, extended: tuple[Path, ...] = ()) -> Settings:
+    """The settings of a file, with those of the file that it extends."""
+    path = experiment_file(name)
+    settings = read_settings(path, "encoder, dataset, output_dir and entity or relation")
+    base = settings.values.pop("extends", None)
     if base is None:
-        return path, values
+        return settings
     if path.resolve() in extended:
         raise PLMarkerError(f"{path}: extends itself")
-    return path, _merge(_read(base, (*extended, path.resolve()))[1], values)
+    return _read(base, (*extended, path.resolve())).extended(settings)
 
 
-def _merge(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in changes.items():
-        if value is None:
-            merged.pop(key, None)
-        elif isinstance(value, dict) and isinstance(merged.get(key), dict):
-            merged[key] = _merge(merged[key], value)
-        else:
-            merged[key] = value
-    return merged
+def _without_nulls(values: dict[str, Any]) -> dict[str, Any]:
+    """The values without keys that hold nothing. In a model, null is a value."""
+    tasks = {
+        name: {key: value for key, value in values[name].items() if value is not None}
+        for name in PARTS
+        if isinstance(values.get(name), dict)
+    }
+    return {key: value for key, value in {**values, **tasks}.items() if value is not None}
 
 
-def _experiment(path: Path, values: dict[str, Any], overrides: dict[str, Any]) -> Experiment:
-    for key in values:
-        if key not in EXPERIMENT_FIELDS:
-            raise PLMarkerError(f"{path}: unknown key {key!r}; an experiment has {', '.join(EXPERIMENT_FIELDS)}")
-    for key in ("encoder", "dataset", "output_dir"):
-        if not isinstance(values.get(key), str):
-            raise PLMarkerError(f"{path}: {key!r} is missing or no string")
-    if not isinstance(values.get("shared_encoder", False), bool):
-        raise PLMarkerError(f"{path}: 'shared_encoder' is true or false, got {reprlib.repr(values['shared_encoder'])}")
-    weight = values.get("pair_weight", 1.0)
-    if isinstance(weight, bool) or not isinstance(weight, int | float) or weight <= 0:
-        raise PLMarkerError(f"{path}: 'pair_weight' is a number above 0, got {reprlib.repr(weight)}")
-    if values.get("shared_encoder"):
-        _check_shared(path, values)
-        values["training"] = _task(path, "shared", {"training": values.get("training")}, overrides).training
-        overrides = {}
-    elif "training" in values:
-        raise PLMarkerError(f"{path}: 'training' at the top needs 'shared_encoder: true'; each model has its own")
-    for name in ("entity", "relation"):
-        if values.get(name) is not None:
-            values[name] = _task(path, name, values[name], overrides)
-    for name in ("symmetric_labels", "entity_labels", "relation_labels", "folds", "train_splits"):
-        if values.get(name) is not None:
-            if not isinstance(values[name], list) or not all(isinstance(label, str) for label in values[name]):
-                raise PLMarkerError(f"{path}: {name!r} is a list of strings, got {reprlib.repr(values[name])}")
-            values[name] = tuple(values[name])
-    if not isinstance(values.get("seed", 0), int):
-        raise PLMarkerError(f"{path}: 'seed' is a whole number, got {reprlib.repr(values['seed'])}")
-    if not isinstance(values.get("license") or "", str):
-        raise PLMarkerError(f"{path}: 'license' is a string, got {reprlib.repr(values['license'])}")
-    if values.get("entity_types", "relation") not in ("relation", "input"):
+def _experiment(settings: Settings) -> Experiment:
+    settings.values = _without_nulls(settings.values)
+    experiment: Experiment = checked(Experiment, settings, unknown=_known_keys)
+    if experiment.shared_encoder:
+        _check_shared(settings)
+        experiment.training = _training(settings, ("training",))
+    elif experiment.training:
         raise PLMarkerError(
-            f"{path}: 'entity_types' is 'relation' or 'input', got {reprlib.repr(values['entity_types'])}"
+            f"{settings.place(('training',))}: 'training' at the top needs 'shared_encoder: true'; "
+            "each model has its own"
         )
-    _check_reported(path, values.get("reported", {}))
-    if values.get("preset") is not None:
-        preset = load_preset(values["preset"])
-        schema = preset.schema
+    for name, config_class in PARTS.items():
+        task: Task | None = getattr(experiment, name)
+        if task is None:
+            continue
+        task.training = _training(settings, (name, "training"))
+        task.model = _model(settings, (name, "model"), config_class)
+    experiment.reported = checked(Reported, settings, ("reported",), _known_keys) if experiment.reported else {}
+    if experiment.preset is not None:
+        preset = load_schema(experiment.preset)
         for name, usual in (("entity", preset.entity), ("relation", preset.relation)):
-            if values.get(name) is not None and "quirks" in usual:
-                values[name].model.setdefault("quirks", usual["quirks"])
-        values = {**{name: labels for name, labels in schema.to_dict().items() if labels}, **values}
-        for name in schema.to_dict():
-            values[name] = tuple(values.get(name, ()))
-    experiment = Experiment(**values)
+            task = getattr(experiment, name)
+            if task is not None and "quirks" in usual:
+                task.model.setdefault("quirks", usual["quirks"])
+        for name, labels in preset.schema.to_dict().items():
+            if name not in settings.values:
+                setattr(experiment, name, tuple(labels))
     if not experiment.tasks:
-        raise PLMarkerError(f"{path}: nothing to train, give 'entity' or 'relation' or both")
+        raise PLMarkerError(f"{settings.place(())}: nothing to train, give 'entity' or 'relation' or both")
     return experiment
 
 
-def _check_shared(path: Path, values: Mapping[str, Any]) -> None:
+def _check_shared(settings: Settings) -> None:
     """Two models that are trained together have no training of their own."""
-    for name in ("entity", "relation"):
-        part = values.get(name)
-        if not isinstance(part, dict):
-            raise PLMarkerError(f"{path}: 'shared_encoder' needs both 'entity' and 'relation'")
+    for name in PARTS:
+        part = settings.values.get(name)
+        if part is None:
+            raise PLMarkerError(f"{settings.place(())}: 'shared_encoder' needs both 'entity' and 'relation'")
         for key in ("training", "peft"):
             if part.get(key) is not None:
-                raise PLMarkerError(f"{path}: {name}.{key} has no place beside 'shared_encoder'")
+                place = settings.place((name, key))
+                raise PLMarkerError(f"{place}: {name}.{key} has no place beside 'shared_encoder'")
 
 
-def _check_reported(path: Path, reported: Any) -> None:
-    """Published figures are percentages by metric, with their source."""
-    if not isinstance(reported, dict):
-        raise PLMarkerError(f"{path}: 'reported' is a mapping, got {reprlib.repr(reported)}")
-    for key, value in reported.items():
-        if key == "source" and isinstance(value, str):
-            continue
-        if key not in REPORTED_METRICS or not isinstance(value, float | int) or not 0 < value < 100:
-            raise PLMarkerError(f"{path}: reported.{key} is a percentage of {', '.join(REPORTED_METRICS)}, or 'source'")
+def _training(settings: Settings, path: KeyPath) -> dict[str, Any]:
+    """The training arguments of a model, with the types that transformers names."""
+    if not _has(settings, path):
+        return {}
+    return dict(checked(Training, settings, path, _known_keys))
 
 
-def _task(path: Path, name: str, values: Any, overrides: dict[str, Any]) -> Task:
-    if not isinstance(values, dict) or not set(values) <= {"model", "training", "peft"}:
-        raise PLMarkerError(f"{path}: {name!r} has 'model', 'training' and 'peft', got {reprlib.repr(values)}")
-    for part in ("model", "training", "peft"):
-        if not isinstance(values.get(part) or {}, dict):
-            raise PLMarkerError(f"{path}: {name}.{part} is a mapping, got {reprlib.repr(values[part])}")
-    training = {**(values.get("training") or {}), **overrides}
-    for key, value in training.items():
-        if key not in TRAINING_FIELDS:
-            hint = hint_for_field(key, TRAINING_FIELDS)
-            raise PLMarkerError(f"{path}: {name}.training.{key} is no field of transformers.TrainingArguments{hint}")
+def _model(settings: Settings, path: KeyPath, config_class: Any) -> dict[str, Any]:
+    """The fields of a model's config. A number in quotation marks is no number here, as in a config."""
+    if not _has(settings, path):
+        return {}
+    # Types that transformers leaves as strings are checked when the config is built.
+    types: dict[str, Any] = {
+        item.name: Any if isinstance(item.type, str) else item.type for item in fields(config_class)
+    }
+    # `yes` is true.
+    types = {name: Annotated[bool, Field(strict=False)] if kind is bool else kind for name, kind in types.items()}
+    model = _typed(config_class.__name__, {**types, "marker_init": str}, strict=True)
+    return dict(checked(model, settings, path, _known_keys))
+
+
+def _has(settings: Settings, path: KeyPath) -> bool:
+    inside: Any = settings.values
+    for key in path:
+        inside = (inside or {}).get(key)
+    return inside is not None
+
+
+def _known_keys(path: KeyPath) -> str:
+    """What is said about an unknown key."""
+    *outer, key = path
+    if outer[-1:] == ["training"]:
         if key in EXPERIMENT_FIELDS:
-            raise PLMarkerError(f"{path}: {name}.training.{key} belongs to the top of the file, once for all models")
-        # YAML reads `no` as false.
-        if key.endswith("_strategy") and value is False:
-            training[key] = "no"
-        # YAML reads 3e-4 as a string. Only 3.0e-4 is a number in YAML.
-        number = next((kind for kind in (float, int) if kind.__name__ in str(TRAINING_FIELDS[key].type)), None)
-        if isinstance(value, str) and number and "str" not in str(TRAINING_FIELDS[key].type):
-            try:
-                training[key] = number(value)
-            except ValueError:
-                raise PLMarkerError(f"{path}: {name}.training.{key} is a number, got {reprlib.repr(value)}") from None
-    adapter = values.get("peft")
-    return Task(dict(values.get("model") or {}), training, None if adapter is None else dict(adapter))
+            return ": it belongs to the top of the file, once for all models"
+        return f": no field of transformers.TrainingArguments{hint_for_field(str(key), TRAINING_FIELDS)}"
+    if outer[-1:] == ["model"]:
+        config_class = PARTS[str(outer[0])]
+        near = difflib.get_close_matches(str(key), [item.name for item in fields(config_class)], n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        return f": {config_class.__name__} has no field {key!r}{hint}"
+    if outer == ["reported"]:
+        return f"; it has {', '.join(Reported.__annotations__)}"
+    if outer:
+        return f"; {outer[-1]!r} has 'model', 'training' and 'peft'"
+    return f"; an experiment has {', '.join(EXPERIMENT_FIELDS)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from .metrics import Metrics
@@ -25,22 +26,52 @@ RETYPED_ROWS = (
 )
 
 
-def figures_table(metrics: Metrics) -> str:
+@dataclass
+class Table:
+    """A table of figures. As a string it is plain text in columns.
+
+    Args:
+        columns: names of the columns behind the first one.
+        rows: the name of each row, and its cells.
+        title: a line above the table.
+        widths: characters of the first column and of the others.
+        corner: name of the first column.
+    """
+
+    columns: Sequence[str]
+    rows: Sequence[tuple[str, Sequence[str]]]
+    title: str = ""
+    widths: tuple[int, int] = (26, 10)
+    corner: str = ""
+
+    def __str__(self) -> str:
+        lines = [self.title] if self.title else []
+        lines += [self._line(self.corner, self.columns)] if any(self.columns) else []
+        # Below a title, rows are indented.
+        indent = "  " if self.title else ""
+        return "\n".join([*lines, *(self._line(indent + name, cells) for name, cells in self.rows)])
+
+    def _line(self, name: str, cells: Sequence[str]) -> str:
+        first, other = self.widths
+        return (f"{name:<{first}}" + "".join(f"{cell:>{other}}" for cell in cells)).rstrip()
+
+
+def figures_tables(metrics: Metrics) -> list[Table]:
     """Precision, recall and F1 of Ent, Rel and Rel+ in percent, F1 of re-typed entities, then F1 by label."""
-    rows = [(title, name) for name, title in ROWS if f"{name}_f1" in metrics]
-    lines = [_line("", ("P", "R", "F1"))]
-    for title, name in rows:
-        lines.append(_line(title, [_percent(metrics[f"{name}_{figure}"]) for figure in ("precision", "recall", "f1")]))
-    for name, title in RETYPED_ROWS:
-        if name in metrics:
-            lines.append(_line(title, ["", "", _percent(metrics[name])]))
-    for title, name in rows:
+    names = [(title, name) for name, title in ROWS if f"{name}_f1" in metrics]
+    rows = [
+        (title, [_percent(metrics[f"{name}_{figure}"]) for figure in ("precision", "recall", "f1")])
+        for title, name in names
+    ]
+    rows += [(title, ["", "", _percent(metrics[name])]) for name, title in RETYPED_ROWS if name in metrics]
+    tables = [Table(("P", "R", "F1"), rows)]
+    for title, name in names:
         prefix = f"{name}_f1/"
         labels = [key.removeprefix(prefix) for key in metrics if key.startswith(prefix)]
         if labels:
-            lines += ["", f"{title}, F1 by label"]
-            lines += [_line(f"  {label}", ["", "", _percent(metrics[prefix + label])]) for label in labels]
-    return "\n".join(lines)
+            by_label = [(label, ["", "", _percent(metrics[prefix + label])]) for label in labels]
+            tables.append(Table(("", "", ""), by_label, f"{title}, F1 by label"))
+    return tables
 
 
 def pruner_line(metrics: Metrics) -> str:
@@ -54,25 +85,29 @@ def pruner_line(metrics: Metrics) -> str:
     return line
 
 
-def errors_table(errors: Mapping[str, Counter[str]]) -> str:
+def errors_tables(errors: Mapping[str, Counter[str]]) -> list[Table]:
     """Errors by kind, the most frequent first."""
-    lines: list[str] = []
-    for name, kinds in errors.items():
-        lines += ["", f"{TITLES[name]}, errors by kind"]
-        lines += [f"  {kind:<30}{count:>6}" for kind, count in kinds.most_common()]
-    return "\n".join(lines).lstrip("\n")
+    return [
+        Table(
+            ("",),
+            [(kind, [str(count)]) for kind, count in kinds.most_common()],
+            f"{TITLES[name]}, errors by kind",
+            widths=(32, 6),
+        )
+        for name, kinds in errors.items()
+    ]
 
 
-def runs_table(metrics_of_runs: Mapping[str, Metrics]) -> str:
+def runs_table(metrics_of_runs: Mapping[str, Metrics]) -> Table:
     """F1 in percent for each run, by seed or fold, with mean and standard deviation."""
     runs = list(metrics_of_runs)
-    lines = [_line("F1", [*runs, "mean", "deviation"])]
+    rows = []
     for name, title in ROWS:
         values = [metrics[f"{name}_f1"] for metrics in metrics_of_runs.values() if f"{name}_f1" in metrics]
         if len(values) == len(runs):
             summary = [statistics.mean(values), statistics.stdev(values)]
-            lines.append(_line(title, map(_percent, [*values, *summary])))
-    return "\n".join(lines)
+            rows.append((title, [_percent(value) for value in (*values, *summary)]))
+    return Table([*runs, "mean", "deviation"], rows, corner="F1")
 
 
 def reported_line(reported: Mapping[str, Any]) -> str:
@@ -84,7 +119,3 @@ def reported_line(reported: Mapping[str, Any]) -> str:
 
 def _percent(fraction: float) -> str:
     return f"{100 * fraction:.1f}"
-
-
-def _line(title: str, cells: Sequence[str] | map[str]) -> str:
-    return (f"{title:<26}" + "".join(f"{cell:>10}" for cell in cells)).rstrip()

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -281,7 +282,8 @@ def _arguments(experiment: Experiment, name: str, task: Task, validates: bool) -
     """The training arguments of a model. With validation, the best evaluated checkpoint is kept."""
     given = task.training
     strategy = given.get("eval_strategy", given.get("save_strategy", "epoch"))
-    values: dict[str, Any] = {"report_to": "none", "save_total_limit": 1}
+    # A bar would fill a log file. There, Trainer prints its figures as lines.
+    values: dict[str, Any] = {"report_to": "none", "save_total_limit": 1, "disable_tqdm": not sys.stderr.isatty()}
     if validates and strategy != "no":
         values |= {"eval_strategy": strategy, "save_strategy": strategy}
         values["load_best_model_at_end"] = given.get("save_strategy", strategy) == strategy

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer, models
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedTokenizerFast
 
+from plmarker.cli import main
 from plmarker.modeling.modeling_plmarker import PLMarkerForEntityRecognition, PLMarkerForRelationExtraction
 from plmarker.modeling.schema_plmarker import LabelSchema, PLMarkerError
 from plmarker.original.conversion import convert_checkpoint
@@ -291,3 +292,30 @@ def test_albert_s_vocabulary_lies_beside_its_checkpoint(tmp_path, schema):
     (folder / "spiece.model").write_bytes(b"nothing")
     with pytest.raises(PLMarkerError, match="the vocabulary cannot be read"):
         convert_checkpoint(folder, schema, defaults=LIMITS)
+
+
+def test_the_labels_of_a_dataset_are_said_and_never_taken_in_a_wrong_order(tmp_path, capsys):
+    checkpoint = write_checkpoint(tmp_path / "a", {"ner_classifier": (3, 64)})
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+
+    def converted(*labels: str) -> tuple[int, str, str]:
+        ner = [[[number, number, label] for number, label in enumerate(labels)]]
+        line = {"doc_key": "a", "sentences": [[f"w{n}" for n in range(len(labels))]], "ner": ner}
+        (corpus / "train.jsonl").write_text(json.dumps(line))
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
+        call = ["convert", str(checkpoint), "--schema", str(corpus), "--out", str(tmp_path / "out")]
+        status = main([*call, "--entity", "max_seq_length=64"])
+        return (status, *capsys.readouterr())
+
+    status, output, _ = converted("Tool", "Animal")
+    assert status == 0
+    assert "0 NIL, 1 Animal, 2 Tool" in output
+    assert AutoModel.from_pretrained(tmp_path / "out").config.entity_labels == ["Animal", "Tool"]
+    status, _, error = converted("Tool", "Animal", "Plant")
+    assert status == 2
+    assert "'ner_classifier.weight' has shape (3, 64)" in error
+    status, _, error = converted("PER", "ORG", "LOC", "MISC")
+    assert status == 2
+    assert "give --schema conll2003" in error
+    assert not (tmp_path / "out").exists()

@@ -97,6 +97,9 @@ HEAVY = {"torch", "transformers", "datasets", "accelerate", "numpy", "pyarrow"}
         "from plmarker.data import read_documents, check_file",
         "from plmarker.cli import main; main(['data', 'check', '/nowhere.jsonl'])",
         "from plmarker.cli import main; main(['predict', 'model', '/nowhere.jsonl', '--out', '/nowhere.out'])",
+        "from plmarker.cli import main; main(['train', '/nowhere.yaml'])",
+        "from plmarker.cli import main; main(['evaluate', '/nowhere', '--dataset', 'sample'])",
+        "from plmarker.cli import main; main(['convert', '/nowhere', '--schema', 'scierc', '--out', '/nowhere.out'])",
         *(
             f"from plmarker.cli import main\ntry: main({words})\nexcept SystemExit: pass"
             for words in (["--help"], ["--version"], ["predict", "--help"], ["train", "--help"], ["data", "--help"])

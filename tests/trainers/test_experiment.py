@@ -9,9 +9,10 @@ import pytest
 from transformers import TrainingArguments
 
 from plmarker.data.presets import load_preset
+from plmarker.hub_configs import FOLDER
 from plmarker.modeling.modeling_plmarker import PLMarkerForEntityRecognition, PLMarkerForRelationExtraction
 from plmarker.modeling.schema_plmarker import PLMarkerError
-from plmarker.trainers.experiment import CONFIG_FOLDER, load_experiment
+from plmarker.trainers.experiment import load_experiment
 from plmarker.trainers.training import _earlier_checkpoint, run_experiment
 
 CONFIG_CLASSES = {
@@ -20,7 +21,7 @@ CONFIG_CLASSES = {
 }
 
 
-@pytest.mark.parametrize("path", sorted(CONFIG_FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_experiment_of_the_project_is_right(path: Path, tmp_path: Path) -> None:
     experiment = load_experiment(path.stem)
     for name, task in experiment.tasks.items():
@@ -79,11 +80,14 @@ def test_a_file_that_extends_another_holds_only_what_differs(tmp_path: Path) -> 
     ("line", "expected"),
     [
         ("preset: ace06", "ace06: no such file, nor one of the presets scierc, ace05"),
-        ("entity_types: gold", "'entity_types' is 'relation' or 'input', got 'gold'"),
-        ("reported: {ent: 3}", "reported.ent is a percentage of ent_f1"),
-        ("reported: {ent_f1: 0.7e3}", "reported.ent_f1 is a percentage"),
-        ("reported: 3", "'reported' is a mapping"),
-        ("folds: fold0", "'folds' is a list of strings"),
+        ("entity_types: gold", "x.yaml:5: 'entity_types' should be 'relation' or 'input', got 'gold'"),
+        ("reported: {ent: 3}", "x.yaml:5: unknown key 'reported.ent'; it has source, ent_f1"),
+        ("reported: {ent_f1: 0.7e3}", "x.yaml:5: 'reported.ent_f1' should be less than 100, got 700.0"),
+        ("reported: 3", "x.yaml:5: 'reported' should be a mapping, got 3"),
+        ("folds: fold0", "x.yaml:5: 'folds' should be a list, got 'fold0'"),
+        ("folds: [fold0, 5]", "x.yaml:5: 'folds.1' should be a valid string, got 5"),
+        ("encoder: other", "x.yaml:5: 'encoder' is given twice, first at .*x.yaml:1"),
+        ("pair_weight: 0", "x.yaml:5: 'pair_weight' should be greater than 0, got 0"),
         ("extends: nowhere", "nowhere: no such file"),
     ],
 )
@@ -110,14 +114,32 @@ def test_overrides_reach_every_task_and_the_top_of_the_file() -> None:
     assert [task.training["learning_rate"] for task in experiment.tasks.values()] == [3e-5, 3e-5]
 
 
+def test_a_key_that_holds_nothing_is_no_key_and_null_is_a_value_of_a_model(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(
+        "encoder: minilm\ndataset: sample\noutput_dir: x\nfolds:\nlicense:\nrelation:\n"
+        "entity:\n  training:\n  model: {max_pair_length: null}\n"
+    )
+    experiment = load_experiment(path)
+    assert (experiment.folds, experiment.license, experiment.relation) == ((), None, None)
+    assert (experiment.tasks["entity"].model, experiment.tasks["entity"].training) == ({"max_pair_length": None}, {})
+
+
 def test_what_yaml_reads_as_something_else_is_understood(tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
     path.write_text(
         "encoder: minilm\ndataset: sample\noutput_dir: x\n"
-        "entity: {training: {save_strategy: no, learning_rate: 3e-5, per_device_train_batch_size: '4'}}\n"
+        "entity: {training: {save_strategy: no, report_to: no, fp16: no, learning_rate: 3e-5, "
+        "per_device_train_batch_size: '4'}}\n"
     )
     training = load_experiment(path).tasks["entity"].training
-    assert training == {"save_strategy": "no", "learning_rate": 3e-5, "per_device_train_batch_size": 4}
+    assert training == {
+        "save_strategy": "no",
+        "report_to": "no",
+        "fp16": False,
+        "learning_rate": 3e-5,
+        "per_device_train_batch_size": 4,
+    }
 
 
 def test_no_adapter_is_none_and_an_empty_one_is_the_default(tmp_path: Path) -> None:
@@ -157,6 +179,35 @@ def test_a_run_continues_from_its_last_step_whatever_the_dates_say(tmp_path):
     )
 
 
+def test_wrong_values_are_named_with_the_line_where_they_were_given(tmp_path: Path) -> None:
+    base, path = tmp_path / "base.yaml", tmp_path / "x.yaml"
+    base.write_text(
+        "encoder: minilm\ndataset: sample\noutput_dir: x\n"
+        "entity:\n  training:\n    learning_rate: fast\n    max_steps: 3\n"
+    )
+    path.write_text(f"extends: {base}\nentity:\n  model:\n    flat: yes\n")
+    with pytest.raises(PLMarkerError, match=r"base.yaml:6: 'entity.training.learning_rate' should be a valid number"):
+        load_experiment(path)
+    # The command line goes before the file.
+    experiment = load_experiment(path, {"learning_rate": "1e-3"})
+    assert experiment.tasks["entity"].training == {"learning_rate": 1e-3, "max_steps": 3}
+    assert experiment.tasks["entity"].model == {"flat": True}
+    for line, expected in (
+        ("    max_span_length: '5'\n", r"x.yaml:5: 'entity.model.max_span_length' should be a valid integer, got '5'"),
+        (
+            "    max_span_lenght: 5\n",
+            r"x.yaml:5: unknown key .*has no field 'max_span_lenght'; did you mean max_span_l",
+        ),
+        ("  training: {evaluation_strategy: no}\n", r"x.yaml:5: .*; it is now eval_strategy"),
+        ("  trainig: {}\n", r"x.yaml:5: unknown key 'entity.trainig'"),
+    ):
+        path.write_text(f"extends: {base}\nentity:\n  model:\n    flat: yes\n{line}")
+        with pytest.raises(PLMarkerError, match=expected):
+            load_experiment(path, {"learning_rate": "1e-3"})
+    with pytest.raises(PLMarkerError, match=r"entity.model.flat=maybe: 'entity.model.flat' should be a valid boolean"):
+        load_experiment("demo", settings={"entity.model.flat": "maybe"})
+
+
 def test_dotted_settings_reach_into_the_file() -> None:
     experiment = load_experiment(
         "demo", settings={"training.learning_rate": "1e-5", "entity.model.max_span_length": 3, "encoder": "other"}
@@ -185,7 +236,10 @@ def test_yaml_that_explodes_or_nests_without_end_is_one_sentence(tmp_path: Path)
     for text, expected in (
         ("\n".join(lines), "more than 100000 values"),
         ("encoder: " + "[" * 2000 + "]" * 2000, "nested too deeply"),
-        ("encoder: minilm\ndataset: sample\noutput_dir: x\nentity: " + str([1] * 5000), "'entity' has 'model'"),
+        (
+            "encoder: minilm\ndataset: sample\noutput_dir: x\nentity: " + str([1] * 5000),
+            "bad.yaml:4: 'entity' should be a mapping",
+        ),
     ):
         (tmp_path / "bad.yaml").write_text(text)
         with pytest.raises(PLMarkerError) as error:

@@ -1,0 +1,109 @@
+"""The command line itself: help, completion, usage errors, spellings of options, tables and chatter."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from plmarker import __version__
+from plmarker.cli import main
+from plmarker.cli.main import application
+
+COMMANDS = {"train", "evaluate", "predict", "calibrate", "show", "convert", "data"}
+DATA_COMMANDS = {"build", "push", "check", "stats", "export"}
+
+
+def commands_of(lines: str) -> set[str]:
+    return {line.split()[0] for line in lines.partition("Commands:")[2].splitlines() if line.strip()}
+
+
+def test_help_names_every_command_and_takes_it_from_the_docstrings(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, expected in ((["--help"], COMMANDS), (["data", "-h"], DATA_COMMANDS)):
+        assert main(arguments) == 0
+        assert commands_of(capsys.readouterr().out) == expected
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"plmarker {__version__}\n"
+    assert main(["show", "--help"]) == 0
+    shown = capsys.readouterr().out
+    for text in ("Write a page that shows predictions.", "--gold FILE", "--json FILE", "--debug", "-v, --verbose"):
+        assert text in shown
+
+
+def test_every_option_has_help() -> None:
+    for app in (application(), *(group.typer_instance for group in application().registered_groups)):
+        assert app is not None
+        for info in app.registered_commands:
+            assert info.callback is not None
+            assert info.callback.__doc__
+            for name, kind in info.callback.__annotations__.items():
+                for parameter in getattr(kind, "__metadata__", ()):
+                    assert parameter.help, (info.callback.__name__, name)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], "Missing command"),
+        (["trian"], "No such command 'trian'"),
+        (["show"], "Missing argument"),
+        (["show", "x"], "Missing option '--out'"),
+        (["show", "x", "--out", "y", "--limit", "many"], "--limit"),
+        (["show", "x", "--out", "y", "--colour"], "No such option"),
+        (["data", "check", "x", "--format", "xml"], "'xml' is not one of jsonl, conll"),
+        (["data", "push", "x", "--repo", "a/b", "--private", "--public"], "--private and --public exclude each other"),
+        (["train", "demo", "--resume", "--overwrite"], "--resume and --overwrite exclude each other"),
+        (["predict", "m", "--text", "x", "--entity_threshold", "high"], "'high' is neither a number nor LABEL=NUMBER"),
+    ],
+)
+def test_wrong_usage_ends_with_status_2_and_says_why(
+    arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert expected in output.err
+    assert "Traceback" not in output.err
+
+
+def test_hyphens_do_as_well_as_underscores(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("--entity_threshold", "--entity-threshold"):
+        assert main(["predict", "m", "--text", "x", name, "high"]) == 2
+        assert "neither a number" in capsys.readouterr().err
+
+
+def test_train_takes_several_seeds_and_what_it_does_not_know(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from plmarker.trainers.experiment import Experiment
+
+    runs: list[Experiment] = []
+
+    def run(experiment: Experiment, *_: Any) -> None:
+        runs.append(experiment)
+
+    monkeypatch.setattr("plmarker.trainers.training.run_experiment", run)
+    words = ["entity.model.max_span_length=3", "training.weight_decay=0.5", "--learning-rate", "3e-5", "--bf16"]
+    words += ["--warmup_steps=7", "--seeds", "1", "2", "--output-dir", str(tmp_path / "out"), "--max_steps", "-1"]
+    assert main(["train", "demo", *words]) == 0
+    assert [run.seed for run in runs] == [1, 2]
+    assert [run.output_dir for run in runs] == [str(tmp_path / "out" / f"seed-{seed}") for seed in (1, 2)]
+    for task in runs[0].tasks.values():
+        given = {"learning_rate": 3e-5, "bf16": True, "warmup_steps": 7, "weight_decay": 0.5, "max_steps": -1}
+        assert {name: task.training[name] for name in given} == given
+    assert runs[0].tasks["entity"].model["max_span_length"] == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("plmarker data ch", ["check"]),
+        ("plmarker data export x --to j", ["jsonl"]),
+        ("plmarker predict --dtype bf", ["bfloat16"]),
+    ],
+)
+def test_the_shell_completes_commands_and_values(words: str, expected: list[str]) -> None:
+    environment = {**os.environ, "_PLMARKER_COMPLETE": "complete_bash", "COMP_WORDS": words}
+    environment["COMP_CWORD"] = str(len(words.split()) - 1)
+    done = subprocess.run([sys.executable, "-m", "plmarker"], env=environment, capture_output=True, text=True)
+    assert done.stdout.split() == expected
