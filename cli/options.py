@@ -12,12 +12,13 @@ import yaml
 
 from ..data.alignment import WORDS
 from ..data.formats import FORMATS, ReadingOptions
+from ..data.occurrences import OCCURRENCES
 from ..data.tags import SCHEMES
 from ..modeling.schema_plmarker import PLMarkerError, Threshold
 from ..modeling.text_plmarker import BATCH_TOKENS
 
 # The options that say how a corpus is read, as `ReadingOptions` names them.
-READING = ("scheme", "columns", "words", "language", "extent", "annotator")
+READING = ("scheme", "columns", "words", "language", "extent", "annotator", "occurrences")
 DTYPES = ("auto", "float32", "bfloat16")
 
 
@@ -67,6 +68,12 @@ def reading_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--language", metavar="CODE", help="ISO 639-1 code of raw text (en)")
     parser.add_argument(
         "--annotator", metavar="NAME", help="whose annotations are read in an export of several annotators"
+    )
+    parser.add_argument(
+        "--occurrences",
+        choices=OCCURRENCES,
+        help="which occurrences are annotated of an entity that is given by its text: all; those that relations join, "
+        "or that are nearest to the entity before; or the first (all)",
     )
 
 
