@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -218,8 +217,7 @@ def describe(name: str, config: PLMarkerTaskConfig, trained: PLMarkerTaskConfig,
         dropped = [field for field in dropped if field != "temperature"]
     if dropped:
         parts.append(f"its {' and '.join(dropped)} dropped, which do not hold after a training")
-    shown = Path(name).resolve().name if Path(name).exists() else name
-    return f"continuing from the {config.model_type} model {shown}: {'; '.join(parts)}"
+    return f"continuing from {name}, a {config.model_type} model: {'; '.join(parts)}"
 
 
 def check_marker_ids(tokenizer: PreTrainedTokenizerBase, config: PLMarkerTaskConfig, name: str) -> None:

@@ -188,7 +188,7 @@ def test_a_file_names_the_model_to_continue_from(
     path.write_text(yaml.safe_dump(values))
     with caplog.at_level("INFO", logger="plmarker"):
         run_experiment(load_experiment(path))
-    expected = "the plmarker-ner model first: entity labels: 2 kept (ORG not in the new data), GPE added"
+    expected = "first, a plmarker-ner model: entity labels: 2 kept (ORG not in the new data), GPE added"
     assert expected in caplog.text
     model = PLMarkerForEntityRecognition.from_pretrained(tmp_path / "second")
     assert model.config.entity_labels == ["PER", "ORG", "GPE"]
