@@ -92,11 +92,13 @@ def start_model(
         raise PLMarkerError(f"marker_init is 'random' or 'lm', not {marker_init!r}")
     hub = {name: value for name, value in (("revision", revision), ("token", token)) if value is not None}
     encoder_config = load_encoder_config(name_or_path, **hub)
+    is_trained = encoder_config.model_type in MODEL_TYPES
+    if not is_trained:
+        check_encoder_config(encoder_config)
     tokenizer = tokenizer or load_tokenizer(name_or_path, **hub)
-    if encoder_config.model_type in MODEL_TYPES:
+    if is_trained:
         model = _continue(model_class, name_or_path, schema, tokenizer, taken_tokens, hub, config_values)
         return _finished(model, tokenizer, dtype, attn_implementation, device_map)
-    check_encoder_config(encoder_config)
     # A name on the Hub says what the model is made of. A folder only says where somebody keeps files.
     encoder_config._name_or_path = "" if Path(name_or_path).exists() else name_or_path
     config = build_config(model_class.config_class, schema, encoder_config, tokenizer, config_values)
