@@ -67,10 +67,12 @@ def _convert(source: Path, out: Path, chosen: Reading, format: str | None, to: s
     from ..data.statistics import count_document
 
     counts: Counter[str] = Counter()
+    n_weights: Counter[str] = Counter()
     labels = LabelCounts()
 
     def documents() -> Iterator[Document]:
         for document in read_corpus(source, ReadingReport(), name, reading, annotated=False):
+            n_weights["weights"] += document.get("weight") is not None
             counts.update(count_document(document))
             labels.add(document)
             yield document
@@ -82,6 +84,8 @@ def _convert(source: Path, out: Path, chosen: Reading, format: str | None, to: s
         print(report.summary())
     for line in labels.lines():
         print(line)
+    if n_weights["weights"] and target.name != "jsonl":
+        print(f"{out}: {n_weights['weights']} documents lose their weights, which {target.name} cannot hold")
     print(f"{out}: {counts_line(counts)}")
     return {"out": str(out), **counts, "alignment": dict(report.counts)}
 

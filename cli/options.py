@@ -11,6 +11,7 @@ import typer
 
 from ..data.alignment import WORDS
 from ..data.formats import FORMATS, ReadingOptions
+from ..data.occurrences import OCCURRENCES
 from ..data.settings import read_value
 from ..data.tags import SCHEMES
 from ..modeling.schema_plmarker import PLMarkerError, Threshold
@@ -97,6 +98,15 @@ class Reading:
     annotator: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Whose annotations are read in an export of several annotators."),
+    ] = None
+    occurrences: Annotated[
+        str | None,
+        one_of(
+            "--occurrences",
+            OCCURRENCES,
+            "Which occurrences are annotated of an entity that is given by its text: all, which is the default; those "
+            "that relations join, or that are nearest to the entity before; or the first.",
+        ),
     ] = None
 
     def over(self, defaults: ReadingOptions) -> ReadingOptions:

@@ -3,7 +3,8 @@
 Each line is one document, as in DyGIE and related projects. It has a name `doc_key` and `sentences` (lists of words).
 `ner` has one list per sentence with rows `[start, end, label]`. `relations` has one list per sentence with rows
 `[head_start, head_end, tail_start, tail_end, label]`. `predicted_ner` and `predicted_relations` hold the annotations of
-a model in the same form. Word indices count from the first word of the document, and ends are inclusive.
+a model in the same form. Word indices count from the first word of the document, and ends are inclusive. `weight` is
+what the document counts in training, 1.0 where it is missing.
 
 A typed document has the same content. Its annotations are dictionaries with named fields instead of lists.
 """
@@ -55,7 +56,7 @@ def typed_document(raw: Mapping[str, Any]) -> Document:
         document[name] = per_sentence and [
             [dict(zip(fields, row, strict=False)) for row in sentence] for sentence in per_sentence
         ]
-    return document
+    return document | _weight(raw)
 
 
 def raw_document(document: Mapping[str, Any]) -> Document:
@@ -69,7 +70,13 @@ def raw_document(document: Mapping[str, Any]) -> Document:
     for name, fields in ANNOTATION_FIELDS.items():
         if document.get(name) is not None:
             raw[name] = [[[row[field] for field in fields] for row in sentence] for sentence in document[name]]
-    return raw
+    return raw | _weight(document)
+
+
+def _weight(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The weight of a document, where it has one. Corpora without weights have no such column."""
+    weight = document.get("weight")
+    return {} if weight is None else {"weight": weight}
 
 
 def parse_line(line: str) -> Document:

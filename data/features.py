@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -62,16 +62,20 @@ class DocumentRows:
         """The columns: those of the rows, and those of the annotations beside them."""
         return arrow_features(task_of(self.config).row_class, Annotations)
 
+    def types_for(self, columns: Collection[str]) -> Features:
+        """The columns for documents with these columns: with `weight`, where documents have it."""
+        return Features({**self.types, **({"weight": Value("float64")} if "weight" in columns else {})})
+
     def __call__(self, batch: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
         """Turn documents, as columns, into rows, as columns: one for each window of a document.
 
         The annotations of a document are beside its first row. A document without a window has one empty row where it
-        has annotations, so that they still count.
+        has annotations, so that they still count. Each row has the weight of its document, where documents have one.
         """
         if self._tokenize is None:
             self._tokenize = WordTokenizer(self.tokenizer)
         task = task_of(self.config)
-        columns: dict[str, list[Any]] = {name: [] for name in self.types}
+        columns: dict[str, list[Any]] = {name: [] for name in self.types_for(batch)}
         for values in zip(*batch.values(), strict=True):
             document = dict(zip(batch, values, strict=True))
             annotations = Annotations.of_document(document, self.config.schema)
@@ -83,6 +87,8 @@ class DocumentRows:
                 rows = [task.row_class(str(document.get("doc_key", "")))]
             for number, row in enumerate(rows):
                 beside = annotations if number == 0 else Annotations()
+                if "weight" in columns:
+                    columns["weight"].append(1.0 if document["weight"] is None else document["weight"])
                 for name, value in (*vars(row).items(), *vars(beside).items()):
                     columns[name].append(value)
         return columns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,16 @@ from huggingface_hub import HfApi
 from ..hub_access import check_reachable
 from ..modeling.schema_plmarker import LabelSchema, PLMarkerError, one_sentence
 from .documents import Document, raw_document, typed_document
+from .formats import ReadingOptions, read_corpus
+from .formats.json_entries import has_weights, json_entries
+from .formats.mentions import has_mentions
 from .progress import progress_bars_on_terminals
-from .tables import DOCUMENT_FEATURES, dataset_of, unwrap_generation_errors
+from .report import ReadingReport, raise_problems
+from .tables import DOCUMENT_FEATURES, WEIGHTED_FEATURES, dataset_of, unwrap_generation_errors
 from .tokens import documents_of_tokens, token_columns
-from .validation import stream_documents
+from .validation import document_problems, stream_documents
+
+logger = logging.getLogger(__name__)
 
 # Increase this number if the same file gives other documents than before. The cache of `datasets` depends on it.
 READING_VERSION = 1
@@ -35,6 +42,7 @@ def load_documents(
     annotated: bool = True,
     split: str | None = None,
     config_name: str | None = None,
+    occurrences: str = "all",
 ) -> DatasetDict:
     """Load typed documents.
 
@@ -46,8 +54,9 @@ def load_documents(
         name: one of these:
 
             - `sample`, the sample corpus of this package.
-            - A JSONL file. It becomes the split `train`.
-            - A folder with JSONL files named `train`, `validation` (or `valid`, `dev`) and `test`. They end in `.jsonl`
+            - A JSONL file. It becomes the split `train`. Its lines may be texts with entities by their texts alone, as
+              language models give them, see `read_mentions`. The alignment is logged when a file is first read.
+            - A folder with such files named `train`, `validation` (or `valid`, `dev`) and `test`. They end in `.jsonl`
               or `.json`.
             - A dataset for `datasets.load_dataset`: a Hub id, or a folder that `plmarker data build` made.
         schema: the allowed labels of JSONL files; None allows all labels.
@@ -55,9 +64,11 @@ def load_documents(
         split: read only this split, where there are several. If the data does not have it, all splits are read.
         config_name: a configuration of the dataset, such as a fold of ACE04. It is a configuration of a Hub dataset, or
             a subfolder of a local folder.
+        occurrences: which occurrences of entities are annotated that are given by their texts alone: `all`, `nearest`
+            or `first`, see `place_mentions`.
 
     Returns:
-        Splits with `DOCUMENT_FEATURES`.
+        Splits with `DOCUMENT_FEATURES`, and with a column `weight` where a document has a weight.
 
     Raises:
         PLMarkerError: if the file, folder or configuration does not exist, or if a file has problems. The message lists
@@ -65,7 +76,7 @@ def load_documents(
     """
     path = SAMPLE_FOLDER if name == SAMPLE else Path(name)
     if config_name is not None and (path / config_name).is_dir():
-        return load_documents(path / config_name, schema, annotated, split)
+        return load_documents(path / config_name, schema, annotated, split, occurrences=occurrences)
     if config_name is not None and path.exists():
         folders = sorted(folder.name for folder in path.iterdir() if folder.is_dir()) if path.is_dir() else []
         found = ", ".join(folders) or "files"
@@ -74,12 +85,14 @@ def load_documents(
         expected = " or ".join(JSONL_ENDINGS)
         raise PLMarkerError(f"{path}: expected a {expected} file; `plmarker data export` converts other formats")
     if path.is_file():
-        return DatasetDict(train=_load_file(path, "train", schema, annotated))
+        return DatasetDict(train=_load_file(path, "train", schema, annotated, occurrences))
     files = _split_files(path)
     if split in files:
         files = {split: files[split]}
     if files:
-        return DatasetDict({split: _load_file(file, split, schema, annotated) for split, file in files.items()})
+        return DatasetDict(
+            {split: _load_file(file, split, schema, annotated, occurrences) for split, file in files.items()}
+        )
     if path.is_dir() and not any(path.glob("**/*.parquet")) and not (path / "README.md").exists():
         expected = ", ".join(f"{split}.jsonl" for split in SPLIT_FILE_STEMS)
         raise PLMarkerError(f"{path}: this folder has no data files, expected {expected} (.json and dev are allowed)")
@@ -129,14 +142,18 @@ def dataset_revision(name: str | Path) -> str | None:
         return None
 
 
-def _load_file(path: Path, split: str, schema: LabelSchema | None, annotated: bool) -> Dataset:
+def _load_file(
+    path: Path, split: str, schema: LabelSchema | None, annotated: bool, occurrences: str = "all"
+) -> Dataset:
     """Load a JSONL file into the cache of `datasets`. The results of `map` are then cached too."""
     state = path.stat()
-    arguments = {"path": str(path), "schema": schema, "annotated": annotated}
+    arguments: dict[str, Any] = {"path": str(path), "schema": schema, "annotated": annotated}
+    if has_mentions(entry for _, entry in json_entries(path, ReadingReport())):
+        arguments["reading"] = ReadingOptions(occurrences=occurrences)
     with unwrap_generation_errors(), progress_bars_on_terminals():
         dataset: Any = Dataset.from_generator(
             _generate_documents,
-            features=DOCUMENT_FEATURES,
+            features=WEIGHTED_FEATURES if has_weights(path) else DOCUMENT_FEATURES,
             split=NamedSplit(split),
             gen_kwargs={**arguments, "state": (state.st_size, state.st_mtime_ns), "version": READING_VERSION},
         )
@@ -144,15 +161,44 @@ def _load_file(path: Path, split: str, schema: LabelSchema | None, annotated: bo
 
 
 def _generate_documents(
-    path: str, schema: LabelSchema | None, annotated: bool, state: tuple[int, int], version: int
+    path: str,
+    schema: LabelSchema | None,
+    annotated: bool,
+    state: tuple[int, int],
+    version: int,
+    reading: ReadingOptions | None = None,
 ) -> Iterator[Document]:
     """Stream the documents of a file. `state` and `version` are only here because the cache key must depend on them."""
-    yield from stream_documents(path, schema, annotated)
+    documents = stream_documents(path, schema, annotated)
+    if reading is not None:
+        documents = _documents_of_mentions(path, schema, annotated, reading)
+    for document in documents:
+        yield {name: document.get(name) for name in WEIGHTED_FEATURES}
+
+
+def _documents_of_mentions(
+    path: str, schema: LabelSchema | None, annotated: bool, reading: ReadingOptions
+) -> Iterator[Document]:
+    """Stream the documents of a file whose entities are given by their texts, and log how they were aligned.
+
+    Raises:
+        PLMarkerError: if the file has fatal problems. The message lists the first ten.
+    """
+    report = ReadingReport()
+    for document in read_corpus(path, report, "mentions", reading, annotated):
+        for message, is_fatal in document_problems(raw_document(document), schema):
+            if is_fatal:
+                report.problem(path, 0, f"document {document['doc_key']!r}: {message}")
+        yield document
+    raise_problems(report.fatal)
+    for problem in report.problems:
+        logger.warning("%s", problem)
+    logger.warning("%s: %s", path, report.summary())
 
 
 def _typed_dataset(dataset: Dataset, name: str) -> Dataset:
     """Convert a dataset of the Hub to `DOCUMENT_FEATURES`."""
-    if dataset.features == DOCUMENT_FEATURES:
+    if dataset.features in (DOCUMENT_FEATURES, WEIGHTED_FEATURES):
         return dataset
     if "sentences" not in dataset.column_names and token_columns(dataset.column_names):
         return documents_of_tokens(dataset, source=Path(name).name.replace(", ", "-"))

@@ -27,9 +27,12 @@ DOCUMENT_FEATURES = Features(
     **{name: _list_per_sentence(fields) for name, fields in ANNOTATION_FIELDS.items()},
 )
 
+# Of a corpus in which a document has a weight. Others keep their columns, and so what `map` has cached for them.
+WEIGHTED_FEATURES = Features({**DOCUMENT_FEATURES, "weight": Value("float64")})
+
 
 def dataset_of(documents: Iterable[Mapping[str, Any]]) -> Dataset:
-    """Build a `Dataset` with `DOCUMENT_FEATURES`.
+    """Build a `Dataset` with `DOCUMENT_FEATURES`, or with `WEIGHTED_FEATURES` where a document has a `weight`.
 
     Example:
         >>> dataset_of([typed_document({"doc_key": "a", "sentences": [["Ada", "sings"]]})]).num_rows
@@ -44,9 +47,13 @@ def dataset_of(documents: Iterable[Mapping[str, Any]]) -> Dataset:
     stream = iter(documents)
     chunks = []
     while chunk := list(islice(stream, DOCUMENTS_PER_CHUNK)):
-        chunks.append(Dataset.from_list(chunk, features=DOCUMENT_FEATURES))
+        is_weighted = any(document.get("weight") is not None for document in chunk)
+        features = WEIGHTED_FEATURES if is_weighted else DOCUMENT_FEATURES
+        rows = [{name: document.get(name) for name in features} for document in chunk]
+        chunks.append(Dataset.from_list(rows, features=features))
     if not chunks:
         raise PLMarkerError("there are zero documents, expected at least one")
+    # A chunk without the column gets one of empty values.
     return concatenate_datasets(chunks)
 
 

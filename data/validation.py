@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import zip_longest
@@ -221,6 +222,9 @@ def document_problems(raw: Mapping[str, Any], schema: LabelSchema | None = None)
         if name not in KNOWN_KEYS:
             expected = ", ".join(ANNOTATION_FIELDS)
             yield f"the unknown key {name!r} is not read, expected annotations as {expected}", False
+    weight = raw.get("weight", 1.0)
+    if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0.0 <= weight < math.inf:
+        yield f"weight must be a finite number from 0, got {_shorten(weight)}", True
     sentences = raw.get("sentences")
     if not isinstance(sentences, list) or not all(
         isinstance(sentence, list) and all(isinstance(word, str) for word in sentence) for sentence in sentences

@@ -22,9 +22,6 @@ REFUSED = {
     "xlnet": "its relative positions ignore position_ids, so a marker cannot borrow the position of a span",
     "longformer": "its chunked attention does not go through the attention interface",
     "big_bird": "its block-sparse attention does not go through the attention interface",
-    "plmarker": "it is a trained model of this project, name the encoder that it was made from",
-    "plmarker-ner": "it is a trained model of this project, name the encoder that it was made from",
-    "plmarker-re": "it is a trained model of this project, name the encoder that it was made from",
 }
 
 

@@ -1,8 +1,9 @@
-"""Starting a model from a pretrained encoder, with new heads and marker tokens."""
+"""Starting a model from a pretrained encoder, with new heads and marker tokens, or from a trained model."""
 
 from __future__ import annotations
 
 import itertools
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +22,22 @@ from ..modeling.task_model_plmarker import PLMarkerPreTrainedModel
 from ..modeling.tasks_plmarker import task_of
 from ..modeling.windows_plmarker import UNUSED_TOKENS
 from .checks import check_encoder_config, check_window
+from .continuing import (
+    MODEL_TYPES,
+    check_marker_ids,
+    check_shared,
+    continued_markers,
+    continued_values,
+    copy_trained,
+    describe,
+    load_trained,
+    merged_schema,
+    part_for,
+    shared_windows_of,
+)
 from .loading import load_encoder, load_encoder_config, load_tokenizer
+
+logger = logging.getLogger(__name__)
 
 Model = TypeVar("Model", bound=PLMarkerPreTrainedModel)
 
@@ -43,14 +59,18 @@ def start_model(
 ) -> Model:
     """Start from a pretrained encoder, with new heads and marker tokens.
 
-    It is `from_encoder` of the two task models.
+    It is `from_encoder` of the two task models. A trained model in place of the encoder goes on: with its encoder, its
+    heads, its markers and the fields of its config. Its labels are kept, and new ones come behind them: their rows of
+    the heads are new. Its temperature and its thresholds are dropped, since they do not hold after a training.
 
     Args:
         model_class: `PLMarkerForEntityRecognition` or `PLMarkerForRelationExtraction`.
-        name_or_path: a Hub id, a local folder, or `minilm`.
-        schema: the labels to predict.
+        name_or_path: a Hub id, a local folder, or `minilm`; or a plmarker model to continue from. Of a combined model
+            the part of this class is taken.
+        schema: the labels to predict. A trained model keeps those that it has beside them.
         marker_init: `lm` copies the embeddings of the markers from [MASK] and from words that say what they mark
-            (the original's `lminit`). `random` leaves the embeddings as the encoder has them.
+            (the original's `lminit`). `random` leaves the embeddings as the encoder has them. The markers of a trained
+            model stay as they are.
         tokenizer: the tokenizer; by default the encoder's own.
         taken_tokens: reserved tokens that are no markers of this model.
         revision, token: the revision on the Hub, and the access token.
@@ -61,7 +81,8 @@ def start_model(
 
     Raises:
         PLMarkerError: for an encoder that cannot be loaded or cannot carry levitated markers, a window longer
-            than its positions, an unknown dtype or device, and a field that the config does not have.
+            than its positions, an unknown dtype or device, and a field that the config does not have. For a trained
+            model without such a part, and for fields that its heads were built for.
 
     Example:
         >>> schema = LabelSchema(("Person", "Place"))
@@ -71,8 +92,13 @@ def start_model(
         raise PLMarkerError(f"marker_init is 'random' or 'lm', not {marker_init!r}")
     hub = {name: value for name, value in (("revision", revision), ("token", token)) if value is not None}
     encoder_config = load_encoder_config(name_or_path, **hub)
-    check_encoder_config(encoder_config)
+    is_trained = encoder_config.model_type in MODEL_TYPES
+    if not is_trained:
+        check_encoder_config(encoder_config)
     tokenizer = tokenizer or load_tokenizer(name_or_path, **hub)
+    if is_trained:
+        model = _continue(model_class, name_or_path, schema, tokenizer, taken_tokens, hub, config_values)
+        return _finished(model, tokenizer, dtype, attn_implementation, device_map)
     # A name on the Hub says what the model is made of. A folder only says where somebody keeps files.
     encoder_config._name_or_path = "" if Path(name_or_path).exists() else name_or_path
     config = build_config(model_class.config_class, schema, encoder_config, tokenizer, config_values)
@@ -89,6 +115,46 @@ def start_model(
     model.encoder.load_state_dict(encoder.state_dict())
     if marker_init == "lm":
         init_markers(model, tokenizer)
+    return _finished(model, tokenizer, dtype, attn_implementation, device_map)
+
+
+def _continue(
+    model_class: type[Model],
+    name: str,
+    schema: LabelSchema,
+    tokenizer: PreTrainedTokenizerBase,
+    taken_tokens: Sequence[str],
+    hub: Mapping[str, Any],
+    values: Mapping[str, Any],
+) -> Model:
+    """A new model with the weights of a trained one."""
+    trained = part_for(load_trained(name, **hub), model_class.config_class.model_type, name)
+    check_marker_ids(tokenizer, trained.config, name)
+    labels = merged_schema(trained.config.schema, schema)
+    fields = continued_values(trained.config, values)
+    config = build_config(model_class.config_class, labels, trained.config.encoder_config, tokenizer, fields)
+    taken = [*taken_tokens, *trained.config.marker_tokens]
+    tokens, places = continued_markers(
+        config, trained.config, lambda count: choose_marker_tokens(tokenizer, count, taken)
+    )
+    config.marker_tokens, config.marker_token_ids = tokens, add_marker_tokens(tokenizer, tokens)
+    n_rows = len(trained.encoder.get_input_embeddings().weight)
+    config.encoder_config.vocab_size = max([n_rows, *(token_id + 1 for token_id in config.marker_token_ids)])
+    model = model_class(config)
+    check_window(config, model.position_offset)
+    copy_trained(model, trained, places)
+    logger.info("%s", describe(name, config, trained.config, schema))
+    return model
+
+
+def _finished(
+    model: Model,
+    tokenizer: PreTrainedTokenizerBase,
+    dtype: str | torch.dtype | None,
+    attn_implementation: str | None,
+    device_map: str | int | torch.device | None,
+) -> Model:
+    """A model with its tokenizer, as the user wants it."""
     model.tokenizer = tokenizer
     if attn_implementation is not None:
         model.set_attn_implementation(attn_implementation)
@@ -112,11 +178,11 @@ def start_combined(
 ) -> PLMarkerModel:
     """Start an entity model and a relation model from one pretrained encoder.
 
-    It is `PLMarkerModel.from_encoder`.
+    It is `PLMarkerModel.from_encoder`. A trained combined model in place of the encoder goes on, see `start_model`.
 
     Args:
         model_class: `PLMarkerModel`.
-        name_or_path: a Hub id, a local folder, or `minilm`.
+        name_or_path: a Hub id, a local folder, or `minilm`; or a combined model to continue from.
         schema: the labels to predict.
         shared_encoder: both models read one text pass of one encoder, and `PLMarkerTrainer` trains them together.
             Otherwise each has a copy of the encoder.
@@ -135,8 +201,13 @@ def start_combined(
     hub = {name: options[name] for name in ("revision", "token") if options.get(name) is not None}
     tokenizer = tokenizer or load_tokenizer(name_or_path, **hub)
     of_entity, of_relation = {**options, **(entity or {})}, {**options, **(relation or {})}
+    trained = load_encoder_config(name_or_path, **hub)
+    continues = trained.model_type in MODEL_TYPES
+    if continues:
+        check_shared(name_or_path, trained, shared_encoder)
     if shared_encoder:
-        of_entity, of_relation = shared_options(of_entity, of_relation)
+        windows = shared_windows_of(trained) if continues else None
+        of_entity, of_relation = shared_options(of_entity, of_relation, windows)
     spans = PLMarkerForEntityRecognition.from_encoder(name_or_path, schema, tokenizer=tokenizer, **of_entity)
     # Each part has marker tokens of its own.
     taken = spans.config.marker_tokens if shared_encoder else []
@@ -163,9 +234,15 @@ def start_combined(
     return combined
 
 
-def shared_options(entity: Mapping[str, Any], relation: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The options of two models that share an encoder: one size of windows, and `shared` markers."""
-    windows = {"max_seq_length": 256} | {
+def shared_options(
+    entity: Mapping[str, Any], relation: Mapping[str, Any], windows: Mapping[str, Any] | None = None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The options of two models that share an encoder: one size of windows, and `shared` markers.
+
+    Args:
+        windows: those of the model to continue from.
+    """
+    windows = dict(windows or {"max_seq_length": 256}) | {
         name: value for name, value in entity.items() if name in ("max_seq_length", "shared_windows")
     }
     return windows | dict(entity), {"subject_markers": "shared"} | windows | dict(relation)

@@ -61,8 +61,8 @@ class PLMarkerBaseModel(PreTrainedModel):
         """Start from a pretrained encoder, with new heads and marker tokens.
 
         Args:
-            name_or_path: a Hub id, a local folder, or `minilm`.
-            schema: the labels to predict.
+            name_or_path: a Hub id, a local folder, or `minilm`; or a trained model, which goes on with new data.
+            schema: the labels to predict; a trained model keeps its own beside them.
             options: `marker_init`, `tokenizer`, `revision`, `token`, `dtype`, `attn_implementation`, `device_map`, and
                 fields of the model's config; see `plmarker.encoders.starting.start_model`. For a combined model
                 `shared_encoder`, `entity` and `relation`; see `start_combined`.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 import torch
@@ -77,8 +77,9 @@ class JointTask(Task[Any, JointRow]):
     def batch(self, examples: Sequence[Example[JointRow]], labels: bool = True) -> Batch:
         """See `Task.batch`. The inputs of the relation part that differ have the prefix `pair_`."""
         batch = self.spans.batch(examples, labels)  # type: ignore[arg-type]
-        rows = [example.row.pair_row for example in examples]
-        pairs = self.pairs.batch([self.pairs.example(row, 0, len(row.labels)) for row in rows], labels).inputs
+        rows = [(example.row.pair_row, example.weight) for example in examples]
+        pair_examples = [replace(self.pairs.example(row, 0, len(row.labels)), weight=weight) for row, weight in rows]
+        pairs = self.pairs.batch(pair_examples, labels).inputs
         del pairs["input_ids"]
         prefixed = {f"{PAIR_PREFIX}{name.removeprefix(PAIR_PREFIX)}": value for name, value in pairs.items()}
         return Batch(batch.inputs | prefixed, batch.places)

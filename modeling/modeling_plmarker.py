@@ -118,6 +118,7 @@ class PLMarkerForEntityRecognition(ExtractsFromText, PLMarkerPreTrainedModel):
         pruner_threshold: float | None = None,
         marker_groups: Tensor | None = None,
         text: TextStates | None = None,
+        weights: Tensor | None = None,
     ) -> EntityRecognitionOutput:
         """Score the spans of a batch of windows.
 
@@ -129,6 +130,7 @@ class PLMarkerForEntityRecognition(ExtractsFromText, PLMarkerPreTrainedModel):
             pruner_threshold: in place of the config's. In training the pruner has a low threshold of its own.
             marker_groups: with `joined_survivors` alone, as `Task.batch` makes them.
             text: the states of the text where they are there already; `input_ids` is not read then.
+            weights: shape (spans,), what each span counts in the loss: the weight of its document.
         """
         batch: dict[str, Any] = {
             "input_ids": input_ids,
@@ -145,16 +147,17 @@ class PLMarkerForEntityRecognition(ExtractsFromText, PLMarkerPreTrainedModel):
             (logits,) = self.score(**batch)
             loss = None
             if labels is not None:
-                loss = weighted_cross_entropy(logits, labels, self.config.nil_weight, total)
+                loss = weighted_cross_entropy(logits, labels, self.config.nil_weight, total, weights)
             return EntityRecognitionOutput(loss=loss, logits=logits)
         threshold = self.config.pruner_threshold if pruner_threshold is None else pruner_threshold
         (logits,), pruner_logits, kept = self._score_survivors(batch, threshold, labels if self.training else None)
         loss = None
         if labels is not None:
             if total is None:
-                total = torch.where(labels == 0, self.config.nil_weight, 1.0).sum()
-            loss = weighted_cross_entropy(logits, labels[kept], self.config.nil_weight, total)
-            loss = loss + pruner_loss(pruner_logits, labels, count)
+                total = sum_of_weights(labels, self.config.nil_weight, weights)
+            kept_weights = None if weights is None else weights[kept]
+            loss = weighted_cross_entropy(logits, labels[kept], self.config.nil_weight, total, kept_weights)
+            loss = loss + pruner_loss(pruner_logits, labels, count, weights)
         pruned = logits.new_full((len(marker_ids), logits.shape[1]), PRUNED)
         pruned[:, 0] = 0.0
         logits = pruned.index_put((kept,), logits)
@@ -232,6 +235,7 @@ class PLMarkerForRelationExtraction(ExtractsFromText, PLMarkerPreTrainedModel):
         pair_index: Tensor | None = None,
         marker_groups: Tensor | None = None,
         text: TextStates | None = None,
+        weights: Tensor | None = None,
     ) -> RelationExtractionOutput:
         """Score the pairs of a batch of windows.
 
@@ -244,6 +248,7 @@ class PLMarkerForRelationExtraction(ExtractsFromText, PLMarkerPreTrainedModel):
             subject_labels: shape (pairs,), entity classes; with levitated subjects alone.
             num_items_in_batch: what the losses are divided by, as Trainer counts it over accumulated batches: one
                 number, or the sum of the weights of the labels and their number.
+            weights: shape (pairs,), what each pair counts in the losses: the weight of its document.
         """
         batch = (input_ids, window_sizes, read_tokens, read_index, marker_ids, marker_positions)
         if self.pair_scorer is None:
@@ -257,9 +262,9 @@ class PLMarkerForRelationExtraction(ExtractsFromText, PLMarkerPreTrainedModel):
         loss = relation_loss = entity_loss = None
         if labels is not None:
             total, count = loss_totals(num_items_in_batch)
-            loss = relation_loss = weighted_cross_entropy(logits, labels, self.config.nil_weight, total)
+            loss = relation_loss = weighted_cross_entropy(logits, labels, self.config.nil_weight, total, weights)
             losses = [
-                weighted_cross_entropy(typed, types, 1.0, count)
+                weighted_cross_entropy(typed, types, 1.0, count, weights)
                 for typed, types in ((entity_logits, object_labels), (subject_logits, subject_labels))
                 if typed is not None and types is not None
             ]
@@ -371,7 +376,7 @@ class PLMarkerModel(ExtractsFromText, PLMarkerBaseModel):
             raise PLMarkerError("a combined model of two encoders reads text by extract or predict")
         total: Any = loss_totals(num_items_in_batch)[0]
         if total is None and inputs.get("labels") is not None:
-            total = torch.where(inputs["labels"] == 0, self.entity.config.nil_weight, 1.0).sum()
+            total = sum_of_weights(inputs["labels"], self.entity.config.nil_weight, inputs.get("weights"))
         text = self.entity.read_windows(input_ids, window_sizes, read_tokens)
         pairs = {n.removeprefix(PAIR_PREFIX): inputs.pop(n) for n in list(inputs) if n.startswith(PAIR_PREFIX)}
         found = self.entity(
@@ -482,15 +487,29 @@ def loss_totals(num_items_in_batch: Any) -> tuple[Any, Any]:
     return num_items_in_batch, num_items_in_batch
 
 
-def weighted_cross_entropy(logits: Tensor, labels: Tensor, nil_weight: float, total: Any) -> Tensor:
+def sum_of_weights(labels: Tensor, nil_weight: float, weights: Tensor | None) -> Tensor:
+    """The sum of the weights of labels, each times the weight of its document."""
+    by_label = torch.where(labels == 0, nil_weight, 1.0)
+    return (by_label if weights is None else by_label * weights).sum()
+
+
+def weighted_cross_entropy(
+    logits: Tensor, labels: Tensor, nil_weight: float, total: Any, weights: Tensor | None = None
+) -> Tensor:
     """Cross entropy with a weight for NIL, over a total.
 
     Args:
         logits: shape (candidates, classes).
         labels: shape (candidates,).
         total: the divisor. None takes the sum of the weights, which gives the weighted mean; 0 without labels.
+        weights: what each candidate counts beside; shape (candidates,).
     """
     weight = torch.ones(logits.shape[-1], dtype=torch.float32, device=logits.device)
     weight[0] = nil_weight
-    loss = nn.functional.cross_entropy(logits.float(), labels, weight=weight, reduction="sum")
-    return loss / (weight[labels].sum().clamp(min=torch.finfo(torch.float32).tiny) if total is None else total)
+    reduction = "sum" if weights is None else "none"
+    loss = nn.functional.cross_entropy(logits.float(), labels, weight=weight, reduction=reduction)
+    if weights is not None:
+        loss = (loss * weights).sum()
+    if total is None:
+        total = sum_of_weights(labels, nil_weight, weights).clamp(min=torch.finfo(torch.float32).tiny)
+    return loss / total

@@ -69,13 +69,16 @@ def survivors(logits: Tensor, threshold: float, labels: Tensor | None = None) ->
     return (logits.detach().sigmoid() >= TRAINING_THRESHOLD) | (labels > 0) | easy
 
 
-def pruner_loss(logits: Tensor, labels: Tensor, total: Tensor | int | None) -> Tensor:
+def pruner_loss(logits: Tensor, labels: Tensor, total: Tensor | int | None, weights: Tensor | None = None) -> Tensor:
     """Binary cross entropy of the pruner: whether each span is an entity.
 
     Args:
         logits: shape (spans,).
         labels: shape (spans,), class indices.
-        total: the divisor; None takes the number of spans.
+        total: the divisor; None takes the number of spans, or the sum of their weights.
+        weights: what each span counts; shape (spans,).
     """
-    loss = F.binary_cross_entropy_with_logits(logits.float(), (labels > 0).float(), reduction="sum")
-    return loss / (len(labels) if total is None else total)
+    loss = F.binary_cross_entropy_with_logits(logits.float(), (labels > 0).float(), weights, reduction="sum")
+    if total is None:
+        total = len(labels) if weights is None else weights.sum()
+    return loss / total

@@ -36,6 +36,7 @@ class Example(Generic[RowType]):
         text: examples with an equal value read the same text, once. It names the row, and the subject whose solid
             markers are in the text.
         text_length: tokens of that text, solid markers included.
+        weight: what the example counts in the loss. None where no document of the data has a weight.
     """
 
     row: RowType
@@ -43,6 +44,7 @@ class Example(Generic[RowType]):
     stop: int
     text: tuple[Any, ...]
     text_length: int
+    weight: float | None = None
 
     def __len__(self) -> int:
         return self.stop - self.first
@@ -144,7 +146,7 @@ class Task(Generic[ConfigType, RowType]):
             - `read_index`, shape (candidates, text states): for each candidate, which of the read tokens;
             - `marker_ids`, `marker_positions`, shape (candidates, markers): the markers, and the positions that they
               borrow, from 0 in each window;
-            - `labels` and the task's other label columns, shape (candidates,);
+            - `labels` and the task's other label columns, shape (candidates,), and `weights` where examples have them;
             - where candidates are pairs of marked entities, `pair_index`, shape (candidates, 2): the entities of each;
               the markers are those of the entities then;
             - where markers of several candidates or entities see each other, `marker_groups`, their group, ascending;
@@ -197,6 +199,9 @@ class Task(Generic[ConfigType, RowType]):
                 inputs[name] = torch.tensor(
                     [label for n in order for label in examples[n].values(name)], dtype=torch.long
                 )
+            weights = [examples[n].weight for n in order for _ in range(len(examples[n]))]
+            if weights and None not in weights:
+                inputs["weights"] = torch.tensor(weights)
         return Batch(inputs, places)
 
     def text(self, example: Example[RowType]) -> NDArray[np.int64]:

@@ -47,7 +47,7 @@ class Experiment:
     """A checked YAML file.
 
     Args:
-        encoder: a Hub id, a local folder, or `minilm`.
+        encoder: a Hub id, a local folder, or `minilm`; or a trained model, which goes on with this data.
         dataset: as `load_documents` takes it.
         output_dir: where the model, its figures and the checkpoints go.
         entity, relation: the models to train; at least one.

@@ -55,7 +55,9 @@ class PLMarkerTrainer(Trainer):
     published recipes count these too. `batch_tokens` makes batches of whole windows up to a number of tokens.
 
     The loss of a step is one mean over all candidates of the step, however the step is divided into accumulated batches
-    or processes. `args` and callbacks are used as they are, and never written to.
+    or processes. Documents may have a `weight`, which multiplies their losses: a document of weight 2 counts as if it
+    were there twice, and one of weight 0 is left out. Evaluation has no weights. `args` and callbacks are used as they
+    are, and never written to.
 
     Args:
         model: the entity model, the relation model, or a combined model with a shared encoder. For
@@ -188,7 +190,7 @@ class PLMarkerTrainer(Trainer):
             function,
             batched=True,
             remove_columns=dataset.column_names,
-            features=function.types,
+            features=function.types_for(dataset.column_names),
             desc=f"{name} rows",
         )
         coverage = Coverage()
@@ -221,17 +223,26 @@ class PLMarkerTrainer(Trainer):
     def get_batch_samples(
         self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
     ) -> tuple[list[Any], Any]:
-        """As in `Trainer`. Where NIL has a weight, this adds the sum of the weights to the number of candidates."""
+        """As in `Trainer`. Where NIL has a weight, this adds the sum of the weights to the number of candidates.
+
+        Where documents have weights, both are multiplied by the mean weight of the whole data. A mean of the step alone
+        would take the weights away from a step whose documents have one weight.
+        """
         batches, count = super().get_batch_samples(epoch_iterator, num_batches, device)
         # With a shared encoder the spans are counted.
         nil_weight = self._parts[0].nil_weight
-        if count is None or nil_weight == 1.0:
+        weighted = getattr(self.train_dataset, "weights", None) is not None
+        if count is None or (nil_weight == 1.0 and not weighted):
             return batches, count
         n_nil = torch.stack([(batch["labels"] == 0).sum() for batch in batches]).sum().to(device)
         if self.args.average_tokens_across_devices and self.args.world_size > 1:
             n_nil = self.accelerator.gather(n_nil).sum()
         count = torch.as_tensor(count, device=device)
-        return batches, torch.stack([count - n_nil * (1 - nil_weight), count])
+        totals = torch.stack([count - n_nil * (1 - nil_weight), count])
+        if weighted:
+            means = self.train_dataset.mean_weights(nil_weight)  # type: ignore[union-attr]
+            totals = totals * torch.tensor(means, device=device)
+        return batches, totals
 
     def get_eval_dataloader(self, eval_dataset: str | Dataset | None = None) -> DataLoader:
         """A loader of whole documents, mapped to rows: each process evaluates its share of them.

@@ -19,7 +19,15 @@ from transformers import AutoConfig, PreTrainedTokenizerBase, TrainingArguments,
 
 from ..data.files import sole_writer, write_json
 from ..data.loading import dataset_revision, load_documents
-from ..encoders.loading import load_tokenizer
+from ..encoders.continuing import (
+    MODEL_TYPES,
+    check_shared,
+    config_for,
+    continued_values,
+    merged_schema,
+    shared_windows_of,
+)
+from ..encoders.loading import load_encoder_config, load_tokenizer, resolve_encoder
 from ..encoders.starting import build_config, shared_config, shared_options
 from ..hub.adapters import add_lora, check_lora
 from ..hub.card import FIGURES, save_card
@@ -94,6 +102,8 @@ def run_experiment(
 
 def _run(experiment: Experiment, resume: bool, overwrite: bool, fold: str | None) -> Metrics | None:
     output_dir = Path(experiment.output_dir)
+    if Path(resolve_encoder(experiment.encoder)).resolve() == output_dir.resolve():
+        raise PLMarkerError(f"{output_dir}: the model to continue from would be overwritten; choose another output_dir")
     if resume:
         _check_same(output_dir, experiment)
         if (output_dir / METRICS_FILE).is_file():
@@ -198,8 +208,9 @@ def _check_models(experiment: Experiment, schema: LabelSchema, tokenizer: PreTra
     """Find mistakes in the options of all models before the first model is trained."""
     if experiment.relation is not None and not schema.relation_labels:
         raise PLMarkerError(f"{experiment.dataset}: no relations, nothing to train a relation model on")
+    trained = load_encoder_config(experiment.encoder)
     for name, task in experiment.tasks.items():
-        config = _checked_config(name, task, schema, tokenizer)
+        config = _checked_config(name, task, schema, tokenizer, trained, experiment.encoder)
         if task.peft is not None:
             check_lora(task.peft)
         try:
@@ -208,20 +219,36 @@ def _check_models(experiment: Experiment, schema: LabelSchema, tokenizer: PreTra
             raise PLMarkerError(f"{name}.training: {error}") from None
 
 
-def _checked_config(name: str, task: Task, schema: LabelSchema, tokenizer: PreTrainedTokenizerBase) -> Any:
-    """The config of a model, without its encoder."""
+def _checked_config(
+    name: str, task: Task, schema: LabelSchema, tokenizer: PreTrainedTokenizerBase, trained: Any, encoder: str
+) -> Any:
+    """The config of a model, without its encoder.
+
+    Args:
+        trained: the config of the encoder, or of the model to continue from.
+        encoder: its name.
+    """
+    continues = trained.model_type in MODEL_TYPES
+    windows = None
 
     def config_of(part: str, options: Mapping[str, Any]) -> Any:
         values = {key: value for key, value in options.items() if key != "marker_init"}
+        labels = schema
         try:
-            kind = MODEL_CLASSES[part].config_class
-            return build_config(kind, schema, AutoConfig.for_model("bert"), tokenizer, values)  # type: ignore[arg-type]
+            kind: Any = MODEL_CLASSES[part].config_class
+            if continues:
+                earlier = config_for(trained, kind.model_type, encoder)
+                values, labels = continued_values(earlier, values), merged_schema(earlier.schema, schema)
+            return build_config(kind, labels, AutoConfig.for_model("bert"), tokenizer, values)
         except PLMarkerError as error:
             raise PLMarkerError(f"{part}.model: {error}") from None
 
     if name != "shared":
         return config_of(name, task.model)
-    entity, relation = shared_options(task.model["entity"], task.model["relation"])
+    if continues:
+        check_shared(encoder, trained, shared_encoder=True)
+        windows = shared_windows_of(trained)
+    entity, relation = shared_options(task.model["entity"], task.model["relation"], windows)
     parts = {"entity_config": config_of("entity", entity), "relation_config": config_of("relation", relation)}
     return shared_config(**parts)
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from datasets import BuilderConfig, DatasetInfo, GeneratorBasedBuilder, Split, SplitGenerator, Version
+from datasets import BuilderConfig, DatasetInfo, Features, GeneratorBasedBuilder, Split, SplitGenerator, Version
 
 from ...modeling.schema_plmarker import LabelSchema, PLMarkerError
 from ..documents import Document
@@ -128,11 +128,15 @@ class CorpusBuilder(GeneratorBasedBuilder):
     def split_files(self) -> dict[str, list[Path]]:
         """Return the files of each split. A split without files is left out of the dataset."""
 
+    def document_features(self) -> Features:
+        """Return the columns of the dataset."""
+        return DOCUMENT_FEATURES
+
     def _info(self) -> DatasetInfo:
         corpus = self.corpus
         return DatasetInfo(
             description=f"{corpus.title}, {corpus.source}",
-            features=DOCUMENT_FEATURES,
+            features=self.document_features(),
             homepage=corpus.homepage,
             license=corpus.license,
             citation=corpus.citation,
@@ -154,7 +158,8 @@ class CorpusBuilder(GeneratorBasedBuilder):
         ]
 
     def _generate_examples(self, split: str) -> Iterator[tuple[int, Document]]:
-        yield from enumerate(self._read_split(split))
+        for number, document in enumerate(self._read_split(split)):
+            yield number, {name: document.get(name) for name in self.info.features or ()}
         if self.report.fatal:
             # The error stops the build. The other splits are read first, so that it can list their problems too.
             for other in self._split_paths:

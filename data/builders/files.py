@@ -6,8 +6,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+from datasets import Features
+
 from ...modeling.schema_plmarker import PLMarkerError
 from ..formats import FORMATS, ReadingOptions, guess_format
+from ..formats.json_entries import has_weights
+from ..tables import DOCUMENT_FEATURES, WEIGHTED_FEATURES
 from .corpus import LDC_LICENSE, Corpus, CorpusBuilder
 
 # The name of a file or folder is assigned to a split if it contains one of these words.
@@ -22,6 +26,8 @@ DESCRIPTION = re.compile(
     r"(readme|licen[cs]e|copying|notice|citation|changelog).*|.*\.(md|rst|pdf|html|py|sh)", re.IGNORECASE
 )
 
+# Documents of these formats may have weights.
+WEIGHTED_FORMATS = ("jsonl", "words", "mentions")
 # Most files in these formats come from the LDC, so their texts must not be published.
 LDC_FORMATS = ("ace", "conll2012")
 
@@ -77,6 +83,15 @@ class FilesBuilder(CorpusBuilder):
         chosen = FORMATS[self.format]
         self._other_paths = [path for path in others if path.is_dir() or path.name.endswith(chosen.endings)]
         super().__init__(data_dir=data_dir, reading=reading or chosen.reading, config_name="documents", **options)
+
+    def document_features(self) -> Features:
+        if self.format not in WEIGHTED_FORMATS:
+            return DOCUMENT_FEATURES
+        paths = [path for paths in self._files.values() for path in paths]
+        files = [file for path in paths for file in (path.rglob("*") if path.is_dir() else [path])]
+        endings = FORMATS[self.format].endings
+        weighted = any(file.name.endswith(endings) and has_weights(file) for file in files if file.is_file())
+        return WEIGHTED_FEATURES if weighted else DOCUMENT_FEATURES
 
     def split_files(self) -> dict[str, list[Path]]:
         for path in self._other_paths:

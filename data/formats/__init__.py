@@ -19,7 +19,8 @@ from .brat import read_brat, write_brat
 from .columns import COLUMN_ENDINGS, read_columns, write_columns
 from .conll2012 import read_conll2012
 from .docbin import read_docbin
-from .json_entries import first_keys, has_lines
+from .json_entries import first_keys, has_lines, json_entries
+from .mentions import has_mentions, read_mentions
 from .offsets import read_offsets
 from .options import Extent, ReadingOptions
 from .webanno import is_webanno, read_webanno
@@ -63,6 +64,7 @@ FORMATS = {
         Format("conll", "words and tags in columns", read_columns, COLUMN_ENDINGS, write=write_columns),
         Format("brat", ".txt and .ann files", read_brat, (".ann",), folders=True, write=write_brat),
         Format("offsets", "Label Studio, Prodigy or Doccano", read_offsets, (".jsonl", ".json")),
+        Format("mentions", "entities by their texts, as language models give them", read_mentions, (".jsonl", ".json")),
         Format("words", "JSON of GLiNER or SpERT, or tokens with tags", read_words_json, (".jsonl", ".json")),
         Format("webanno", "WebAnno TSV 3", read_webanno, (".tsv",)),
         Format("docbin", "spaCy's DocBin", read_docbin, (".spacy",)),
@@ -77,7 +79,7 @@ FORMATS = {
 def guess_format(path: Path) -> Format:
     """Guess the format of a file or folder.
 
-    The name decides. A JSON file can be in two formats, so its first object decides between them.
+    The name decides. A JSON file can be in several formats, so its first objects decide between them.
 
     Example:
         `guess_format(Path("corpus/train.conll")).name` is `"conll"`.
@@ -107,6 +109,8 @@ def guess_format(path: Path) -> Format:
             return FORMATS["jsonl" if in_lines else "words"]
         if "text" not in keys and keys.intersection(WORD_KEYS):
             return FORMATS["words"]
+        if "text" in keys and has_mentions(entry for _, entry in json_entries(path, ReadingReport())):
+            return FORMATS["mentions"]
         return FORMATS["offsets" if keys & {"text", "data", "annotation_id"} or not in_lines else "jsonl"]
     elif path.suffix == ".txt" and path.with_suffix(".ann").is_file():
         return FORMATS["brat"]

@@ -59,6 +59,13 @@ def first_keys(path: Path) -> set[str]:
     return {str(key) for key in next((entry for _, entry in json_entries(path, ReadingReport())), {})}
 
 
+def has_weights(path: Path) -> bool:
+    """Whether an object of a file has a `weight`. A file without that word is not parsed."""
+    if not any('"weight"' in line for _, line in lines_with_numbers(path)):
+        return False
+    return any(entry.get("weight") is not None for _, entry in json_entries(path, ReadingReport()))
+
+
 def has_lines(path: Path) -> bool:
     """Whether each line is an object of its own. The ending of the name and the first line decide."""
     first = next((line for _, line in lines_with_numbers(path)), "").strip()

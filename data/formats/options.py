@@ -7,6 +7,7 @@ from typing import Literal
 
 from ...modeling.schema_plmarker import PLMarkerError
 from ..alignment import WORDS
+from ..occurrences import OCCURRENCES
 from ..tags import SCHEMES
 
 Extent = Literal["head", "full"]
@@ -30,6 +31,8 @@ class ReadingOptions:
             is the full extent.
         annotator: whose annotations are read where several people annotated a text: the id, the e-mail address or the
             name that the annotation tool writes. None takes one annotation of each text, see `read_offsets`.
+        occurrences: which occurrences of an entity are annotated that is given by its text alone: `all`, `nearest` or
+            `first`, see `place_mentions`.
 
     Raises:
         PLMarkerError: if a value is unknown.
@@ -41,9 +44,10 @@ class ReadingOptions:
     language: str = "en"
     extent: Extent = "head"
     annotator: str | None = None
+    occurrences: str = "all"
 
     def __post_init__(self) -> None:
-        allowed = {"scheme": ("auto", *SCHEMES), "words": WORDS, "extent": ("head", "full")}
+        allowed = {"scheme": ("auto", *SCHEMES), "words": WORDS, "extent": ("head", "full"), "occurrences": OCCURRENCES}
         for name, values in allowed.items():
             if getattr(self, name) not in values:
                 raise PLMarkerError(f"{name} must be one of {', '.join(values)}, got {getattr(self, name)!r}")
