@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> Any:
     from ..original.results import write_relation_results
     from ..trainers.candidates import MAX_CANDIDATES, predict_candidates
     from ..trainers.evaluation import evaluate_documents
-    from ..trainers.report import errors_table, figures_table, pruner_line
+    from ..trainers.report import constraints_table, errors_table, false_relations_table, figures_table, pruner_line
     from .models import load_models
 
     models = load_models(options.model, options.device, options.compat, options.dtype)
@@ -85,6 +85,7 @@ def run(options: argparse.Namespace) -> Any:
         options.batch_tokens,
         show_progress=sys.stderr.isatty(),
         unpruned=True,
+        cooccurrence=True,
     )
     for task, coverage in result.coverage.items():
         print(f"{options.dataset}, {options.split}, {task}: {coverage}")
@@ -101,8 +102,17 @@ def run(options: argparse.Namespace) -> Any:
     print(figures_table(result.metrics))
     if pruner_line(result.metrics):
         print("\n" + pruner_line(result.metrics))
+    results: dict[str, Any] = dict(result.metrics)
+    if result.excluded is not None:
+        print("\n" + constraints_table(result.constraints, result.metrics))
+        print("\n".join(["", *result.excluded.lines()]).rstrip())
+        changes = {source: {"by_label": found.rows(), **found.added} for source, found in result.constraints.items()}
+        results["constraints"] = {"excluded_gold": result.excluded.to_dict(), **changes}
+    if result.false_relations:
+        print("\n" + false_relations_table(result.false_relations))
+        results["false_relations"] = {f"{k}, {s}": found.to_dict() for (k, s), found in result.false_relations.items()}
     print("\n" + errors_table(result.errors))
-    return result.metrics
+    return results
 
 
 def write_report(folder: Path, result: Any, title: str) -> None:

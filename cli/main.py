@@ -21,6 +21,7 @@ COMMANDS = {
     "evaluate": "the Ent / Rel / Rel+ table of a split",
     "predict": "entities and relations of texts or documents",
     "calibrate": "scores that are probabilities, and thresholds by label",
+    "constrain": "what relations may join, learned or given",
     "show": "a page that shows predictions",
     "convert": "the original's checkpoints as a model",
 }

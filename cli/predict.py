@@ -45,6 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="relations between the documents' own entities: entities by characters beside a text, or predicted_ner",
     )
+    parser.add_argument(
+        "--no_constraints", action="store_true", help="decode without the constraints of the model's schema"
+    )
     parser.set_defaults(run=run)
 
 
@@ -76,7 +79,9 @@ def run(options: argparse.Namespace) -> Any:
     model.check_thresholds(*thresholds)
 
     def process(documents: Iterator[Document]) -> Iterator[dict[str, Any]]:
-        found = model.read_documents(documents, options.batch_tokens, *thresholds, options.given_entities)
+        found = model.read_documents(
+            documents, options.batch_tokens, *thresholds, options.given_entities, not options.no_constraints
+        )
         for document, spans, relations in found:
             extraction = build_extraction(document["text"], document["located"], spans, relations, schema)
             yield {"doc_key": document["doc_key"], **extraction.to_dict()}
@@ -94,6 +99,8 @@ def run(options: argparse.Namespace) -> Any:
         "pruner_threshold": options.pruner_threshold,
         "language": options.language,
         "given_entities": options.given_entities,
+        # A file that an earlier version has begun is continued.
+        **({"no_constraints": True} if options.no_constraints else {}),
     }
     count = write_resumable(options.out, progress, process, settings)
     print(f"{options.out}: {count} documents")

@@ -14,7 +14,8 @@ import yaml
 from ..modeling.schema_plmarker import LabelSchema, PLMarkerError, one_line
 
 PRESETS_FILE = Path(__file__).parent / "presets.yaml"
-KEYS = ("entity_labels", "relation_labels", "symmetric_labels", "entity", "relation")
+LABEL_KEYS = ("entity_labels", "relation_labels", "symmetric_labels")
+KEYS = (*LABEL_KEYS, "constraints", "entity", "relation")
 
 
 @dataclass(frozen=True)
@@ -97,11 +98,14 @@ def _preset(name: str | Path, values: dict[str, Any]) -> Preset:
     unknown = [key for key in values if key not in KEYS]
     if unknown:
         raise PLMarkerError(f"{name}: unknown key {unknown[0]!r}; a preset has {', '.join(KEYS)}")
-    labels = {key: values.get(key) or [] for key in KEYS[:3]}
+    labels = {key: values.get(key) or [] for key in LABEL_KEYS}
     for key, value in labels.items():
         if not isinstance(value, list) or not all(isinstance(label, str) for label in value):
             raise PLMarkerError(f"{name}: {key!r} is a list of strings, got {reprlib.repr(value)}")
     if not labels["entity_labels"]:
         raise PLMarkerError(f"{name}: 'entity_labels' is missing")
-    schema = LabelSchema(*(tuple(labels[key]) for key in KEYS[:3]))
+    try:
+        schema = LabelSchema(*(tuple(labels[key]) for key in LABEL_KEYS), values.get("constraints") or {})
+    except PLMarkerError as error:
+        raise PLMarkerError(f"{name}: {error}") from None
     return Preset(schema, dict(values.get("entity") or {}), dict(values.get("relation") or {}))

@@ -49,6 +49,8 @@ class Experiment:
         training: fields of `transformers.TrainingArguments`, with `shared_encoder` alone.
         symmetric_labels: the relation labels that have no direction.
         entity_labels, relation_labels: the labels. Without them they are collected from the data.
+        constraints: what relations may join, by relation label, as [`LabelSchema`] takes it; or `learned`, from the
+            training splits.
         preset: a corpus with these labels and these quirks of the original, see `load_preset`. Values of the file go
             first.
         folds: configurations of the dataset, each with its own splits. They are trained one after the other. They are
@@ -71,6 +73,7 @@ class Experiment:
     symmetric_labels: tuple[str, ...] = ()
     entity_labels: tuple[str, ...] | None = None
     relation_labels: tuple[str, ...] | None = None
+    constraints: dict[str, Any] | str | None = None
     preset: str | None = None
     folds: tuple[str, ...] = ()
     train_splits: tuple[str, ...] = ("train",)
@@ -89,6 +92,8 @@ class Experiment:
 
 
 EXPERIMENT_FIELDS = [item.name for item in fields(Experiment)]
+# Constraints that are learned from the training splits.
+LEARNED = "learned"
 REPORTED_METRICS = ("ent_f1", "rel_f1", "rel_strict_f1")
 
 
@@ -205,6 +210,11 @@ def _experiment(path: Path, values: dict[str, Any], overrides: dict[str, Any]) -
         raise PLMarkerError(
             f"{path}: 'entity_types' is 'relation' or 'input', got {reprlib.repr(values['entity_types'])}"
         )
+    constraints = values.get("constraints")
+    if constraints is not None and constraints != LEARNED and not isinstance(constraints, dict):
+        raise PLMarkerError(
+            f"{path}: 'constraints' is a mapping from relation labels, or {LEARNED!r}, got {reprlib.repr(constraints)}"
+        )
     _check_reported(path, values.get("reported", {}))
     if values.get("preset") is not None:
         preset = load_preset(values["preset"])
@@ -212,9 +222,12 @@ def _experiment(path: Path, values: dict[str, Any], overrides: dict[str, Any]) -
         for name, usual in (("entity", preset.entity), ("relation", preset.relation)):
             if values.get(name) is not None and "quirks" in usual:
                 values[name].model.setdefault("quirks", usual["quirks"])
-        values = {**{name: labels for name, labels in schema.to_dict().items() if labels}, **values}
-        for name in schema.to_dict():
+        usual_labels = schema.to_dict()
+        usual_constraints = usual_labels.pop("constraints", None)
+        values = {**{name: labels for name, labels in usual_labels.items() if labels}, **values}
+        for name in usual_labels:
             values[name] = tuple(values.get(name, ()))
+        values.setdefault("constraints", usual_constraints)
     experiment = Experiment(**values)
     if not experiment.tasks:
         raise PLMarkerError(f"{path}: nothing to train, give 'entity' or 'relation' or both")

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .constraint_changes import ConstraintChanges
+from .cooccurrence import THRESHOLDS, FalseRelations
 from .metrics import Metrics
 
 # Metric names and the rows of the table. Every relation figure names the entities that it joins.
@@ -18,6 +20,8 @@ ROWS = (
     ("gold_rel_strict", "Rel+  gold entities"),
 )
 TITLES = dict(ROWS)
+# Width of the first column of the table of false relations.
+FALSE_WIDTH = 44
 # Entities with the types of the relation model, where it finds a relation (the original's `ner_f1`).
 RETYPED_ROWS = (
     ("retyped_ent_f1", "Types predicted entities"),
@@ -63,6 +67,33 @@ def errors_table(errors: Mapping[str, Counter[str]]) -> str:
     return "\n".join(lines).lstrip("\n")
 
 
+def constraints_table(changes: Mapping[str, ConstraintChanges], metrics: Metrics) -> str:
+    """What each constraint removed or changed, how much of it was right, and F1 without and with the constraints."""
+    lines: list[str] = []
+    for source, found in changes.items():
+        prefix = "gold_" if source.startswith("gold") else ""
+        lines += ["", _line(f"Constraints, {source}", ("removed", "right", "changed", "right"))]
+        for row in found.rows():
+            cells = [str(row[name]) for name in ("removed", "removed_right", "changed", "changed_right")]
+            lines.append(_line(f"  {row['label']} {row['constraint']}", cells))
+        lines.append(f"  {found.added['added']} relations added, {found.added['added_right']} of them right")
+        for name, title in (("rel", "Rel"), ("rel_strict", "Rel+")):
+            before, after = (metrics[f"{prefix}{kind}{name}_f1"] for kind in ("unconstrained_", ""))
+            lines.append(f"  {title} F1 without constraints {_percent(before)}, with them {_percent(after)}")
+    return "\n".join(lines).lstrip("\n")
+
+
+def false_relations_table(found: Mapping[tuple[str, str], FalseRelations]) -> str:
+    """The share of sentences without a relation in which a model returns one, in percent, by the least score."""
+    heads = [f"from {value}" if value else "all" for value in THRESHOLDS]
+    lines = [_line("Sentences with a false relation, in percent", ("sentences", *heads), FALSE_WIDTH)]
+    for (kind, source), false in found.items():
+        shares = [false.share(value) for value in THRESHOLDS]
+        cells = [str(len(false.best)), *("-" if share is None else _percent(share) for share in shares)]
+        lines.append(_line(f"  {kind}, {source}", cells, FALSE_WIDTH))
+    return "\n".join(lines)
+
+
 def runs_table(metrics_of_runs: Mapping[str, Metrics]) -> str:
     """F1 in percent for each run, by seed or fold, with mean and standard deviation."""
     runs = list(metrics_of_runs)
@@ -86,5 +117,5 @@ def _percent(fraction: float) -> str:
     return f"{100 * fraction:.1f}"
 
 
-def _line(title: str, cells: Sequence[str] | map[str]) -> str:
-    return (f"{title:<26}" + "".join(f"{cell:>10}" for cell in cells)).rstrip()
+def _line(title: str, cells: Sequence[str] | map[str], width: int = 26) -> str:
+    return (f"{title:<{width}}" + "".join(f"{cell:>10}" for cell in cells)).rstrip()
