@@ -26,7 +26,8 @@ def excluded_relations(
         relations: (head span, tail span, label) of each. Where an end may have one relation, the first one is kept.
 
     Yields:
-        Each relation that is excluded, with `types`, `one_per_head` or `one_per_tail`.
+        Each relation that is excluded, with `types`, `one_per_head` (of a symmetric label at either end) or
+        `one_per_tail`.
     """
     taken: set[tuple[str, str, Any]] = set()
     seen: set[tuple[str, frozenset[Any]]] = set()
@@ -44,7 +45,7 @@ def excluded_relations(
         ends = [(ONE_PER_HEAD, head)] * constraint.one_per_head + [(ONE_PER_TAIL, tail)] * constraint.one_per_tail
         broken = [kind for kind, span in ends if ("end" if is_symmetric else kind, label, span) in taken]
         if broken:
-            yield (head, tail, label), broken[0]
+            yield (head, tail, label), ONE_PER_HEAD if is_symmetric else broken[0]
             continue
         seen.add((label, frozenset((head, tail))))
         taken.update(("end" if is_symmetric else kind, label, span) for kind, span in ends)

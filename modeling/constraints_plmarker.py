@@ -65,7 +65,7 @@ class Constraints:
         Args:
             pairs: subject and object of each pair; shape (pairs,).
             types: the entity classes of the spans.
-            scores: shape (pairs, relation classes), inverse classes included.
+            scores: shape (pairs, relation classes), with inverse classes where the model has any.
             returned: whether a class would give a relation that is returned; of the same shape. Others hold no place.
             directed: each direction of a pair is a pair of its own, and inverse classes give no relation.
 
@@ -74,7 +74,7 @@ class Constraints:
         """
         schema = self.schema
         permitted = np.array([self.allowed[types.get(head, 0), types.get(tail, 0)] for head, tail in pairs])
-        scores = np.where(permitted, scores, -np.inf)
+        scores = np.where(permitted[:, : scores.shape[1]], scores, -np.inf)
         best: NDArray[np.int64] = scores.argmax(axis=-1)
         limited = list(self.single)
         if not directed:
@@ -87,6 +87,9 @@ class Constraints:
         options: list[Option] = []
         classes: list[int] = []
         for number in asked:
+            if scores[number, best[number]] <= scores[number, fallback[number]]:
+                # A class that costs nothing to give up competes with no other pair.
+                best[number] = fallback[number]
             for relation_class in limited:
                 gain = float(scores[number, relation_class] - scores[number, fallback[number]])
                 if gain > 0 and returned[number, relation_class]:

@@ -14,7 +14,7 @@ from plmarker.modeling.constraints_plmarker import Constraints
 from plmarker.modeling.decoding_plmarker import decode_directed, decode_relations, log_softmax
 from plmarker.modeling.schema_plmarker import LabelSchema
 
-SPANS = [(0, 0), (2, 2), (4, 4)]
+A, B, C = SPANS = [(0, 0), (2, 2), (4, 4)]
 LIMITS = st.fixed_dictionaries({"one_per_head": st.booleans(), "one_per_tail": st.booleans()})
 TYPES = st.lists(st.sampled_from(["PER", "ORG"]), min_size=2, max_size=2)
 CONSTRAINTS = st.fixed_dictionaries(
@@ -52,7 +52,7 @@ def as_relation(schema: LabelSchema, pair: Any, found: int) -> tuple[Any, Any, i
     return (*pair, found) if found < schema.n_forward else (*pair[::-1], schema.inverse(found))
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(LOGITS, CONSTRAINTS, PERMITTED, st.lists(st.integers(1, 2), min_size=3, max_size=3))
 def test_no_consistent_set_of_classes_has_a_higher_sum_of_scores(logits, limits, permitted, kinds):
     schema = schema_of(limits, permitted)
@@ -77,8 +77,8 @@ def test_no_consistent_set_of_classes_has_a_higher_sum_of_scores(logits, limits,
 def test_each_direction_by_itself_is_decoded_as_well_as_possible(logits, limits, permitted, kinds):
     schema = schema_of(limits, permitted)
     types = dict(zip(SPANS, kinds, strict=True))
-    pairs = list(permutations(SPANS, 2))
-    scores = log_softmax(logits)[:, :4]
+    pairs = [(A, B), (B, A), (A, C), (C, B)]
+    scores = log_softmax(logits[:4])[:, :4]
     returned = np.ones_like(scores, dtype=bool)
     full = np.pad(scores, ((0, 0), (0, 2)), constant_values=-1e9)
     found = Constraints(schema).best_classes(pairs, types, full, np.pad(returned, ((0, 0), (0, 2))), True).tolist()
@@ -90,11 +90,8 @@ def test_each_direction_by_itself_is_decoded_as_well_as_possible(logits, limits,
         return sum(row[c] for row, c in zip(scores, classes, strict=True))
 
     assert keeps(schema, types, relations(found))
-    best = max(total(c) for c in product(range(4), repeat=6) if keeps(schema, types, relations(c)))
+    best = max(total(c) for c in product(range(4), repeat=4) if keeps(schema, types, relations(c)))
     assert total(found) == pytest.approx(best)
-
-
-A, B, C = SPANS
 
 
 def decode(schema: LabelSchema, favoured: dict[Any, dict[int, float]], **values: Any) -> list[Any]:
