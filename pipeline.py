@@ -29,8 +29,8 @@ class EntityRelationExtractionPipeline(Pipeline):
         inputs: a text; `{"words": [["We", "apply"], ...]}`, the sentences of a document, cut into words; either with
             `"entities"`, as `PLMarkerModel.extract` takes them; a row of a dataset with a column `text`, whose other
             columns are not read; or a list, a dataset or a generator of such.
-        options: `entity_threshold`, `relation_threshold`, `pruner_threshold`, `sentence_splitter`, `language`,
-            `batch_tokens` and `show_progress`, as `PLMarkerModel.extract` takes them.
+        options: `entity_threshold`, `relation_threshold`, `pruner_threshold`, `constraints`, `sentence_splitter`,
+            `language`, `batch_tokens` and `show_progress`, as `PLMarkerModel.extract` takes them.
 
     Returns:
         For each input a dictionary with `text`, `entities` and `relations`, see `Extraction.to_dict`.

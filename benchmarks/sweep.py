@@ -44,8 +44,7 @@ TURNS = 3
 
 def long_sentences(folder: str) -> list[list[str]]:
     """The sentences of the longest documents."""
-    documents = read_corpus(folder, ReadingReport())
-    documents = sorted(documents, key=lambda document: -len(document["sentences"]))
+    documents = sorted(read_corpus(folder, ReadingReport()), key=lambda document: -len(document["sentences"]))
     return [words for document in documents for words in document["sentences"]][:SENTENCES]
 
 

@@ -69,7 +69,7 @@ def evaluate(
     from ..original.results import write_relation_results
     from ..trainers.candidates import MAX_CANDIDATES, predict_candidates
     from ..trainers.evaluation import evaluate_documents
-    from ..trainers.report import errors_tables, figures_tables, pruner_line
+    from ..trainers.report import constraints_tables, errors_tables, false_relations_table, figures_tables, pruner_line
     from .models import load_models
     from .quiet import quiet_models
     from .tables import print_tables
@@ -103,6 +103,7 @@ def evaluate(
         options.batch_tokens,
         show_progress=sys.stderr.isatty(),
         unpruned=True,
+        cooccurrence=True,
     )
     for task, coverage in result.coverage.items():
         print(f"{dataset}, {split}, {task}: {coverage}")
@@ -119,9 +120,20 @@ def evaluate(
     print_tables(figures_tables(result.metrics))
     if pruner_line(result.metrics):
         print("\n" + pruner_line(result.metrics))
+    results: dict[str, Any] = dict(result.metrics)
+    if result.excluded is not None:
+        print()
+        print_tables(constraints_tables(result.constraints, result.metrics))
+        print("\n".join(["", *result.excluded.lines()]).rstrip())
+        changes = {source: {"by_label": found.rows(), **found.added} for source, found in result.constraints.items()}
+        results["constraints"] = {"excluded_gold": result.excluded.to_dict(), **changes}
+    if result.false_relations:
+        print()
+        print_tables([false_relations_table(result.false_relations)])
+        results["false_relations"] = {f"{k}, {s}": found.to_dict() for (k, s), found in result.false_relations.items()}
     print()
     print_tables(errors_tables(result.errors))
-    return result.metrics
+    return results
 
 
 def write_report(folder: Path, result: Any, title: str) -> None:

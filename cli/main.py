@@ -11,6 +11,7 @@ from typer.main import get_command
 
 from .. import __version__
 from .calibrate import calibrate
+from .constrain import constrain
 from .convert import convert
 from .data_build import build
 from .data_check import check
@@ -53,7 +54,7 @@ def application() -> typer.Typer:
     }
     app = typer.Typer(help="Entities and relations with packed levitated markers.", callback=root, **settings)
     app.command(cls=Command, context_settings=REST)(command(train))
-    models: tuple[Callable[..., Any], ...] = (evaluate, predict, calibrate, show, convert)
+    models: tuple[Callable[..., Any], ...] = (evaluate, predict, calibrate, constrain, show, convert)
     for function in models:
         app.command(cls=Command)(command(function))
     data = typer.Typer(help="Build, push, check, describe and convert corpora.", **settings)

@@ -56,6 +56,9 @@ def predict(
             "predicted_ner.",
         ),
     ] = False,
+    no_constraints: Annotated[
+        bool, typer.Option("--no_constraints", help="Decode without the constraints of the model's schema.")
+    ] = False,
 ) -> Any:
     """Find entities and relations of texts or documents."""
     least = {
@@ -92,7 +95,7 @@ def predict(
     joined.check_thresholds(*thresholds)
 
     def process(documents: Iterator[Document]) -> Iterator[dict[str, Any]]:
-        found = joined.read_documents(documents, options.batch_tokens, *thresholds, given_entities)
+        found = joined.read_documents(documents, options.batch_tokens, *thresholds, given_entities, not no_constraints)
         for document, spans, relations in found:
             extraction = build_extraction(document["text"], document["located"], spans, relations, schema)
             yield {"doc_key": document["doc_key"], **extraction.to_dict()}
@@ -108,6 +111,8 @@ def predict(
         **least,
         "language": language,
         "given_entities": given_entities,
+        # A file that an earlier version has begun is continued.
+        **({"no_constraints": True} if no_constraints else {}),
     }
     count = write_resumable(str(out), progress, process, settings)
     print(f"{out}: {count} documents")

@@ -11,6 +11,7 @@ from ..modeling.pair_tasks_plmarker import PairTask
 from ..modeling.rows_plmarker import Annotations, PairRow, SpanRow
 from ..modeling.span_tasks_plmarker import SpanTask, TagTask
 from ..modeling.tagging_plmarker import entities_of_tags, tags_of_entities
+from .excluded import excluded_relations
 
 
 @dataclass
@@ -28,6 +29,7 @@ class Coverage:
         relations_outside: other relations whose ends no window holds together.
         second_relation_label: relations of a pair that has another relation too, and relations of a span with itself.
             A model gives a pair one relation.
+        excluded: other relations that the constraints of the schema exclude.
     """
 
     entities: int = 0
@@ -39,6 +41,7 @@ class Coverage:
     without_entity: int = 0
     relations_outside: int = 0
     second_relation_label: int = 0
+    excluded: int = 0
 
     def __add__(self, other: Coverage) -> Coverage:
         return Coverage(*(getattr(self, item.name) + getattr(other, item.name) for item in fields(self)))
@@ -47,7 +50,7 @@ class Coverage:
     def unreachable(self) -> int:
         """How many annotations no candidate can match."""
         entities = self.too_wide + self.entities_outside + self.second_entity_label + self.untaggable
-        return entities + self.without_entity + self.relations_outside + self.second_relation_label
+        return entities + self.without_entity + self.relations_outside + self.second_relation_label + self.excluded
 
     def __str__(self) -> str:
         outside = "outside the window"
@@ -70,6 +73,7 @@ class Coverage:
                     "with an end that is no given entity": self.without_entity,
                     outside: self.relations_outside,
                     "second relations of a pair": self.second_relation_label,
+                    "excluded by constraints": self.excluded,
                 },
             ),
         ):
@@ -117,11 +121,16 @@ def relation_coverage(task: PairTask, rows: Sequence[PairRow], annotations: Anno
     direction alone gives each direction one.
     """
     pairs = {(*subject, *entity) for row in rows for subject, entity in zip(row.subjects, row.objects, strict=True)}
-    coverage = Coverage()
+    coverage, schema = Coverage(), task.config.schema
     for sentence in sorted({relation[0] for relation in annotations.gold_relations}):
-        given = {(start, end) for start, end, _ in annotations.given(sentence)}
+        given = {(start, end): schema.entity_classes[label] for start, end, label in annotations.given(sentence)}
+        gold = [
+            ((hs, he), (ts, te), schema.relation_classes[label])
+            for hs, he, ts, te, label in annotations.relations(sentence)
+        ]
+        excluded = {relation for relation, _ in excluded_relations(schema, given, gold)}
         linked: set[Any] = set()
-        for *ends, _ in annotations.relations(sentence):
+        for *ends, label in annotations.relations(sentence):
             coverage.relations += 1
             head, tail = tuple(ends[:2]), tuple(ends[2:])
             pair = frozenset((head, tail)) if task.config.adds_directions else (head, tail)
@@ -129,10 +138,12 @@ def relation_coverage(task: PairTask, rows: Sequence[PairRow], annotations: Anno
                 coverage.second_relation_label += 1
                 continue
             linked.add(pair)
-            if not {head, tail} <= given:
+            if not {head, tail} <= given.keys():
                 coverage.without_entity += 1
             elif tuple(ends) not in pairs:
                 coverage.relations_outside += 1
+            elif (head, tail, schema.relation_classes[label]) in excluded:
+                coverage.excluded += 1
     return coverage
 
 

@@ -22,6 +22,7 @@ class PresetFile:
     entity_labels: tuple[str, ...] = ()
     relation_labels: tuple[str, ...] = ()
     symmetric_labels: tuple[str, ...] = ()
+    constraints: dict[str, Any] = field(default_factory=dict)
     entity: dict[str, Any] = field(default_factory=dict)
     relation: dict[str, Any] = field(default_factory=dict)
 
@@ -78,8 +79,9 @@ def _preset(name: str | Path, settings: Settings) -> Preset:
     values = checked(PresetFile, settings, unknown=lambda _: f"; a preset has {', '.join(KEYS)}")
     if not values.entity_labels:
         raise PLMarkerError(f"{name}: 'entity_labels' is missing")
-    return Preset(
-        LabelSchema(values.entity_labels, values.relation_labels, values.symmetric_labels),
-        values.entity,
-        values.relation,
-    )
+    labels = (values.entity_labels, values.relation_labels, values.symmetric_labels)
+    try:
+        schema = LabelSchema(*labels, values.constraints)
+    except PLMarkerError as error:
+        raise PLMarkerError(f"{name}: {error}") from None
+    return Preset(schema, values.entity, values.relation)

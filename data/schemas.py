@@ -42,7 +42,8 @@ def load_schema(name: str | Path) -> Preset:
         return load_preset(name)
     labels = _card(name).get(CARD_KEY) or {}
     if labels.get("entity_labels"):
-        return Preset(LabelSchema(*(tuple(labels.get(key) or ()) for key in KEYS[:3])))
+        entities, relations, symmetric = (tuple(labels.get(key) or ()) for key in KEYS[:3])
+        return Preset(LabelSchema(entities, relations, symmetric, labels.get("constraints") or {}))
     splits = load_documents(name)
     return Preset(LabelSchema.from_documents(document for split in splits.values() for document in split))
 

@@ -154,7 +154,8 @@ def model_card(config: Any, name: str, tags: Sequence[str] = (), adapter_of: str
     ]
     if relations:
         symmetric = f" Symmetric: {_labels(schema.symmetric_labels)}." if schema.symmetric_labels else ""
-        lines.append(f"Relations: {_labels(schema.relation_labels)}.{symmetric}")
+        kept = f" Decoding keeps constraints on {_labels(tuple(schema.constraints))}." if schema.constraints else ""
+        lines.append(f"Relations: {_labels(schema.relation_labels)}.{symmetric}{kept}")
     if metrics:
         rows = [f"| {FIGURES[key]} | {100 * metrics[key]:.1f} |" for key in FIGURES if key in metrics]
         lines += ["## Figures", _where(run, relations), "\n".join(["| figure, in percent | |", "| --- | --- |", *rows])]
@@ -171,13 +172,16 @@ def _use(config: Any, name: str, adapter_of: str | None) -> str:
     if adapter_of:
         return USE_OF_ADAPTER.format(name=_quoted(name), base=_quoted(adapter_of))
     schema, default = config.schema, type(config)()
-    fields = [field for field in type(config).__dataclass_fields__ if field not in (*FOUND, *schema.to_dict())]
+    fields = [
+        field for field in type(config).__dataclass_fields__ if field not in (*FOUND, "constraints", *schema.to_dict())
+    ]
     own = {field: getattr(config, field) for field in fields if hasattr(default, field)}
     labels = (schema.entity_labels, schema.relation_labels, schema.symmetric_labels)
+    constraints = schema.to_dict().get("constraints")
     return USE_FROM_ENCODER.format(
         name=_quoted(name),
         model_class=MODEL_CLASSES[config.model_type],
-        labels=", ".join(map(repr, labels)),
+        labels=", ".join(map(repr, labels)) + (f", {constraints!r}" if constraints else ""),
         encoder=_quoted((config.training_run or {}).get("encoder") or "ENCODER"),
         options="".join(f", {field}={value!r}" for field, value in own.items() if value != getattr(default, field)),
     )

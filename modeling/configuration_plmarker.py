@@ -38,6 +38,7 @@ class PLMarkerTaskConfig(_SafeConfig):
         entity_labels: entity types, without NIL.
         relation_labels: relation types without NIL, symmetric ones first. An entity model only keeps them.
         symmetric_labels: the symmetric relation types.
+        constraints: what relations may join, by relation type, see [`LabelSchema`]. Decoding keeps them.
         marker_tokens: names of the marker tokens in the tokenizer.
         marker_token_ids: their ids, in the same order.
         pad_token_id: the tokenizer's padding id. Windows are never padded, but transformers compares it.
@@ -57,6 +58,7 @@ class PLMarkerTaskConfig(_SafeConfig):
     entity_labels: list[str] = field(default_factory=list)
     relation_labels: list[str] = field(default_factory=list)
     symmetric_labels: list[str] = field(default_factory=list)
+    constraints: dict[str, Any] = field(default_factory=dict)
     marker_tokens: list[str] = field(default_factory=list)
     marker_token_ids: list[int] = field(default_factory=list)
     pad_token_id: int | None = None
@@ -72,6 +74,7 @@ class PLMarkerTaskConfig(_SafeConfig):
         if not isinstance(self.encoder_config, PreTrainedConfig):
             values = dict(self.encoder_config or {})
             self.encoder_config = AutoConfig.for_model(values.pop("model_type", "bert"), **values)
+        self.constraints = self.schema.to_dict().get("constraints", {})
         kwargs.setdefault("id2label", dict(enumerate(self.classes)))
         kwargs.setdefault("label2id", {label: index for index, label in enumerate(self.classes)})
         super().__post_init__(**kwargs)
@@ -79,7 +82,15 @@ class PLMarkerTaskConfig(_SafeConfig):
     @property
     def schema(self) -> LabelSchema:
         """The labels that the model was built for."""
-        return LabelSchema(tuple(self.entity_labels), tuple(self.relation_labels), tuple(self.symmetric_labels))
+        labels = (self.entity_labels, self.relation_labels, self.symmetric_labels)
+        return LabelSchema(*(tuple(kind) for kind in labels), self.constraints)
+
+    def to_dict(self):
+        """As `PreTrainedConfig.to_dict`. A config without constraints is written as it was before there were any."""
+        values = super().to_dict()
+        if not values.get("constraints"):
+            values.pop("constraints", None)
+        return values
 
     @property
     def classes(self) -> list[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .constraints_plmarker import Constraints
 from .schema_plmarker import LabelSchema, Threshold, least_scores
 from .tagging_plmarker import entities_of_tags
 from .windows_plmarker import Span
@@ -140,6 +141,8 @@ def decode_relations(
     threshold: Threshold = 0.0,
     pair_scores: str = "log_softmax",
     sorting_score: SortingScore = winning_score,
+    constraints: Constraints | None = None,
+    constrained_types: Mapping[Span, int] | None = None,
 ) -> list[ScoredRelation]:
     """Relations of one sentence, from both directions of every pair (paper, section 3.3).
 
@@ -156,6 +159,9 @@ def decode_relations(
         pair_scores: the form of the scores: `log_softmax`, `softmax` or `raw`.
         sorting_score: the score by which relations are sorted, from the added scores of a pair, the winning class and
             its forward class.
+        constraints: what the relations must keep. Then the classes of the pairs are the set with the highest sum of
+            scores among those that keep them. Relations below the threshold hold no place of others.
+        constrained_types: the entity classes that the constraints look at; only with `constraints`.
 
     Returns:
         The relations, best first.
@@ -166,26 +172,33 @@ def decode_relations(
     least = least_scores(threshold, schema.relation_classes[: schema.n_forward])
     types = [given_types[span] for span in objects] if given_types is not None else _best_classes(entity_logits)
     row_of_pair = {pair: row for row, pair in enumerate(zip(subjects, objects, strict=True))}
-    found: list[tuple[float, ScoredRelation]] = []
+    pairs: list[tuple[Span, Span, int, int]] = []
     for (head, tail), row in row_of_pair.items():
         back = row_of_pair.get((tail, head))
-        if head == tail or back is None or back < row:
+        if head == tail or back is None or back < row or types[back] == 0 or types[row] == 0:
             continue
-        head_label, tail_label = types[back], types[row]
-        if head_label == 0 or tail_label == 0:
+        pairs.append((head, tail, row, back))
+    if not pairs:
+        return []
+    rows, backs = (np.array([pair[place] for pair in pairs]) for place in (2, 3))
+    both = scores[rows] + scores[backs][:, schema.inverse_order]
+    log_both = log_scores[rows] + log_scores[backs][:, schema.inverse_order]
+    labels = both.argmax(axis=-1)
+    if constraints is not None:
+        returned = np.exp(log_both / 2) >= np.array([least[min(c, schema.inverse(c))] for c in range(both.shape[1])])
+        ends = [pair[:2] for pair in pairs]
+        labels = constraints.best_classes(ends, constrained_types or {}, both, returned)
+    found: list[tuple[float, ScoredRelation]] = []
+    for (head, tail, row, back), added, log_added, winner in zip(pairs, both, log_both, labels.tolist(), strict=True):
+        if winner == 0:
             continue
-        both = scores[row] + scores[back][schema.inverse_order]
-        label = int(both.argmax())
-        log_score = log_scores[row][label] + log_scores[back][schema.inverse(label)]
-        score = float(np.exp(log_score / 2))
-        if label == 0:
-            continue
-        winner = label
+        label, head_label, tail_label = winner, types[back], types[row]
         if label >= schema.n_forward:
             label = schema.inverse(label)
             head, tail, head_label, tail_label = tail, head, tail_label, head_label
+        score = float(np.exp(log_added[winner] / 2))
         if score >= least[label]:
-            rank = sorting_score(both, winner, label)
+            rank = sorting_score(added, winner, label)
             found.append((rank, ScoredRelation(head, tail, label, score, head_label, tail_label)))
     return _without_overlaps(found)
 
@@ -200,6 +213,8 @@ def decode_directed(
     threshold: Threshold = 0.0,
     pair_scores: str = "log_softmax",
     self_pairs: bool = False,
+    constraints: Constraints | None = None,
+    constrained_types: Mapping[Span, int] | None = None,
 ) -> list[ScoredRelation]:
     """Relations of one sentence, each direction of a pair by itself. A symmetric relation may be found in both.
 
@@ -210,6 +225,7 @@ def decode_directed(
         threshold: least probability of a relation that is kept, by label too.
         pair_scores: the scores by which relations are sorted: `log_softmax`, `softmax` or `raw`.
         self_pairs: keep a relation of a span with itself.
+        constraints, constrained_types: as in `decode_relations`.
 
     Returns:
         The relations, best first, without those that overlap a better one of their label.
@@ -218,10 +234,16 @@ def decode_directed(
         return []
     scores, log_scores = _pair_scores(relation_logits, pair_scores)
     least = least_scores(threshold, schema.relation_classes[: schema.n_forward])
+    labels = scores.argmax(axis=-1)
+    pairs = list(zip(subjects, objects, strict=True))
+    if constraints is not None:
+        returned = np.zeros(scores.shape, dtype=bool)
+        returned[:, : schema.n_forward] = np.exp(log_scores[:, : schema.n_forward]) >= np.array(least)
+        returned[[not self_pairs and head == tail for head, tail in pairs]] = False
+        labels = constraints.best_classes(pairs, constrained_types or {}, scores, returned, directed=True)
     found: list[tuple[float, ScoredRelation]] = []
-    rows = zip(subjects, objects, scores, log_scores, subject_types, object_types, strict=True)
-    for head, tail, row, log_row, head_label, tail_label in rows:
-        label = int(row.argmax())
+    rows = zip(pairs, labels.tolist(), scores, log_scores, subject_types, object_types, strict=True)
+    for (head, tail), label, row, log_row, head_label, tail_label in rows:
         score = float(np.exp(log_row[label]))
         if 0 < label < schema.n_forward and score >= least[label] and (self_pairs or head != tail):
             found.append((row[label], ScoredRelation(head, tail, label, score, int(head_label), int(tail_label))))

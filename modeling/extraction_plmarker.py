@@ -223,6 +223,7 @@ class ExtractsFromText:
         relation_threshold: Threshold | None = None,
         pruner_threshold: float | None = None,
         given_entities: bool = False,
+        constraints: bool = True,
     ) -> Iterator[Prediction]:
         """Find entities, and the relations between them, in a stream of documents.
 
@@ -234,6 +235,7 @@ class ExtractsFromText:
             entity_threshold, relation_threshold: least score of what is found, for all labels or by label. None takes
                 those of the model, which `plmarker calibrate` fits; 0.0 has none.
             pruner_threshold: in place of the config's, for a model with a pruner; 0.0 gives all spans markers.
+            constraints: keep the constraints of the model's schema, if it has any. False decodes without them.
 
         Returns:
             A generator of each document, in order, with the entities and the relations of each of its sentences. An
@@ -243,7 +245,13 @@ class ExtractsFromText:
             PLMarkerError: for a bad document or argument, and for a model without its tokenizer.
         """
         return self.read_documents(
-            documents, batch_tokens, entity_threshold, relation_threshold, pruner_threshold, given_entities
+            documents,
+            batch_tokens,
+            entity_threshold,
+            relation_threshold,
+            pruner_threshold,
+            given_entities,
+            constraints,
         )
 
     def read_documents(
@@ -254,6 +262,7 @@ class ExtractsFromText:
         relation_threshold: Threshold | None,
         pruner_threshold: float | None,
         given_entities: bool,
+        constraints: bool = True,
     ) -> Iterator[Prediction]:
         """See `predict`. A relation model, too, has this method."""
         entity, relation = self.readers
@@ -266,7 +275,7 @@ class ExtractsFromText:
             if relation is None:
                 return ((document, spans, [[] for _ in spans]) for document, spans in given)
             read = (_with_entities(document, spans, self.config.schema) for document, spans in given)
-            linked = predict_relations(relation, tokenize, read, batch_tokens, "input", relation_threshold)
+            linked = predict_relations(relation, tokenize, read, batch_tokens, "input", relation_threshold, constraints)
             return ((document["source"], document["spans"], relations) for document, relations in linked)
 
         def with_entities() -> Iterator[dict[str, Any]]:
@@ -277,11 +286,19 @@ class ExtractsFromText:
 
         if relation is not None and getattr(self.config, "shared_encoder", False):
             return self._predict_jointly(
-                documents, tokenize, batch_tokens, entity_threshold, relation_threshold, pruner_threshold
+                documents,
+                tokenize,
+                batch_tokens,
+                entity_threshold,
+                relation_threshold,
+                pruner_threshold,
+                constraints,
             )
         if relation is None:
             return ((read["source"], read["spans"], [[] for _ in read["spans"]]) for read in with_entities())
-        linked = predict_relations(relation, tokenize, with_entities(), batch_tokens, threshold=relation_threshold)
+        linked = predict_relations(
+            relation, tokenize, with_entities(), batch_tokens, None, relation_threshold, constraints
+        )
         return ((read["source"], read["spans"], relations) for read, relations in linked)
 
     def _predict_jointly(
@@ -292,12 +309,14 @@ class ExtractsFromText:
         entity_threshold: Threshold,
         relation_threshold: Threshold,
         pruner_threshold: float | None,
+        constraints: bool,
     ) -> Iterator[Prediction]:
         """As `predict`, with one text pass for entities and relations."""
         scorer = JointScorer(self, batch_tokens, entity_threshold, pruner_threshold)
         rows = ((d, scorer.task.spans.rows(d, tokenize, annotated=False), len(d["sentences"])) for d in documents)
         for document, found in scorer.stream(rows):
-            relations = scorer.task.pairs.decode(found.pairs, len(document["sentences"]), "input", relation_threshold)
+            n_sentences = len(document["sentences"])
+            relations = scorer.task.pairs.decode(found.pairs, n_sentences, "input", relation_threshold, constraints)
             yield document, found.entities, relations
 
     def extract(
@@ -313,6 +332,7 @@ class ExtractsFromText:
         sentence_splitter: SentenceSplitter = split_sentences,
         pruner_threshold: float | None = None,
         language: str | None = None,
+        constraints: bool = True,
     ) -> Extraction | list[Extraction]:
         """Find entities and relations in raw text. The model is not changed: threads may share it.
 
@@ -331,6 +351,8 @@ class ExtractsFromText:
             sentence_splitter: returns the sentences of a text.
             pruner_threshold: in place of the config's, for a model with a pruner; 0.0 gives all spans markers.
             language: ISO 639-1 code of the text, for `split_sentences`; by default English.
+            constraints: keep the constraints of the model's schema, if it has any: the relations are the best-scoring
+                ones that keep them. False returns what the model says without them.
 
         Returns:
             One [`Extraction`], or a list in the order of the texts where several were given.
@@ -360,7 +382,13 @@ class ExtractsFromText:
         for document, (item, located) in zip(documents, located_texts, strict=True):
             document["sentences"] = [[item[a:b] for a, b in sentence] for sentence in located]
         predictions = self.read_documents(
-            documents, batch_tokens, entity_threshold, relation_threshold, pruner_threshold, entities is not None
+            documents,
+            batch_tokens,
+            entity_threshold,
+            relation_threshold,
+            pruner_threshold,
+            entities is not None,
+            constraints,
         )
         progress = tqdm(predictions, total=len(located_texts), disable=not show_progress, unit="text")
         results = [

@@ -292,6 +292,7 @@ class PLMarkerForRelationExtraction(ExtractsFromText, PLMarkerPreTrainedModel):
         documents: Iterable[Document],
         batch_tokens: int = BATCH_TOKENS,
         relation_threshold: Threshold | None = None,
+        constraints: bool = True,
     ) -> Iterator[tuple[Document, list[list[ScoredRelation]]]]:
         """Find the relations between the entities that documents give: `predicted_ner`, or else `ner`.
 
@@ -299,6 +300,7 @@ class PLMarkerForRelationExtraction(ExtractsFromText, PLMarkerPreTrainedModel):
             documents: mappings with `sentences` of words and entities; relations are not read.
             batch_tokens: most text tokens of a batch.
             relation_threshold: least score of a relation, for all labels or by label. None takes those of the model.
+            constraints: keep the constraints of the model's schema, if it has any.
 
         Returns:
             A generator of each document, in order, with the relations of each of its sentences, best first.
@@ -309,7 +311,9 @@ class PLMarkerForRelationExtraction(ExtractsFromText, PLMarkerPreTrainedModel):
         documents, tokenize = self.checked_documents(documents, batch_tokens)
         relation_threshold = chosen_threshold(self, relation_threshold)
         least_scores(relation_threshold, self.config.schema.relation_classes[: self.config.schema.n_forward])
-        return predict_relations(self, tokenize, documents, batch_tokens, threshold=relation_threshold)
+        return predict_relations(
+            self, tokenize, documents, batch_tokens, threshold=relation_threshold, constraints=constraints
+        )
 
 
 class PLMarkerModel(ExtractsFromText, PLMarkerBaseModel):

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .configuration_plmarker import PLMarkerRelationConfig
+from .constraints_plmarker import Constraints
 from .decoding_plmarker import ScoredRelation, ScoredSpan, decode_directed, decode_relations, winning_score
 from .rows_plmarker import NO_SUBJECT, Annotations, PairRow, SpanRow
 from .schema_plmarker import LabelSchema, Threshold
@@ -88,6 +89,7 @@ class PairTask(Task[PLMarkerRelationConfig, PairRow]):
         n_sentences: int,
         entity_types: str = "relation",
         threshold: Threshold = 0.0,
+        constraints: bool = True,
     ) -> list[list[ScoredRelation]]:
         """Find the relations of one document.
 
@@ -96,6 +98,8 @@ class PairTask(Task[PLMarkerRelationConfig, PairRow]):
             entity_types: `relation` takes the model's own types, where it has any, `input` those of the given
                 entities.
             threshold: least score of a relation, for all labels or by label.
+            constraints: keep the constraints of the schema, if it has any. They look at the types of the given
+                entities, which are those that `extract` returns.
 
         Returns:
             The relations of each sentence, best first.
@@ -112,12 +116,13 @@ class PairTask(Task[PLMarkerRelationConfig, PairRow]):
         heads = [np.concatenate(parts) for parts in zip(*(item.logits for item in scored), strict=True)]
         if self.config.temperature != 1.0:
             heads[0] = heads[0] / self.config.temperature
-        types_given = entity_types == "input" or not self.config.entity_head
+        types_given = given if entity_types == "input" or not self.config.entity_head else None
+        kept = Constraints.of_schema(self.config.schema) if constraints else None
         found: list[list[ScoredRelation]] = []
         for rows in rows_of_sentences(scored, n_sentences):
             logits = [head[rows] for head in heads]
             found.append(
-                self.relations([pairs[row] for row in rows], logits, given if types_given else None, given, threshold)
+                self.relations([pairs[row] for row in rows], logits, types_given, given, threshold, kept)
                 if len(rows)
                 else []
             )
@@ -130,12 +135,14 @@ class PairTask(Task[PLMarkerRelationConfig, PairRow]):
         given_types: Mapping[Span, int] | None,
         given: Mapping[Span, int],
         threshold: Threshold,
+        constraints: Constraints | None,
     ) -> list[ScoredRelation]:
         """The relations of one sentence.
 
         Args:
             given_types: the types to take, or None for the model's own.
             given: the types of the given entities, in any case.
+            constraints: what the relations must keep.
         """
         raise NotImplementedError
 
@@ -160,6 +167,7 @@ class BothDirectionsTask(PairTask):
         given_types: Mapping[Span, int] | None,
         given: Mapping[Span, int],
         threshold: Threshold,
+        constraints: Constraints | None,
     ) -> list[ScoredRelation]:
         config = self.config
         subjects, objects = [subject for subject, _ in pairs], [entity for _, entity in pairs]
@@ -174,6 +182,8 @@ class BothDirectionsTask(PairTask):
                 threshold=threshold,
                 pair_scores=config.pair_scores,
                 sorting_score=self.sorting_score,
+                constraints=constraints,
+                constrained_types=given,
             )
         types = [given[span] for span in objects] if given_types is not None else _best(logits[1])
         # An object without a type has no relation.
@@ -187,6 +197,8 @@ class BothDirectionsTask(PairTask):
             [types[row] for row in rows],
             threshold=threshold,
             pair_scores=config.pair_scores,
+            constraints=constraints,
+            constrained_types=given,
         )
 
     def sorting_score(self, scores: Array, winner: int, label: int) -> float:
@@ -407,6 +419,7 @@ class LevitatedPairTask(PairTask):
         given_types: Mapping[Span, int] | None,
         given: Mapping[Span, int],
         threshold: Threshold,
+        constraints: Constraints | None,
     ) -> list[ScoredRelation]:
         subjects, objects = [subject for subject, _ in pairs], [entity for _, entity in pairs]
         return decode_directed(
@@ -419,6 +432,8 @@ class LevitatedPairTask(PairTask):
             threshold=threshold,
             pair_scores=self.config.pair_scores,
             self_pairs=self.keeps_self_pairs,
+            constraints=constraints,
+            constrained_types=given,
         )
 
 

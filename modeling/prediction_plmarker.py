@@ -224,6 +224,7 @@ def predict_relations(
     batch_tokens: int = BATCH_TOKENS,
     entity_types: str | None = None,
     threshold: Threshold = 0.0,
+    constraints: bool = True,
 ) -> Iterator[tuple[Document, list[list[ScoredRelation]]]]:
     """Find the relations between the given entities of documents: `predicted_ner`, or else `ner`.
 
@@ -232,6 +233,7 @@ def predict_relations(
         entity_types: `relation` takes the model's own types, `input` those of the given entities. None takes what the
             model's config says.
         threshold: least score of a relation, for all labels or by label.
+        constraints: keep the constraints of the model's schema, if it has any.
 
     Yields:
         Each document with, for each sentence, its relations, best first.
@@ -241,7 +243,7 @@ def predict_relations(
     # A threshold of an unknown label is an error even where nothing is found.
     least_scores(threshold, schema.relation_classes[: schema.n_forward])
     for document, scored in score_documents(model, tokenize, documents, batch_tokens):
-        yield document, model.task.decode(scored, len(document["sentences"]), entity_types, threshold)
+        yield document, model.task.decode(scored, len(document["sentences"]), entity_types, threshold, constraints)
 
 
 def checked_entity_types(value: str) -> str:

@@ -1,9 +1,11 @@
-"""The label schema: entity types, relation types, and which relations are symmetric."""
+"""The label schema: entity types, relation types, which relations are symmetric, and what relations may join."""
 
 from __future__ import annotations
 
+import reprlib
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 NIL = "NIL"
@@ -26,6 +28,66 @@ def one_sentence(error: BaseException) -> str:
     return message if isinstance(error, PLMarkerError) else f"{type(error).__name__}: {message}".removesuffix(": ")
 
 
+# With this many chances to see two relations at an end and not one seen, at most 3 % of the ends have two, at a
+# confidence of 95 % (the rule of three).
+LEAST_CHANCES = 100
+
+
+@dataclass(frozen=True)
+class RelationConstraint:
+    """What the relations of one label may join.
+
+    Args:
+        types: the entity types of head and tail that are permitted, as pairs; None permits all. The order is the
+            direction. It means nothing for a symmetric label.
+        counts: how often each pair of types occurs in the documents from which it was learned; empty otherwise.
+        one_per_head, one_per_tail: an entity is the head, or the tail, of at most one relation of the label. For a
+            symmetric label either means that an entity has at most one such relation.
+
+    Example:
+        >>> RelationConstraint(types=(("Person", "Company"),), one_per_head=True).to_dict()
+        {'types': [['Person', 'Company']], 'one_per_head': True}
+    """
+
+    types: tuple[tuple[str, str], ...] | None = None
+    counts: tuple[int, ...] = ()
+    one_per_head: bool = False
+    one_per_tail: bool = False
+
+    @classmethod
+    def from_value(cls, label: str, value: Any) -> RelationConstraint:
+        """A constraint as it is, or from plain values, as JSON and YAML have them.
+
+        Raises:
+            PLMarkerError: naming the relation label, for anything else.
+        """
+        if isinstance(value, RelationConstraint):
+            return value
+        name = f"constraint of {label!r}"
+        if not isinstance(value, Mapping) or not set(value) <= set(cls.__dataclass_fields__):
+            known = ", ".join(cls.__dataclass_fields__)
+            raise PLMarkerError(f"{name}: expected a mapping with {known}, got {reprlib.repr(value)}")
+        for key in ("one_per_head", "one_per_tail"):
+            if not isinstance(value.get(key, False), bool):
+                raise PLMarkerError(f"{name}: {key} is true or false, got {reprlib.repr(value[key])}")
+        types, counts = value.get("types"), value.get("counts") or ()
+        if types is not None:
+            pairs = types if isinstance(types, Sequence) and not isinstance(types, str) else [None]
+            if not all(isinstance(p, Sequence) and len(p) == 2 and all(isinstance(t, str) for t in p) for p in pairs):
+                raise PLMarkerError(f"{name}: types is a list of [head type, tail type], got {reprlib.repr(types)}")
+            types = tuple((head, tail) for head, tail in pairs)
+        if counts and (types is None or len(counts) != len(types)):
+            raise PLMarkerError(f"{name}: counts has a number for each pair of types, got {reprlib.repr(counts)}")
+        flags = {key: value.get(key, False) for key in ("one_per_head", "one_per_tail")}
+        return cls(types, tuple(counts), **flags)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, without those that say nothing."""
+        values: dict[str, Any] = {} if self.types is None else {"types": [list(pair) for pair in self.types]}
+        values |= {"counts": list(self.counts)} if self.counts else {}
+        return values | {key: True for key in ("one_per_head", "one_per_tail") if getattr(self, key)}
+
+
 @dataclass(frozen=True)
 class LabelSchema:
     """The labels of a dataset, without NIL, which is always class 0 of a model.
@@ -37,14 +99,18 @@ class LabelSchema:
         entity_labels: entity types, in the order of the model's classes.
         relation_labels: relation types. Symmetric types are moved to the front. Empty for a corpus without relations.
         symmetric_labels: the relation types for which (a, b) and (b, a) mean the same.
+        constraints: by relation type, what its relations may join: a [`RelationConstraint`], or its values as a
+            mapping. A type without one is free. Decoding keeps them.
 
     Raises:
-        PLMarkerError: for a repeated label, a label named NIL, or a symmetric label that is no relation label.
+        PLMarkerError: for a repeated label, a label named NIL, a symmetric label that is no relation label, and a
+            constraint of an unknown label or with an unknown entity type.
     """
 
     entity_labels: tuple[str, ...]
     relation_labels: tuple[str, ...] = ()
     symmetric_labels: tuple[str, ...] = ()
+    constraints: Mapping[str, RelationConstraint] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         unknown = [label for label in self.symmetric_labels if label not in self.relation_labels]
@@ -62,6 +128,84 @@ class LabelSchema:
                 if label == NIL or labels.count(label) > 1:
                     what = "is reserved for 'no label'" if label == NIL else "is given twice"
                     raise PLMarkerError(f"{kind} label {label!r} {what}")
+        object.__setattr__(self, "constraints", self._checked_constraints())
+
+    def _checked_constraints(self) -> dict[str, RelationConstraint]:
+        """The constraints that say something, in the order of the labels."""
+        given: Any = self.constraints
+        if not isinstance(given, Mapping):
+            raise PLMarkerError(f"constraints is a mapping from relation labels, got {reprlib.repr(given)}")
+        if not given:
+            return {}
+        for label in given:
+            self.relation_class(label)
+        checked = {}
+        for label in self.relation_labels:
+            found = RelationConstraint.from_value(label, given.get(label, {}))
+            for kind in (kind for pair in found.types or () for kind in pair):
+                if kind not in self.entity_labels:
+                    known = list(self.entity_labels)
+                    raise PLMarkerError(
+                        f"constraint of {label!r}: unknown entity label {kind!r}; the schema has {known}"
+                    )
+            if label in self.symmetric_labels and (found.one_per_head or found.one_per_tail):
+                found = RelationConstraint(found.types, found.counts, True, True)
+            if found.to_dict():
+                checked[label] = found
+        return checked
+
+    def learn_constraints(self, documents: Iterable[Mapping[str, Any]], least: int = 1) -> LabelSchema:
+        """The same labels with the constraints that annotated documents show, in place of those that are there.
+
+        A relation type joins the pairs of entity types that it joins in the documents, and `counts` says how often. It
+        has at most one tail for each head where no head has two, although the documents have at least 100 heads that
+        could have: their sentences have two or more entities that are permitted as tails. The same goes for heads. A
+        relation type that does not occur stays free.
+
+        Args:
+            documents: typed documents with `ner` and `relations`: those of training, not those of evaluation.
+            least: a pair of entity types that occurs less often is not permitted.
+
+        Example:
+            >>> person, firm = {"start": 0, "end": 0, "label": "PER"}, {"start": 2, "end": 2, "label": "ORG"}
+            >>> works = {"head_start": 0, "head_end": 0, "tail_start": 2, "tail_end": 2, "label": "WORKS_FOR"}
+            >>> document = {"ner": [[person, firm]], "relations": [[works]]}
+            >>> LabelSchema(("PER", "ORG"), ("WORKS_FOR",)).learn_constraints([document]).to_dict()["constraints"]
+            {'WORKS_FOR': {'types': [['PER', 'ORG']], 'counts': [1]}}
+        """
+        seen: dict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
+        # For each sentence with relations of a label: the types of its entities, and the (head, tail) pairs.
+        sentences: dict[str, list[tuple[dict[Any, set[str]], set[tuple[Any, Any]]]]] = defaultdict(list)
+        for document in documents:
+            for entities, relations in zip(document.get("ner") or (), document.get("relations") or (), strict=False):
+                types: dict[Any, set[str]] = defaultdict(set)
+                for entity in entities:
+                    types[entity["start"], entity["end"]].add(entity["label"])
+                pairs: dict[str, set[tuple[Any, Any]]] = defaultdict(set)
+                for r in relations:
+                    ends = (r["head_start"], r["head_end"]), (r["tail_start"], r["tail_end"])
+                    pairs[r["label"]].add(ends if r["label"] not in self.symmetric_labels else (min(ends), max(ends)))
+                for label, found in pairs.items():
+                    sentences[label].append((dict(types), found))
+                    for head, tail in found:
+                        for kinds in {self._ordered(label, a, b) for a in types[head] for b in types[tail]}:
+                            seen[label][kinds] += 1
+        learned = {}
+        for label, counter in seen.items():
+            counts = {kinds: count for kinds, count in counter.most_common() if count >= least}
+            single = [_never_two(sentences[label], counts, end, label in self.symmetric_labels) for end in (0, 1)]
+            learned[label] = RelationConstraint(tuple(counts), tuple(counts.values()), *single)
+        return LabelSchema(self.entity_labels, self.relation_labels, self.symmetric_labels, learned)
+
+    def permits(self, label: str, head: str, tail: str) -> bool:
+        """Whether the constraints let a relation of a label join entities of these types."""
+        types = self.constraints[label].types if label in self.constraints else None
+        return types is None or (head, tail) in types or (label in self.symmetric_labels and (tail, head) in types)
+
+    def _ordered(self, label: str, head: str, tail: str) -> tuple[str, str]:
+        """The entity types of a relation, in the order of the labels where it has no direction."""
+        swapped = label in self.symmetric_labels and self.entity_class(head) > self.entity_class(tail)
+        return (tail, head) if swapped else (head, tail)
 
     @classmethod
     def from_documents(
@@ -122,13 +266,16 @@ class LabelSchema:
         """Class index of a (forward) relation label. Raises `PLMarkerError` for an unknown one."""
         return _index(label, self.relation_labels, "relation")
 
-    def to_dict(self) -> dict[str, list[str]]:
-        """Plain lists, as written into a model's config."""
-        return {
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as written into a model's config. `constraints` is there where there are any."""
+        values: dict[str, Any] = {
             "entity_labels": list(self.entity_labels),
             "relation_labels": list(self.relation_labels),
             "symmetric_labels": list(self.symmetric_labels),
         }
+        if self.constraints:
+            values["constraints"] = {label: found.to_dict() for label, found in self.constraints.items()}
+        return values
 
 
 def least_scores(threshold: Threshold, classes: Sequence[str]) -> list[float]:
@@ -149,6 +296,34 @@ def least_scores(threshold: Threshold, classes: Sequence[str]) -> list[float]:
     if unknown:
         raise PLMarkerError(f"threshold for an unknown label {unknown[0]!r}; the model has {list(classes[1:])}")
     return [threshold.get(label, 0.0) for label in classes]
+
+
+def _never_two(
+    sentences: Sequence[tuple[Mapping[Any, set[str]], set[tuple[Any, Any]]]],
+    permitted: Iterable[tuple[str, str]],
+    end: int,
+    is_symmetric: bool,
+) -> bool:
+    """Whether an entity never has two relations of a label at one end, although it often could.
+
+    Args:
+        sentences: the types of the entities of each sentence, and its (head, tail) pairs of the label.
+        permitted: the entity types of head and tail.
+        end: 0 counts the relations of each head, 1 those of each tail.
+    """
+    partners: dict[str, set[str]] = defaultdict(set)
+    for pair in permitted:
+        for this in (0, 1) if is_symmetric else (end,):
+            partners[pair[this]].add(pair[1 - this])
+    chances = 0
+    for types, pairs in sentences:
+        ends = Counter(span for pair in pairs for span in (pair if is_symmetric else pair[end : end + 1]))
+        if any(count > 1 for count in ends.values()):
+            return False
+        for span in ends:
+            wanted = {kind for own in types.get(span, ()) for kind in partners[own]}
+            chances += sum(other != span and bool(kinds & wanted) for other, kinds in types.items()) > 1
+    return chances >= LEAST_CHANCES
 
 
 def _index(label: str, labels: tuple[str, ...], kind: str) -> int:

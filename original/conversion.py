@@ -234,7 +234,7 @@ def _relation_values(folder: Path, heads: State, schema: LabelSchema) -> tuple[d
         return {"subject_markers": "levitated", "max_pair_length": 64, "pair_scores": "raw"}, schema
     values: dict[str, Any] = {"entity_head": "ner_classifier.weight" in heads}
     n_classes = len(heads["re_classifier_m1.weight"])
-    plain = LabelSchema(schema.entity_labels, schema.relation_labels)
+    plain = LabelSchema(schema.entity_labels, schema.relation_labels, constraints=schema.constraints)
     if n_classes == schema.n_forward:
         values["bidirectional"] = False
     elif n_classes != len(schema.relation_classes) and n_classes == len(plain.relation_classes):

@@ -11,15 +11,30 @@ from tqdm.auto import tqdm
 from transformers import PreTrainedTokenizerBase
 
 from ..data.coverage import Coverage
+from ..data.excluded import ExcludedGold
+from ..modeling.decoding_plmarker import remove_overlaps
 from ..modeling.modeling_plmarker import PLMarkerForEntityRecognition, PLMarkerForRelationExtraction
-from ..modeling.prediction_plmarker import BATCH_TOKENS, Scorer, as_annotations, as_relation_annotations
+from ..modeling.prediction_plmarker import (
+    BATCH_TOKENS,
+    Scorer,
+    as_annotations,
+    as_relation_annotations,
+    predict_relations,
+    predict_spans,
+)
 from ..modeling.rows_plmarker import Annotations
 from ..modeling.schema_plmarker import PLMarkerError
 from ..modeling.task_plmarker import Document
 from ..modeling.windows_plmarker import WordTokenizer
+from .constraint_changes import ConstraintChanges
+from .cooccurrence import FalseRelations, joined_documents, negative_sentences, scores_across
 from .metrics import Metrics
 from .pruning import measure_pruner
 from .tasks import tools_for
+
+# Where the entities come from that relations join.
+PREDICTED = "predicted entities"
+GOLD = "gold entities"
 
 
 @dataclass
@@ -33,12 +48,20 @@ class Evaluation:
         coverage: annotations that no candidate can match, under `entities` and `relations`.
         documents: the documents with `predicted_ner` and `predicted_relations`. The relations join predicted entities
             where there are any.
+        constraints: what the constraints of the relation model's schema changed, under `predicted entities` and `gold
+            entities`; empty for a schema without constraints.
+        excluded: the annotated relations that the constraints exclude; None without constraints.
+        false_relations: with `cooccurrence`, the sentences without a relation in which the model returns one, under
+            `negative sentences` and `joined sentences` with `predicted entities` or `gold entities`.
     """
 
     metrics: Metrics = field(default_factory=dict)
     errors: dict[str, Counter[str]] = field(default_factory=dict)
     coverage: dict[str, Coverage] = field(default_factory=dict)
     documents: list[dict[str, Any]] = field(default_factory=list)
+    constraints: dict[str, ConstraintChanges] = field(default_factory=dict)
+    excluded: ExcludedGold | None = None
+    false_relations: dict[tuple[str, str], FalseRelations] = field(default_factory=dict)
 
 
 def evaluate_documents(
@@ -50,6 +73,7 @@ def evaluate_documents(
     batch_tokens: int = BATCH_TOKENS,
     show_progress: bool = False,
     unpruned: bool = False,
+    cooccurrence: bool = False,
 ) -> Evaluation:
     """Compute Ent, Rel and Rel+ of annotated documents. Every relation figure's name says which entities it joins.
 
@@ -63,6 +87,9 @@ def evaluate_documents(
         batch_tokens: most text tokens of a batch.
         show_progress: show a progress bar for each model and source of entities.
         unpruned: for an entity model with a pruner, add `unpruned_ent_f1`: Ent F1 with markers for all spans.
+        cooccurrence: with a relation model, count the false relations in negative sentences, which have two or more
+            annotated entities and no annotated relation, and those across the border of two unrelated sentences that
+            were joined, see `joined_documents`. The thresholds of the model are not used.
 
     Raises:
         PLMarkerError: where some documents have `predicted_ner` and others do not.
@@ -86,6 +113,9 @@ def evaluate_documents(
         # Gold entities come last: what they cannot reach is what no entities can.
         result.coverage[tools_for(task).name] = coverage
         result.errors[f"{prefix}{'ent' if model is entity else 'rel'}"] = evaluator.errors
+        changes = getattr(evaluator, "changes", None)
+        if changes is not None:
+            result.constraints[GOLD if prefix else PREDICTED] = changes
 
     if entity is not None:
         classes = entity.config.schema.entity_classes
@@ -103,15 +133,61 @@ def evaluate_documents(
         def keep_relations(document: dict[str, Any], sentences: Any) -> None:
             document["predicted_relations"] = [as_relation_annotations(found, schema) for found in sentences]
 
+        def counted(source: str, keep: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
+            """Count false relations in the negative sentences, too."""
+            if not cooccurrence:
+                return keep
+            false = result.false_relations["negative sentences", source] = FalseRelations()
+
+            def both(document: dict[str, Any], sentences: Any) -> None:
+                for number in negative_sentences(document):
+                    false.add(relation.score for relation in sentences[number])
+                keep(document, sentences)
+
+            return both
+
         predicted = [document["predicted_ner"] is not None for document in given]
         if any(predicted) and not all(predicted):
             raise PLMarkerError(f"{predicted.count(False)} of {len(given)} documents have no predicted_ner")
         gold = [{**document, "predicted_ner": None} for document in given]
         if any(predicted):
-            run("relations, predicted entities", relation, given, "", keep_relations)
+            run("relations, predicted entities", relation, given, "", counted(PREDICTED, keep_relations))
         keep = (lambda document, sentences: None) if any(predicted) else keep_relations
-        run("relations, gold entities", relation, gold, "gold_", keep)
+        run("relations, gold entities", relation, gold, "gold_", counted(GOLD, keep))
+        if schema.constraints:
+            result.excluded = ExcludedGold(schema)
+            for document in given:
+                result.excluded.add(document)
+        if cooccurrence:
+            result.false_relations |= _across_joints(given, tokenize, entity, relation, entity_types, batch_tokens)
     return result
+
+
+def _across_joints(
+    documents: list[dict[str, Any]],
+    tokenize: WordTokenizer,
+    entity: PLMarkerForEntityRecognition | None,
+    relation: PLMarkerForRelationExtraction,
+    entity_types: str | None,
+    batch_tokens: int,
+) -> dict[tuple[str, str], FalseRelations]:
+    """False relations across the border of two unrelated sentences that were joined."""
+    joined = joined_documents(documents)
+    sources: dict[str, list[Any]] = {}
+    if entity is not None:
+        found = predict_spans(entity, tokenize, joined, batch_tokens)
+        classes, flat = entity.config.schema.entity_classes, entity.config.flat
+        sources[PREDICTED] = [
+            {**document, "predicted_ner": [as_annotations(remove_overlaps(spans, flat), classes)]}
+            for document, (spans,) in found
+        ]
+    sources[GOLD] = joined
+    results = {}
+    for source, given in sources.items():
+        false = results["joined sentences", source] = FalseRelations()
+        for document, (relations,) in predict_relations(relation, tokenize, given, batch_tokens, entity_types):
+            false.add(scores_across(document, relations))
+    return results
 
 
 def _scored(

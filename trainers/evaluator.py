@@ -17,6 +17,7 @@ from ..modeling.pair_tasks_plmarker import PairTask
 from ..modeling.rows_plmarker import Annotations
 from ..modeling.span_tasks_plmarker import SpanTask
 from ..modeling.task_plmarker import Scored, Task
+from .constraint_changes import ConstraintChanges
 from .errors import entity_errors, relation_errors
 from .metrics import EntityMetrics, Metrics, RelationMetrics
 
@@ -185,13 +186,16 @@ class EntityEvaluator(Evaluator):
 
 
 class RelationEvaluator(Evaluator):
-    """Rel and Rel+."""
+    """Rel and Rel+. Where the schema has constraints, also without them, and what they changed."""
 
     def __init__(self, task: PairTask, entity_types: str | None = None) -> None:
         super().__init__(task, entity_types)
         self.task = task
         self.entity_types = entity_types or task.config.entity_types
-        self.metrics = RelationMetrics(task.config.schema, self.entity_types, task.counts_directions)
+        schema = task.config.schema
+        self.metrics = RelationMetrics(schema, self.entity_types, task.counts_directions)
+        self.free_metrics = RelationMetrics(schema, self.entity_types, task.counts_directions)
+        self.changes = ConstraintChanges(schema) if schema.constraints else None
 
     def add(
         self, annotations: Annotations, scored: Sequence[Scored[Any]], n_sentences: int
@@ -204,14 +208,31 @@ class RelationEvaluator(Evaluator):
             gold, given = annotations.relations(sentence), annotations.given(sentence)
             self.metrics.add(annotations.entities(sentence), gold, given, relations)
             self.errors.update(relation_errors(gold, given, relations, n_symmetric))
+        if self.changes is not None:
+            free = self.task.decode(scored, n_sentences, self.entity_types, constraints=False)
+            for sentence, (relations, kept) in enumerate(zip(free, found, strict=True)):
+                gold, given = annotations.relations(sentence), annotations.given(sentence)
+                self.free_metrics.add(annotations.entities(sentence), gold, given, relations)
+                self.changes.add(gold, given, relations, kept)
         return found
 
     def merge(self, other: RelationEvaluator) -> None:
         super().merge(other)
         self.metrics.merge(other.metrics)
+        self.free_metrics.merge(other.free_metrics)
+        if self.changes is not None and other.changes is not None:
+            self.changes.merge(other.changes)
 
     def compute(self) -> Metrics:
-        return self.metrics.compute()
+        """Rel and Rel+. With constraints also `unconstrained_rel_*`, `unconstrained_rel_strict_*` and what changed."""
+        if self.changes is None:
+            return self.metrics.compute()
+        free = {
+            f"unconstrained_{name}": value
+            for name, value in self.free_metrics.compute().items()
+            if name.startswith("rel_") and "/" not in name
+        }
+        return self.metrics.compute() | free | self.changes.metrics()
 
     def given(self) -> Metrics:
         """`rel_gold_entities`: 1.0 where the relations join gold entities, 0.0 where they join predicted ones."""

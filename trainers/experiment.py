@@ -57,6 +57,8 @@ class Experiment:
         training: fields of `transformers.TrainingArguments`, with `shared_encoder` alone.
         symmetric_labels: the relation labels that have no direction.
         entity_labels, relation_labels: the labels. Without them they are collected from the data.
+        constraints: what relations may join, by relation label, as [`LabelSchema`] takes it; or `learned`, from the
+            training splits.
         preset: a corpus with these labels and these quirks of the original, see `load_schema`. Values of the file go
             first.
         folds: configurations of the dataset, each with its own splits. They are trained one after the other. They are
@@ -81,6 +83,7 @@ class Experiment:
     symmetric_labels: tuple[str, ...] = ()
     entity_labels: tuple[str, ...] | None = None
     relation_labels: tuple[str, ...] | None = None
+    constraints: dict[str, Any] | Literal["learned"] | None = None
     preset: str | None = None
     folds: tuple[str, ...] = ()
     train_splits: tuple[str, ...] = ("train",)
@@ -99,6 +102,8 @@ class Experiment:
 
 
 EXPERIMENT_FIELDS = [item.name for item in fields(Experiment)]
+# Constraints that are learned from the training splits.
+LEARNED = "learned"
 PARTS = {"entity": PLMarkerEntityConfig, "relation": PLMarkerRelationConfig}
 
 
@@ -200,9 +205,13 @@ def _experiment(settings: Settings) -> Experiment:
             task = getattr(experiment, name)
             if task is not None and "quirks" in usual:
                 task.model.setdefault("quirks", usual["quirks"])
-        for name, labels in preset.schema.to_dict().items():
+        labels = preset.schema.to_dict()
+        constraints = labels.pop("constraints", None)
+        if experiment.constraints is None:
+            experiment.constraints = constraints
+        for name, values in labels.items():
             if name not in settings.values:
-                setattr(experiment, name, tuple(labels))
+                setattr(experiment, name, tuple(values))
     if not experiment.tasks:
         raise PLMarkerError(f"{settings.place(())}: nothing to train, give 'entity' or 'relation' or both")
     return experiment

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .constraint_changes import ConstraintChanges
+from .cooccurrence import THRESHOLDS, FalseRelations
 from .metrics import Metrics
 
 # Metric names and the rows of the table. Every relation figure names the entities that it joins.
@@ -96,6 +98,35 @@ def errors_tables(errors: Mapping[str, Counter[str]]) -> list[Table]:
         )
         for name, kinds in errors.items()
     ]
+
+
+def constraints_tables(changes: Mapping[str, ConstraintChanges], metrics: Metrics) -> list[Table]:
+    """What each constraint removed or changed, how much of it was right, and F1 without and with the constraints."""
+    tables = []
+    for source, found in changes.items():
+        prefix = "gold_" if source.startswith("gold") else ""
+        names = ("removed", "removed_right", "changed", "changed_right")
+        rows = [(f"{row['label']} {row['constraint']}", [str(row[name]) for name in names]) for row in found.rows()]
+        added = (str(found.added["added"]), str(found.added["added_right"]))
+        tables.append(Table(("removed", "right", "changed", "right"), rows, corner=f"Constraints, {source}"))
+        tables.append(Table(("added", "right"), [("relations added", added)], corner=f"Constraints, {source}"))
+        figures = [
+            (title, [_percent(metrics[f"{prefix}{kind}{name}_f1"]) for kind in ("unconstrained_", "")])
+            for name, title in (("rel", "Rel F1"), ("rel_strict", "Rel+ F1"))
+        ]
+        tables.append(Table(("without", "with"), figures, corner=f"Constraints, {source}"))
+    return tables
+
+
+def false_relations_table(found: Mapping[tuple[str, str], FalseRelations]) -> Table:
+    """The share of sentences without a relation in which a model returns one, in percent, by the least score."""
+    rows = []
+    for (kind, source), false in found.items():
+        shares = [false.share(value) for value in THRESHOLDS]
+        cells = [str(len(false.best)), *("-" if share is None else _percent(share) for share in shares)]
+        rows.append((f"{kind}, {source}", cells))
+    heads = ["sentences", *(f"from {value}" if value else "all" for value in THRESHOLDS)]
+    return Table(heads, rows, corner="Sentences with a false relation, in percent", widths=(50, 10))
 
 
 def runs_table(metrics_of_runs: Mapping[str, Metrics]) -> Table:

@@ -17,6 +17,7 @@ from accelerate import PartialState
 from datasets import Dataset, DatasetDict, concatenate_datasets
 from transformers import AutoConfig, PreTrainedTokenizerBase, TrainingArguments, set_seed
 
+from ..data.excluded import ExcludedGold
 from ..data.files import sole_writer, write_json
 from ..data.loading import dataset_revision, load_documents
 from ..encoders.continuing import (
@@ -41,7 +42,7 @@ from ..modeling.schema_plmarker import LabelSchema, PLMarkerError, one_line
 from ..modeling.tasks_plmarker import task_of
 from .checks import check_arguments, refuse_fields
 from .evaluation import evaluate_documents
-from .experiment import Experiment, Task
+from .experiment import LEARNED, Experiment, Task
 from .metrics import Metrics
 from .trainer import PLMarkerTrainer
 
@@ -117,6 +118,7 @@ def _run(experiment: Experiment, resume: bool, overwrite: bool, fold: str | None
         # The labels were given. A document with another label is an error that names file and line.
         data = load_documents(experiment.dataset, schema, config_name=fold)
     _warn_of_rare_labels(data)
+    _report_excluded(schema, data)
     tokenizer = load_tokenizer(experiment.encoder)
     _check_models(experiment, schema, tokenizer)
     models = {
@@ -195,13 +197,29 @@ def _shown(name: str) -> str:
 
 
 def experiment_schema(experiment: Experiment, data: DatasetDict) -> LabelSchema:
-    """The labels that the experiment gives, or else those that occur in its data."""
+    """The labels that the experiment gives, or else those that occur in its data, with its constraints."""
     collected = LabelSchema.from_documents(document for split in data.values() for document in split)
-    return LabelSchema(
+    given = experiment.constraints if isinstance(experiment.constraints, dict) else {}
+    schema = LabelSchema(
         experiment.entity_labels or collected.entity_labels,
         experiment.relation_labels or collected.relation_labels,
         experiment.symmetric_labels,
+        given,
     )
+    if experiment.constraints != LEARNED:
+        return schema
+    splits = [data[split] for split in experiment.train_splits if split in data]
+    return schema.learn_constraints(document for split in splits for document in split)
+
+
+def _report_excluded(schema: LabelSchema, data: DatasetDict) -> None:
+    """Report the annotated relations of each split that the constraints exclude, with examples."""
+    for name, split in data.items() if schema.constraints else ():
+        excluded = ExcludedGold(schema)
+        for document in split:
+            excluded.add(document)
+        if excluded.counts:
+            logger.warning("%s: %s", name, "\n".join(excluded.lines()))
 
 
 def _check_models(experiment: Experiment, schema: LabelSchema, tokenizer: PreTrainedTokenizerBase) -> None:
