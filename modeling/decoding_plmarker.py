@@ -76,16 +76,26 @@ def overlaps(first: Span, second: Span) -> bool:
     return first[0] <= second[1] and second[0] <= first[1]
 
 
-def label_spans(spans: Sequence[Span], logits: Array) -> list[ScoredSpan]:
+def best_class(scores: Array, nil_score: float, least_nil: float) -> int:
+    """The best class. Where NIL is best with less than its least score, the best of the other classes."""
+    label = int(scores.argmax())
+    return label if label or nil_score >= least_nil else 1 + int(scores[1:].argmax())
+
+
+def label_spans(spans: Sequence[Span], logits: Array, least_nil: float = 0.0) -> list[ScoredSpan]:
     """The spans whose best class is not NIL, in the given order.
 
     Args:
         logits: shape (spans, classes), NIL first.
+        least_nil: the least score of NIL, see `best_class`.
     """
     if not len(spans):
         return []
     probabilities = softmax(np.asarray(logits, dtype=np.float64))
     labels = probabilities.argmax(axis=-1)
+    if least_nil > 0.0:
+        weak = (labels == 0) & (probabilities[:, 0] < least_nil)
+        labels = np.where(weak, 1 + probabilities[:, 1:].argmax(axis=-1), labels)
     return [
         ScoredSpan(int(start), int(end), int(label), float(row[label]))
         for (start, end), label, row in zip(spans, labels, probabilities, strict=True)
@@ -175,7 +185,8 @@ def decode_relations(
         if head_label == 0 or tail_label == 0:
             continue
         both = scores[row] + scores[back][schema.inverse_order]
-        label = int(both.argmax())
+        nil_score = float(np.exp((log_scores[row][0] + log_scores[back][0]) / 2))
+        label = best_class(both, nil_score, least[0])
         log_score = log_scores[row][label] + log_scores[back][schema.inverse(label)]
         score = float(np.exp(log_score / 2))
         if label == 0:
@@ -221,7 +232,7 @@ def decode_directed(
     found: list[tuple[float, ScoredRelation]] = []
     rows = zip(subjects, objects, scores, log_scores, subject_types, object_types, strict=True)
     for head, tail, row, log_row, head_label, tail_label in rows:
-        label = int(row.argmax())
+        label = best_class(row, float(np.exp(log_row[0])), least[0])
         score = float(np.exp(log_row[label]))
         if 0 < label < schema.n_forward and score >= least[label] and (self_pairs or head != tail):
             found.append((row[label], ScoredRelation(head, tail, label, score, int(head_label), int(tail_label))))

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 NIL = "NIL"
-# Least score of a kept span or relation: one for all labels, or one for each label. Other labels have no threshold.
+# Least score of a kept span or relation: one for all labels, or one for each label. Other labels have no threshold. NIL
+# may have one too: where its score is lower, the best label is taken although NIL is more probable.
 Threshold = float | Mapping[str, float]
 
 
@@ -144,8 +145,8 @@ def least_scores(threshold: Threshold, classes: Sequence[str]) -> list[float]:
         if isinstance(score, bool) or not isinstance(score, int | float) or score != score:
             raise PLMarkerError(f"a threshold is a number, or a number for each label, got {threshold!r}")
     if not isinstance(threshold, Mapping):
-        return [threshold] * len(classes)
-    unknown = [label for label in threshold if label not in classes[1:]]
+        return [0.0, *[threshold] * (len(classes) - 1)]
+    unknown = [label for label in threshold if label not in classes]
     if unknown:
         raise PLMarkerError(f"threshold for an unknown label {unknown[0]!r}; the model has {list(classes[1:])}")
     return [threshold.get(label, 0.0) for label in classes]
