@@ -45,6 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="relations between the documents' own entities: entities by characters beside a text, or predicted_ner",
     )
+    parser.add_argument(
+        "--explain", action="store_true", help="give each relation the words that it was read from; takes longer"
+    )
     parser.set_defaults(run=run)
 
 
@@ -79,6 +82,8 @@ def run(options: argparse.Namespace) -> Any:
         found = model.read_documents(documents, options.batch_tokens, *thresholds, options.given_entities)
         for document, spans, relations in found:
             extraction = build_extraction(document["text"], document["located"], spans, relations, schema)
+            if options.explain:
+                extraction = model.explained(extraction, document["located"])
             yield {"doc_key": document["doc_key"], **extraction.to_dict()}
 
     if options.text is not None:
@@ -94,6 +99,7 @@ def run(options: argparse.Namespace) -> Any:
         "pruner_threshold": options.pruner_threshold,
         "language": options.language,
         "given_entities": options.given_entities,
+        "explain": options.explain,
     }
     count = write_resumable(options.out, progress, process, settings)
     print(f"{options.out}: {count} documents")
@@ -110,3 +116,7 @@ def print_extraction(result: dict[str, Any]) -> None:
     for relation in result["relations"]:
         head, tail = (result["entities"][relation[end]]["text"] for end in ("head", "tail"))
         print(f"  {relation['score']:.2f}  {head}  --{relation['label']}->  {tail}")
+        words = relation.get("explanation", {"words": ()})["words"]
+        if words:
+            drops = sorted(words, key=lambda word: -word["drop"])
+            print("        without " + ", ".join(f"{w['text']} {relation['score'] - w['drop']:.2f}" for w in drops))
