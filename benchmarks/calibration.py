@@ -109,7 +109,7 @@ def main() -> None:
     parser.add_argument("--entity", required=True)
     parser.add_argument("--relation", required=True)
     parser.add_argument("--cache", required=True, type=Path)
-    parser.add_argument("--splits", type=int, default=300)
+    parser.add_argument("--splits", type=int, default=200)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     if not options.cache.exists():

@@ -149,12 +149,11 @@ def threshold_for_wrong(found: Sequence[Findings], level: float, confidence: flo
 
 def _lowest_that_passes(wrong: Array, returned: Array, level: float, confidence: float) -> float | None:
     """None where nothing is returned with any threshold that passes."""
-    lowest = None
-    for threshold, shares, counts in zip(THRESHOLDS, wrong, returned, strict=True):
-        if not is_below(shares, level, confidence):
-            break
-        lowest = threshold if counts.sum() else None
-    return lowest
+    passes = is_below(wrong, level, confidence)
+    n_passed = len(passes) if passes.all() else int(passes.argmin())
+    if not n_passed or not returned[n_passed - 1].any():
+        return None
+    return THRESHOLDS[n_passed - 1]
 
 
 def threshold_for_found(found: Sequence[Findings], level: float, name: str = "annotations") -> float:
@@ -226,23 +225,24 @@ def _counts(found: Sequence[Findings], thresholds: Sequence[float]) -> tuple[Arr
     return np.stack(right, axis=1), np.stack(returned, axis=1)
 
 
-def is_below(losses: Array, level: float, confidence: float) -> bool:
-    """Whether the mean of a distribution is below a level, as its draws show with a confidence.
+def is_below(losses: Array, level: float, confidence: float) -> NDArray[np.bool_]:
+    """Whether the mean of a distribution is below a level, as its draws show with a confidence; shape (...).
 
     A bet against "the mean is at least `level`": fair money is multiplied by 1 / (1 - confidence) with a probability of
     at most 1 - confidence (Waudby-Smith and Ramdas, 2024, "Estimating means of bounded random variables by betting").
 
     Args:
-        losses: independent draws, from 0 to 1, in an order that does not depend on them.
+        losses: independent draws, from 0 to 1, in an order that does not depend on them; shape (..., draws).
     """
-    n, numbers = len(losses), np.arange(1, len(losses) + 1)
-    means = (0.5 + np.cumsum(losses)) / (1 + numbers)
-    variances = (0.25 + np.cumsum((losses - means) ** 2)) / (1 + numbers)
+    n, numbers = losses.shape[-1], np.arange(1, losses.shape[-1] + 1)
+    means = (0.5 + np.cumsum(losses, axis=-1)) / (1 + numbers)
+    variances = (0.25 + np.cumsum((losses - means) ** 2, axis=-1)) / (1 + numbers)
     # Each stake depends on earlier draws alone.
-    earlier = np.concatenate([[0.25], variances[:-1]])
+    earlier = np.concatenate([np.full_like(variances[..., :1], 0.25), variances[..., :-1]], axis=-1)
     stakes = np.minimum(1.0, np.sqrt(-2 * math.log(1 - confidence) / (n * earlier)))
-    wealth = np.cumsum(np.log1p(-stakes * (losses - level)))
-    return bool(wealth.max(initial=-np.inf) >= -math.log(1 - confidence))
+    wealth = np.cumsum(np.log1p(-stakes * (losses - level)), axis=-1)
+    won: NDArray[np.bool_] = wealth.max(axis=-1, initial=-np.inf) >= -math.log(1 - confidence)
+    return won
 
 
 def _guarantee(found: Sequence[Findings], threshold: float, thresholds: dict[str, float]) -> Guarantee:
