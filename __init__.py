@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from .data import EntityFeatures, RelationFeatures, load_documents
     from .encoders.loading import load_tokenizer
     from .modeling.configuration_plmarker import PLMarkerConfig, PLMarkerEntityConfig, PLMarkerRelationConfig
-    from .modeling.extraction_plmarker import Entity, Extraction, Relation
+    from .modeling.extraction_plmarker import Entity, ExplainedWord, Explanation, Extraction, Relation
     from .modeling.modeling_plmarker import (
         PLMarkerForEntityRecognition,
         PLMarkerForRelationExtraction,
@@ -26,6 +26,8 @@ __all__ = [
     "Entity",
     "EntityFeatures",
     "EntityRelationExtractionPipeline",
+    "ExplainedWord",
+    "Explanation",
     "Extraction",
     "LabelSchema",
     "PLMarkerConfig",
@@ -51,6 +53,8 @@ __getattr__, __dir__ = lazy_names(
         "Entity": ".modeling.extraction_plmarker",
         "EntityFeatures": ".data",
         "EntityRelationExtractionPipeline": ".pipeline",
+        "ExplainedWord": ".modeling.extraction_plmarker",
+        "Explanation": ".modeling.extraction_plmarker",
         "Extraction": ".modeling.extraction_plmarker",
         "LabelSchema": ".modeling.schema_plmarker",
         "PLMarkerConfig": ".modeling.configuration_plmarker",

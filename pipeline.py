@@ -30,7 +30,7 @@ class EntityRelationExtractionPipeline(Pipeline):
             `"entities"`, as `PLMarkerModel.extract` takes them; a row of a dataset with a column `text`, whose other
             columns are not read; or a list, a dataset or a generator of such.
         options: `entity_threshold`, `relation_threshold`, `pruner_threshold`, `constraints`, `sentence_splitter`,
-            `language`, `batch_tokens` and `show_progress`, as `PLMarkerModel.extract` takes them.
+            `language`, `batch_tokens`, `show_progress` and `explain`, as `PLMarkerModel.extract` takes them.
 
     Returns:
         For each input a dictionary with `text`, `entities` and `relations`, see `Extraction.to_dict`.

@@ -65,7 +65,7 @@ def register() -> None:
     if _is_ready(TASKS):
         _once(_add_compat)
     if _is_ready(EXTRACTION):
-        _once(_add_page)
+        _once(_add_reports)
     if _is_ready(MODELS):
         _once(_connect)
     for auto, ours, step in ((AUTO_CONFIG, CONFIGS, _register_configs), (AUTO_CLASSES, MODELS, _register_models)):
@@ -90,9 +90,10 @@ def _add_compat() -> None:
     sys.modules[TASKS].COMPAT_TASKS["original"] = _later(".original.quirks", "original_task")
 
 
-def _add_page() -> None:
-    """Let extractions become pages."""
+def _add_reports() -> None:
+    """Let extractions become pages, and relations be explained."""
     sys.modules[EXTRACTION].Extraction.page = _later(".reports.page", "extraction_page")
+    sys.modules[EXTRACTION].ExtractsFromText.explainer = _later(".reports.explanation", "explain_relations")
 
 
 def _connect() -> None:

@@ -56,6 +56,9 @@ def predict(
             "predicted_ner.",
         ),
     ] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Give each relation the words that it was read from; takes longer.")
+    ] = False,
     no_constraints: Annotated[
         bool, typer.Option("--no_constraints", help="Decode without the constraints of the model's schema.")
     ] = False,
@@ -98,6 +101,8 @@ def predict(
         found = joined.read_documents(documents, options.batch_tokens, *thresholds, given_entities, not no_constraints)
         for document, spans, relations in found:
             extraction = build_extraction(document["text"], document["located"], spans, relations, schema)
+            if explain:
+                extraction = joined.explained(extraction, document["located"])
             yield {"doc_key": document["doc_key"], **extraction.to_dict()}
 
     if text is not None:
@@ -113,6 +118,7 @@ def predict(
         "given_entities": given_entities,
         # A file that an earlier version has begun is continued.
         **({"no_constraints": True} if no_constraints else {}),
+        **({"explain": True} if explain else {}),
     }
     count = write_resumable(str(out), progress, process, settings)
     print(f"{out}: {count} documents")
@@ -138,6 +144,10 @@ def print_extraction(result: dict[str, Any]) -> None:
     for relation in result["relations"]:
         head, label, tail = _ends(result, relation)
         print(f"  {relation['score']:.2f}  {head}  --{label}->  {tail}")
+        words = relation.get("explanation", {"words": ()})["words"]
+        if words:
+            drops = sorted(words, key=lambda word: -word["drop"])
+            print("        without " + ", ".join(f"{w['text']} {relation['score'] - w['drop']:.2f}" for w in drops))
 
 
 def _ends(result: dict[str, Any], relation: dict[str, Any]) -> tuple[str, str, str]:

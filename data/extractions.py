@@ -41,6 +41,9 @@ def _checked(raw: dict[str, Any]) -> dict[str, Any]:
     for relation in relations:
         if not all(0 <= relation[end] < len(entities) for end in ("head", "tail")):
             raise ValueError("a relation joins an entity that is not there")
+        for word in (relation.get("explanation") or {"words": ()})["words"]:
+            if not 0 <= word["start"] <= word["end"] <= len(text) or not isinstance(word["drop"], int | float):
+                raise ValueError(f"{word['start']} to {word['end']} is no explained word of the text")
     return {"doc_key": raw["doc_key"], "text": text, "entities": entities, "relations": relations}
 
 

@@ -82,8 +82,9 @@ class PLMarkerTaskConfig(_SafeConfig):
     @property
     def schema(self) -> LabelSchema:
         """The labels that the model was built for."""
-        labels = (self.entity_labels, self.relation_labels, self.symmetric_labels)
-        return LabelSchema(*(tuple(kind) for kind in labels), self.constraints)
+        return LabelSchema(
+            tuple(self.entity_labels), tuple(self.relation_labels), tuple(self.symmetric_labels), self.constraints
+        )
 
     def to_dict(self):
         """As `PreTrainedConfig.to_dict`. A config without constraints is written as it was before there were any."""

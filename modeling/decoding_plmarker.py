@@ -77,16 +77,30 @@ def overlaps(first: Span, second: Span) -> bool:
     return first[0] <= second[1] and second[0] <= first[1]
 
 
-def label_spans(spans: Sequence[Span], logits: Array) -> list[ScoredSpan]:
+def without_weak_nil(scores: Array, nil_scores: Array, least_nil: float) -> Array:
+    """Scores in which NIL is the worst class where its own score is below the least one. So another class is best.
+
+    Args:
+        scores: shape (rows, classes), NIL first.
+        nil_scores: the probability of NIL; shape (rows,).
+    """
+    if least_nil <= 0.0:
+        return scores
+    weak = nil_scores < least_nil
+    return np.concatenate([np.where(weak, scores.min(axis=-1) - 1.0, scores[:, 0])[:, None], scores[:, 1:]], axis=1)
+
+
+def label_spans(spans: Sequence[Span], logits: Array, least_nil: float = 0.0) -> list[ScoredSpan]:
     """The spans whose best class is not NIL, in the given order.
 
     Args:
         logits: shape (spans, classes), NIL first.
+        least_nil: the least score of NIL, see `without_weak_nil`.
     """
     if not len(spans):
         return []
     probabilities = softmax(np.asarray(logits, dtype=np.float64))
-    labels = probabilities.argmax(axis=-1)
+    labels = without_weak_nil(probabilities, probabilities[:, 0], least_nil).argmax(axis=-1)
     return [
         ScoredSpan(int(start), int(end), int(label), float(row[label]))
         for (start, end), label, row in zip(spans, labels, probabilities, strict=True)
@@ -183,11 +197,12 @@ def decode_relations(
     rows, backs = (np.array([pair[place] for pair in pairs]) for place in (2, 3))
     both = scores[rows] + scores[backs][:, schema.inverse_order]
     log_both = log_scores[rows] + log_scores[backs][:, schema.inverse_order]
-    labels = both.argmax(axis=-1)
+    known = without_weak_nil(both, np.exp(log_both[:, 0] / 2), least[0])
+    labels = known.argmax(axis=-1)
     if constraints is not None:
         returned = np.exp(log_both / 2) >= np.array([least[min(c, schema.inverse(c))] for c in range(both.shape[1])])
         ends = [pair[:2] for pair in pairs]
-        labels = constraints.best_classes(ends, constrained_types or {}, both, returned)
+        labels = constraints.best_classes(ends, constrained_types or {}, known, returned)
     found: list[tuple[float, ScoredRelation]] = []
     for (head, tail, row, back), added, log_added, winner in zip(pairs, both, log_both, labels.tolist(), strict=True):
         if winner == 0:
@@ -234,13 +249,14 @@ def decode_directed(
         return []
     scores, log_scores = _pair_scores(relation_logits, pair_scores)
     least = least_scores(threshold, schema.relation_classes[: schema.n_forward])
-    labels = scores.argmax(axis=-1)
+    known = without_weak_nil(scores, np.exp(log_scores[:, 0]), least[0])
+    labels = known.argmax(axis=-1)
     pairs = list(zip(subjects, objects, strict=True))
     if constraints is not None:
         returned = np.zeros(scores.shape, dtype=bool)
         returned[:, : schema.n_forward] = np.exp(log_scores[:, : schema.n_forward]) >= np.array(least)
         returned[[not self_pairs and head == tail for head, tail in pairs]] = False
-        labels = constraints.best_classes(pairs, constrained_types or {}, scores, returned, directed=True)
+        labels = constraints.best_classes(pairs, constrained_types or {}, known, returned, directed=True)
     found: list[tuple[float, ScoredRelation]] = []
     rows = zip(pairs, labels.tolist(), scores, log_scores, subject_types, object_types, strict=True)
     for (head, tail), label, row, log_row, head_label, tail_label in rows:

@@ -52,6 +52,37 @@ class Entity:
 
 
 @dataclass(frozen=True)
+class ExplainedWord:
+    """A word that a relation was read from.
+
+    Args:
+        text: the word; `start` and `end` are characters of the input, end exclusive.
+        head, tail: for each layer, the share of their attention that the markers of the head (tail) pay to the word.
+        drop: how much the score of the relation falls where the word is masked.
+    """
+
+    text: str
+    start: int
+    end: int
+    head: tuple[float, ...]
+    tail: tuple[float, ...]
+    drop: float
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The words to which the markers of a relation paid most attention, most first."""
+
+    words: tuple[ExplainedWord, ...]
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Explanation:
+        """The explanation that `dataclasses.asdict` was called for."""
+        rows = ({**row, "head": tuple(row["head"]), "tail": tuple(row["tail"])} for row in values["words"])
+        return cls(tuple(ExplainedWord(**row) for row in rows))
+
+
+@dataclass(frozen=True)
 class Relation:
     """A relation between two entities of one sentence. The direction of a symmetric relation means nothing.
 
@@ -59,12 +90,14 @@ class Relation:
         head, tail: the entities.
         label: the relation type.
         score: geometric mean of the probabilities from both directions, between 0 and 1.
+        explanation: what it was read from, where `explain=True` asked for that.
     """
 
     head: Entity
     tail: Entity
     label: str
     score: float
+    explanation: Explanation | None = None
 
 
 @dataclass(frozen=True)
@@ -110,6 +143,7 @@ class Extraction:
             "entities": [asdict(entity) for entity in self.entities],
             "relations": [
                 {"head": number_of(r.head), "tail": number_of(r.tail), "label": r.label, "score": r.score}
+                | ({} if r.explanation is None else {"explanation": asdict(r.explanation)})
                 for r in self.relations
             ],
         }
@@ -124,11 +158,13 @@ class Extraction:
         try:
             text = values["text"]
             entities = [Entity(**{item.name: row[item.name] for item in fields(Entity)}) for row in values["entities"]]
-            relations = [
-                Relation(entities[row["head"]], entities[row["tail"]], row["label"], row["score"])
-                for row in values["relations"]
-            ]
-        except (KeyError, TypeError, IndexError) as error:
+            relations = []
+            for row in values["relations"]:
+                why = row.get("explanation") and Explanation.from_dict(row["explanation"])
+                relations.append(
+                    Relation(entities[row["head"]], entities[row["tail"]], row["label"], row["score"], why)
+                )
+        except (KeyError, TypeError, IndexError, AttributeError) as error:
             raise PLMarkerError(f"expected what Extraction.to_dict returns: {one_sentence(error)}") from None
         return cls(text, entities=entities, relations=relations)
 
@@ -193,6 +229,8 @@ class ExtractsFromText:
 
     config: Any
     checked_documents: Any
+    # The package sets it, see `plmarker.reports.explanation`.
+    explainer: ClassVar[Callable[..., Extraction] | None] = None
 
     @property
     def readers(self) -> tuple[Any, Any]:
@@ -333,6 +371,7 @@ class ExtractsFromText:
         pruner_threshold: float | None = None,
         language: str | None = None,
         constraints: bool = True,
+        explain: bool = False,
     ) -> Extraction | list[Extraction]:
         """Find entities and relations in raw text. The model is not changed: threads may share it.
 
@@ -353,6 +392,8 @@ class ExtractsFromText:
             language: ISO 639-1 code of the text, for `split_sentences`; by default English.
             constraints: keep the constraints of the model's schema, if it has any: the relations are the best-scoring
                 ones that keep them. False returns what the model says without them.
+            explain: give each relation the words that it was read from, see [`Explanation`]. For each relation its
+                window is read about twenty times more.
 
         Returns:
             One [`Extraction`], or a list in the order of the texts where several were given.
@@ -391,11 +432,24 @@ class ExtractsFromText:
             constraints,
         )
         progress = tqdm(predictions, total=len(located_texts), disable=not show_progress, unit="text")
-        results = [
-            build_extraction(item, located, spans, relations, self.config.schema)
-            for (item, located), (_, spans, relations) in zip(located_texts, progress, strict=True)
-        ]
+        results = []
+        for (item, located), (_, spans, relations) in zip(located_texts, progress, strict=True):
+            found = build_extraction(item, located, spans, relations, self.config.schema)
+            results.append(self.explained(found, located) if explain else found)
         return results[0] if is_one else results
+
+    def explained(self, extraction: Extraction, located: Sequence[Sequence[Offsets]]) -> Extraction:
+        """An extraction of this model, whose relations have explanations.
+
+        Args:
+            located: character offsets of the words of every sentence.
+
+        Raises:
+            PLMarkerError: where the package plmarker is not installed.
+        """
+        if self.explainer is None:
+            raise PLMarkerError("explain=True needs the package plmarker: import plmarker")
+        return self.explainer(extraction, located)
 
     def _give_entities(
         self,

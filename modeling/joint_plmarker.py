@@ -187,7 +187,7 @@ class JointScorer:
     def _entities(self, scored: Sequence[Scored[SpanRow]]) -> dict[int, list[ScoredSpan]]:
         """The entities of the sentences that were read."""
         sentences = sorted({sentence for item in scored for sentence in item.example.values("sentences")})
-        decoded = self.task.spans.decode(scored, sentences[-1] + 1)
+        decoded = self.task.spans.decode(scored, sentences[-1] + 1, self.least[0])
         return {
             sentence: remove_overlaps(
                 [span for span in decoded[sentence] if span.score >= self.least[span.label]],

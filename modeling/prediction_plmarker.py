@@ -153,7 +153,7 @@ def predict_spans(
     """
     task, least = model.task, least_scores(threshold, model.config.schema.entity_classes)
     for document, scored in score_documents(model, tokenize, documents, batch_tokens, pruner_threshold):
-        labelled = task.decode(scored, len(document["sentences"]))
+        labelled = task.decode(scored, len(document["sentences"]), least[0])
         yield document, [[span for span in spans if span.score >= least[span.label]] for spans in labelled]
 
 

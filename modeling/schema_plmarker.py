@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 NIL = "NIL"
-# Least score of a kept span or relation: one for all labels, or one for each label. Other labels have no threshold.
+# Least score of a kept span or relation: one for all labels, or one for each label. Other labels have no threshold. NIL
+# may have one too: where its score is lower, the best label is taken although NIL is more probable.
 Threshold = float | Mapping[str, float]
 
 
@@ -72,7 +73,7 @@ class RelationConstraint:
                 raise PLMarkerError(f"{name}: {key} is true or false, got {reprlib.repr(value[key])}")
         types, counts = value.get("types"), value.get("counts") or ()
         if types is not None:
-            pairs = types if isinstance(types, Sequence) and not isinstance(types, str) else [None]
+            pairs: Any = types if isinstance(types, Sequence) and not isinstance(types, str) else [None]
             if not all(isinstance(p, Sequence) and len(p) == 2 and all(isinstance(t, str) for t in p) for p in pairs):
                 raise PLMarkerError(f"{name}: types is a list of [head type, tail type], got {reprlib.repr(types)}")
             types = tuple((head, tail) for head, tail in pairs)
@@ -291,8 +292,8 @@ def least_scores(threshold: Threshold, classes: Sequence[str]) -> list[float]:
         if isinstance(score, bool) or not isinstance(score, int | float) or score != score:
             raise PLMarkerError(f"a threshold is a number, or a number for each label, got {threshold!r}")
     if not isinstance(threshold, Mapping):
-        return [threshold] * len(classes)
-    unknown = [label for label in threshold if label not in classes[1:]]
+        return [0.0, *[threshold] * (len(classes) - 1)]
+    unknown = [label for label in threshold if label not in classes]
     if unknown:
         raise PLMarkerError(f"threshold for an unknown label {unknown[0]!r}; the model has {list(classes[1:])}")
     return [threshold.get(label, 0.0) for label in classes]

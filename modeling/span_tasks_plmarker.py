@@ -109,16 +109,19 @@ class SpanTask(Task[PLMarkerEntityConfig, SpanRow]):
             return None
         return np.unique(example.values("sentences"), return_inverse=True)[1]
 
-    def decode(self, scored: Sequence[Scored[SpanRow]], n_sentences: int) -> list[list[ScoredSpan]]:
+    def decode(
+        self, scored: Sequence[Scored[SpanRow]], n_sentences: int, least_nil: float = 0.0
+    ) -> list[list[ScoredSpan]]:
         """Label the spans of one document.
 
         Args:
             scored: all that was read of the document.
+            least_nil: the least score of NIL, see `without_weak_nil`. A tagger has none.
 
         Returns:
             For each sentence the spans whose class is not NIL, overlaps included.
         """
-        return [label_spans(spans, logits) for spans, logits in self.by_sentence(scored, n_sentences)]
+        return [label_spans(spans, logits, least_nil) for spans, logits in self.by_sentence(scored, n_sentences)]
 
     def by_sentence(self, scored: Sequence[Scored[SpanRow]], n_sentences: int) -> Iterator[tuple[list[Span], Array]]:
         """The spans of each sentence and their logits over the temperature, shape (spans, classes)."""
@@ -145,7 +148,9 @@ class TagTask(SpanTask):
     def text_positions(self, example: Example[SpanRow]) -> NDArray[np.int64]:
         return columns(example, "starts")
 
-    def decode(self, scored: Sequence[Scored[SpanRow]], n_sentences: int) -> list[list[ScoredSpan]]:
+    def decode(
+        self, scored: Sequence[Scored[SpanRow]], n_sentences: int, least_nil: float = 0.0
+    ) -> list[list[ScoredSpan]]:
         found: list[list[ScoredSpan]] = []
         for spans, logits in self.by_sentence(scored, n_sentences):
             if not spans:

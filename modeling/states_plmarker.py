@@ -136,7 +136,7 @@ def run_text(
     layers = encoder_layers(encoder) if skip_last_layer and not torch.compiler.is_compiling() else None
     reading = _TextReading(states, None if layers is None else len(layers) - 1, enter_at or None)
     with suppress(_LastLayerReached):
-        states.hidden = _call(encoder, embedded, states.layout.positions + position_offset, reading)
+        states.hidden = call_encoder(encoder, embedded, states.layout.positions + position_offset, reading)
     return states
 
 
@@ -164,7 +164,7 @@ def run_markers(
     """
     reading = _MarkerReading(text, layout, enter_at)
     if not enter_at:
-        return _call(encoder, embedded, layout.positions + position_offset, reading)
+        return call_encoder(encoder, embedded, layout.positions + position_offset, reading)
     assert index is not None
     return _call_layers(encoder, embedded, index, text, reading)
 
@@ -215,7 +215,8 @@ def has_local_layers(encoder: nn.Module) -> bool:
     return "sliding_attention" in (getattr(getattr(encoder, "config", None), "layer_types", None) or ())
 
 
-def _call(encoder: nn.Module, embedded: Tensor, position_ids: Tensor, reading: Any) -> Tensor:
+def call_encoder(encoder: nn.Module, embedded: Tensor, position_ids: Tensor, reading: Any) -> Tensor:
+    """The encoder's output for one row of tokens, whose attention `reading` computes; shape (tokens, hidden size)."""
     # Without a mask for each kind, encoders with local layers would make a mask over the whole row for them.
     masks = {"full_attention": None, "sliding_attention": None} if has_local_layers(encoder) else None
     batch: dict[str, Any] = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -10,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from ..modeling.decoding_plmarker import remove_overlaps
-from ..modeling.prediction_plmarker import BATCH_TOKENS, Scorer, as_annotations
-from ..modeling.rows_plmarker import Annotations
+from ..modeling.prediction_plmarker import BATCH_TOKENS
 from ..modeling.schema_plmarker import PLMarkerError
 from ..modeling.task_plmarker import Document
-from ..modeling.tasks_plmarker import task_of
+from ..modeling.windows_plmarker import WordTokenizer
+from .findings import Found
+from .scoring import findings_of, parts_of, scored_documents, with_found_entities
 
 # Scores of this many bins of equal width are compared with what is right.
 BINS = 10
@@ -25,15 +24,6 @@ MIN_PREDICTIONS = 50
 MIN_ANNOTATIONS = 10
 # Natural logarithms of the temperatures that are tried.
 LOG_TEMPERATURES = np.linspace(-0.7, 2.1, 29)
-
-
-@dataclass(frozen=True)
-class Found:
-    """A prediction: its label, its score, and whether it is right."""
-
-    label: str
-    score: float
-    is_right: bool
 
 
 @dataclass
@@ -49,6 +39,7 @@ class TaskCalibration:
         error_after: the same with a temperature that was fitted on the other half of the documents.
         f1_before, f1_after: micro F1 without and with the thresholds, on these documents.
         unreached: labels for which no threshold reaches the target.
+        rare: the labels that have no threshold since they are annotated too rarely, and how often.
         bins: for a picture: mean score, share of right predictions, and number of predictions of each bin that has any,
             before and after.
     """
@@ -61,6 +52,7 @@ class TaskCalibration:
     f1_before: float
     f1_after: float
     unreached: list[str] = field(default_factory=list)
+    rare: dict[str, int] = field(default_factory=dict)
     bins: dict[str, list[tuple[float, float, int]]] = field(default_factory=dict)
 
 
@@ -102,18 +94,18 @@ def calibrate(
     if precision is not None and recall is not None:
         raise PLMarkerError("give precision or recall, not both")
     documents = list(documents)
-    parts = [getattr(model, "entity", None), getattr(model, "relation", None)]
-    entity, relation = parts if any(parts) else (model, None) if hasattr(model, "pruner") else (None, model)
-    named = {name: part for name, part in (("entities", entity), ("relations", relation)) if part is not None}
+    named = parts_of(model)
     earlier = {name: (part.config.temperature, part.config.thresholds) for name, part in named.items()}
     results: dict[str, TaskCalibration] = {}
     try:
         for name, part in named.items():
-            read = _read(model, part, documents, batch_tokens)
+            checked, tokenize = model.checked_documents(documents, batch_tokens)
+            read = _read(part, checked, tokenize, batch_tokens)
             found = results[name] = _calibrate(name, read, precision, recall)
+            found.rare = _rare(part, name, read[1])
             part.config.temperature, part.config.thresholds = found.temperature, found.thresholds
-            if name == "entities" and relation is not None:
-                documents = _with_entities(model.entity, documents, batch_tokens)
+            if name == "entities" and len(named) > 1:
+                documents = with_found_entities(part, documents, batch_tokens)
     except PLMarkerError:
         # A model is calibrated whole, or not at all.
         for name, part in named.items():
@@ -122,60 +114,25 @@ def calibrate(
     return results
 
 
-def _with_entities(entity: Any, documents: Sequence[Document], batch_tokens: int) -> list[Document]:
-    """Documents with the entities that a model finds in them."""
-    classes = entity.config.schema.entity_classes
-    found = entity.predict(documents, batch_tokens)
-    return [
-        {**document, "predicted_ner": [as_annotations(spans, classes) for spans in sentences]}
-        for document, (_, sentences, _) in zip(documents, found, strict=True)
-    ]
-
-
 # The predictions of each document at a temperature, and how many of each label are annotated in it.
 Read = tuple[Callable[[float], list[list[Found]]], list[Counter[str]]]
 
 
-def _read(model: Any, part: Any, documents: Sequence[Document], batch_tokens: int) -> Read:
+def _read(part: Any, documents: Sequence[Document], tokenize: WordTokenizer, batch_tokens: int) -> Read:
     """Score documents once. Decoding is repeated for each temperature."""
-    checked, tokenize = model.checked_documents(documents, batch_tokens)
-    schema = part.config.schema
-    items = (
-        ((Annotations.of_document(document, schema), len(document["sentences"])), part.task.rows(document, tokenize))
-        for document in checked
-    )
-    scored = list(Scorer.of_model(part, batch_tokens).stream(items))
-    is_entity = hasattr(part, "pruner")
-    classes = schema.entity_classes if is_entity else schema.relation_classes
-    gold: list[Counter[str]] = []
-    for (beside, _), _ in scored:
-        rows = beside.gold_entities if is_entity else beside.gold_relations
-        gold.append(Counter(classes[row[-1]] for row in rows))
+    scored = list(scored_documents(part, documents, tokenize, batch_tokens))
 
     def at(temperature: float) -> list[list[Found]]:
-        config = copy.copy(part.config)
-        config.temperature = temperature
-        task: Any = task_of(config)
-        found = []
-        for (beside, n_sentences), examples in scored:
-            one: list[Found] = []
-            decoded = task.decode(examples, n_sentences)
-            for sentence, rows in enumerate(decoded):
-                if is_entity:
-                    truth = {tuple(row) for row in beside.entities(sentence)}
-                    kept = remove_overlaps(rows, config.flat)
-                    one += [Found(classes[s.label], s.score, (s.start, s.end, s.label) in truth) for s in kept]
-                    continue
-                truth = {tuple(row) for row in beside.relations(sentence)}
-                for r in rows:
-                    keys = [(*r.head, *r.tail, r.label)]
-                    if r.label < schema.n_symmetric:
-                        keys.append((*r.tail, *r.head, r.label))
-                    one.append(Found(classes[r.label], r.score, any(key in truth for key in keys)))
-            found.append(one)
-        return found
+        return [findings.found for findings in findings_of(part, scored, temperature)]
 
-    return at, gold
+    return at, [findings.annotated for findings in findings_of(part, scored)]
+
+
+def _rare(part: Any, name: str, annotated: Sequence[Counter[str]]) -> dict[str, int]:
+    """The labels that are annotated too rarely for a threshold, and how often."""
+    schema, total = part.config.schema, sum(annotated, Counter())
+    labels = schema.entity_labels if name == "entities" else schema.relation_labels
+    return {label: total[label] for label in labels if total[label] < MIN_ANNOTATIONS}
 
 
 def _calibrate(name: str, read: Read, precision: float | None, recall: float | None) -> TaskCalibration:

@@ -12,6 +12,7 @@ from ..modeling.pair_tasks_plmarker import PairTask
 from ..modeling.span_tasks_plmarker import SpanTask
 from ..modeling.task_plmarker import Task
 from .evaluator import EntityEvaluator, Evaluator, JointEvaluator, RelationEvaluator
+from .findings import Findings, entity_findings, relation_findings
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class TaskTools:
             entities and `gold_` for gold entities.
         evaluator: makes the evaluator of a task.
         coverage: counts the annotations of a document that no candidate can match.
+        findings: what is found in a document, and what of it is right. None where each part of a model has its own.
     """
 
     name: str
@@ -32,16 +34,18 @@ class TaskTools:
     card_metrics: dict[str, str]
     evaluator: Callable[..., Evaluator]
     coverage: Callable[..., Coverage]
+    findings: Callable[..., Findings] | None = None
 
 
 TOOLS: dict[type[Task[Any, Any]], TaskTools] = {
-    SpanTask: TaskTools("entities", "ent_f1", {"ent_f1": "ent_f1"}, EntityEvaluator, entity_coverage),
+    SpanTask: TaskTools("entities", "ent_f1", {"ent_f1": "ent_f1"}, EntityEvaluator, entity_coverage, entity_findings),
     PairTask: TaskTools(
         "relations",
         "rel_strict_f1",
         {"rel_f1": "{source}rel_f1", "rel_strict_f1": "{source}rel_strict_f1"},
         RelationEvaluator,
         relation_coverage,
+        relation_findings,
     ),
     JointTask: TaskTools(
         "entities and relations",

@@ -19,7 +19,8 @@ from plmarker import (
     load_documents,
 )
 from plmarker.cli import main
-from plmarker.trainers.calibration import Found, _bins, _calibrate, _error, _thresholds, calibrate
+from plmarker.trainers.calibration import _bins, _calibrate, _error, _thresholds, calibrate
+from plmarker.trainers.findings import Found
 
 
 def overconfident(seed: int, n_documents: int = 200) -> Any:
