@@ -1,0 +1,54 @@
+"""A model as the files of its checkpoint: the same model has the same files in every process."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ..hub.loading import load_model
+from ..modeling.attention_plmarker import LEVITATED
+from ..modeling.internals_plmarker import attention_implementation
+from ..modeling.schema_plmarker import PLMarkerError
+
+# The card holds the date.
+CARD = "README.md"
+
+
+def model_files(model: Any) -> dict[str, Any]:
+    """A model with its tokenizer as bytes by file name, and what its checkpoint does not say.
+
+    No class is pickled, so that the bytes do not depend on the process. They hold no code.
+
+    Raises:
+        PLMarkerError: for a model without its tokenizer, and for one that cannot be saved.
+    """
+    if model.tokenizer is None:
+        raise PLMarkerError("the model has no tokenizer: load it with from_pretrained, or set model.tokenizer")
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder)
+        files = {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir()) if path.name != CARD}
+    parts = [part for part in model.readers if part is not None]
+    return {
+        "files": files,
+        "attention": attention_implementation(parts[0]),
+        "marker_tokens": [part.marker_tokens for part in parts],
+        "device": str(model.device),
+    }
+
+
+def model_of_files(values: dict[str, Any], device: Any = None) -> Any:
+    """The model that `model_files` was called for, in evaluation mode.
+
+    Args:
+        device: in place of the model's.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in values["files"].items():
+            (Path(folder) / name).write_bytes(content)
+        model: Any = load_model(folder, device or values["device"])[0]
+    if values["attention"] != LEVITATED:
+        model.set_attn_implementation(values["attention"])
+    for part, marker_tokens in zip(filter(None, model.readers), values["marker_tokens"], strict=True):
+        part.marker_tokens = marker_tokens
+    return model.eval()
