@@ -6,6 +6,7 @@ caller gets the answers in the order of the inputs.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple
@@ -17,7 +18,6 @@ import torch
 import ray
 from ray.data import ActorPoolStrategy, DataContext, Dataset, Datasource, ReadTask
 from ray.data.block import BlockMetadata
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ..data.outputs import Answer
 from ..data.records import Inputs, Record, groups_of
@@ -34,6 +34,7 @@ def connect() -> None:
     if not ray.is_initialized():
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         ray.init(include_dashboard=False, log_to_driver=False, logging_level="error")
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
 
 
 def read_on_ray(
@@ -76,13 +77,11 @@ def _answers(files: Any, inputs: Inputs, start: int, options: ReadingOptions, si
     context = DataContext.get_current()
     context.execution_options.preserve_order = True
     context.target_max_block_size = 1
-    context.enable_progress_bars = False
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     groups = ray.data.read_datasource(
         _Groups(inputs, start, options.batch_documents),
         override_num_blocks=1,
         num_cpus=0,
-        ray_remote_args={"scheduling_strategy": here},
+        label_selector={"ray.io/node-id": ray.get_runtime_context().get_node_id()},
     )
     return groups.map_batches(
         _Worker,
