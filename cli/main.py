@@ -23,6 +23,7 @@ COMMANDS = {
     "calibrate": "scores that are probabilities, and thresholds by label",
     "show": "a page that shows predictions",
     "convert": "the original's checkpoints as a model",
+    "export": "a model as ONNX or OpenVINO graphs",
 }
 DATA_HELP = "build, push, check, describe and convert corpora"
 DATA_COMMANDS = {

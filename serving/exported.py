@@ -82,9 +82,14 @@ class SessionEncoder(nn.Module):
         super().__init__()
         from transformers.exporters import ExportedModel
 
+        passes = (ExportedModel.from_pretrained(folder / name, **options) for name in PASSES)
+        self.prepare(config, *passes)
+
+    def prepare(self, config: Any, text_pass: Any, marker_pass: Any) -> None:
+        """Set what answers a reading: two callables that take and return what `encoder_passes` says."""
         self.config = config.encoder_config
         self.numbers = {token: number for number, token in enumerate(config.marker_token_ids)}
-        self.text_pass, self.marker_pass = (ExportedModel.from_pretrained(folder / name, **options) for name in PASSES)
+        self.text_pass, self.marker_pass = text_pass, marker_pass
         self.ids = _Ids()
 
     def get_input_embeddings(self) -> nn.Module:
@@ -99,9 +104,7 @@ class SessionEncoder(nn.Module):
 
     def _read_text(self, ids: Tensor, states: Any) -> Tensor:
         padding = states.layout.padding
-        found = self.text_pass(
-            input_ids=ids[padding.places.clamp(min=0)], text_mask=(padding.places >= 0).long(), share_outputs=False
-        )
+        found = self.text_pass(input_ids=ids[padding.places.clamp(min=0)], text_mask=(padding.places >= 0).long())
         for kept, name in ((states.keys, "keys"), (states.values, "values")):
             kept.extend(padding.unpad(layer) for layer in found[name])
         return found["hidden"].flatten(0, 1)[padding.flat]
