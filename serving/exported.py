@@ -39,7 +39,8 @@ def load_exported(folder: str | Path, **options: Any) -> Any:
     folder = Path(folder)
     if not (folder / MANIFEST).is_file():
         raise PLMarkerError(f"{folder}: there is no {MANIFEST}, expected a folder that `plmarker export` wrote")
-    names = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["parts"]
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    names = manifest["parts"]
     if not names or not set(names) <= {"entity", "relation"}:
         raise PLMarkerError(f"{folder / MANIFEST}: expected the parts entity and relation, found {names!r}")
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
@@ -49,8 +50,8 @@ def load_exported(folder: str | Path, **options: Any) -> Any:
         config = AutoConfig.from_pretrained(folder / name, trust_remote_code=False)
         with torch.device("meta"):
             part = AutoModel.from_config(config)
-        if (folder / name / PASSES[0]).is_dir() or encoder is None:
-            encoder = SessionEncoder(folder / name, config, options)
+        if name in manifest["markers"]:
+            encoder = SessionEncoder(folder / name, config.encoder_config, manifest["markers"][name], options)
         part.encoder = encoder
         part.load_state_dict(load_file(folder / name / HEADS), assign=True)
         part.tokenizer = tokenizer
@@ -74,21 +75,22 @@ class SessionEncoder(nn.Module):
 
     Args:
         folder: a part of an export.
-        config: the config of that part.
+        config: the config of the encoder.
+        marker_ids: the ids of the markers, in the order in which the marker pass numbers them.
         options: for the runtime.
     """
 
-    def __init__(self, folder: Path, config: Any, options: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, config: Any, marker_ids: list[int], options: dict[str, Any]) -> None:
         super().__init__()
         from transformers.exporters import ExportedModel
 
         passes = (ExportedModel.from_pretrained(folder / name, **options) for name in PASSES)
-        self.prepare(config, *passes)
+        self.prepare(config, marker_ids, *passes)
 
-    def prepare(self, config: Any, text_pass: Any, marker_pass: Any) -> None:
+    def prepare(self, config: Any, marker_ids: list[int], text_pass: Any, marker_pass: Any) -> None:
         """Set what answers a reading: two callables that take and return what `encoder_passes` says."""
-        self.config = config.encoder_config
-        self.numbers = {token: number for number, token in enumerate(config.marker_token_ids)}
+        self.config = config
+        self.numbers = {token: number for number, token in enumerate(marker_ids)}
         self.text_pass, self.marker_pass = text_pass, marker_pass
         self.ids = _Ids()
 

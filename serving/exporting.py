@@ -46,16 +46,19 @@ def export(model: Any, folder: str | Path, format: str = "onnx", int8: bool = Fa
     for name, part in found.items():
         _check(name, part)
     with whole_folder(folder) as out:
-        encoders: list[Any] = []
+        encoders: dict[str, list[int]] = {}
         for name, part in found.items():
             part.config.save_pretrained(out / name)
             heads = {key: value for key, value in part.state_dict().items() if not key.startswith("encoder.")}
             save_file({key: value.contiguous() for key, value in heads.items()}, out / name / HEADS)
-            if not any(part.encoder is encoder for encoder in encoders):
-                encoders.append(part.encoder)
-                _export_encoder(part, out / name, exporter, config)
+            if not any(part.encoder is found[earlier].encoder for earlier in encoders):
+                users = [user for user in found.values() if user.encoder is part.encoder]
+                # The markers of two parts with one encoder are in one table.
+                ids = list(dict.fromkeys(token for user in users for token in user.config.marker_token_ids))
+                encoders[name] = ids
+                _export_encoder(part, ids, out / name, exporter, config)
         model.tokenizer.save_pretrained(out)
-        write_json(out / MANIFEST, {"format": format, "int8": int8, "parts": list(found)})
+        write_json(out / MANIFEST, {"format": format, "int8": int8, "parts": list(found), "markers": encoders})
     return list(found)
 
 
@@ -90,10 +93,10 @@ def _exporter(format: str, int8: bool) -> tuple[Any, Callable[..., Any]]:
         raise PLMarkerError(f"export needs the extra plmarker[export]: {one_sentence(error)}") from error
 
 
-def _export_encoder(part: Any, folder: Path, exporter: Any, config: Callable[..., Any]) -> None:
+def _export_encoder(part: Any, marker_ids: list[int], folder: Path, exporter: Any, config: Callable[..., Any]) -> None:
     encoder = part.encoder
-    modules = (TextPass(encoder), MarkerPass(encoder, part.config.marker_token_ids))
-    samples = sample_inputs(encoder, len(part.config.marker_token_ids))
+    modules = (TextPass(encoder), MarkerPass(encoder, marker_ids))
+    samples = sample_inputs(encoder, len(marker_ids))
     for name, module, inputs in zip(PASSES, modules, samples, strict=True):
         inputs = {key: value.to(part.device) for key, value in inputs.items()}
         names = sorted({axis for key in inputs for axis in AXES[key].values()})

@@ -69,9 +69,13 @@ def test_bad_inputs_are_one_sentence(tmp_path: Path, name: str, split: str | Non
     (tmp_path / "rows").mkdir()
     put_parquet(tmp_path / "rows" / "train.parquet")
     inputs = Inputs(str(tmp_path / name), split)
-    with pytest.raises(PLMarkerError, match=message):
+
+    def read() -> list[Record]:
         inputs.check()
-        list(inputs.records())
+        return list(inputs.records())
+
+    with pytest.raises(PLMarkerError, match=message):
+        read()
 
 
 def test_a_name_with_one_slash_is_a_dataset_of_the_hub() -> None:
