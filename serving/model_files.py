@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -27,13 +28,37 @@ def model_files(model: Any) -> dict[str, Any]:
         raise PLMarkerError("the model has no tokenizer: load it with from_pretrained, or set model.tokenizer")
     with tempfile.TemporaryDirectory() as folder:
         model.save_pretrained(folder)
-        files = {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir()) if path.name != CARD}
+        files = {path.name: _content(path) for path in sorted(Path(folder).iterdir()) if path.name != CARD}
     parts = [part for part in model.readers if part is not None]
     return {
         "files": files,
         "attention": attention_implementation(parts[0]),
         "marker_tokens": [part.marker_tokens for part in parts],
         "device": str(model.device),
+    }
+
+
+def _content(path: Path) -> bytes:
+    """A file without what loading and calling a model change in it."""
+    if path.suffix != ".json":
+        return path.read_bytes()
+    values = json.loads(path.read_text(encoding="utf-8"))
+    if path.name == "tokenizer.json":
+        # The last call of the tokenizer sets them.
+        values |= {"truncation": None, "padding": None}
+    elif path.name == "tokenizer_config.json":
+        values = {key: value for key, value in values.items() if key not in ("is_local", "local_files_only")}
+    else:
+        values = _without_origin(values)
+    return json.dumps(values, ensure_ascii=False, sort_keys=True).encode()
+
+
+def _without_origin(config: dict[str, Any]) -> dict[str, Any]:
+    """A config without where it was loaded from. Only the whole model has a number type."""
+    return {
+        key: _without_origin(value | {"dtype": None}) if key.endswith("_config") and isinstance(value, dict) else value
+        for key, value in config.items()
+        if key not in ("_name_or_path", "transformers_version")
     }
 
 
