@@ -17,7 +17,7 @@ ray = pytest.importorskip("ray")
 OPTIONS = ReadingOptions(batch_tokens=768, batch_documents=2)
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
     yield
@@ -42,6 +42,24 @@ def answers_of(answers: Iterable[Answer]) -> tuple[list[Answer], str]:
     return found, ""
 
 
+def test_what_a_worker_gets_and_returns_needs_no_cluster(model: PLMarkerModel, tmp_path: Path) -> None:
+    from plmarker.serving.ray_engine import _tables, _Worker
+
+    path = tmp_path / "in.txt"
+    path.write_text("".join(f"Ann {n} met Bob of Acme.\n" for n in range(5)))
+    worker = _Worker.__new__(_Worker)
+    worker.read = RecordReader(model, OPTIONS)
+    found = []
+    for number, table in enumerate(_tables(Inputs(str(path)), 2, 2)):
+        (row,) = worker(table).to_pylist()
+        assert (row["number"], row["error"]) == (number, None)
+        found += zip(row["checksums"], row["lines"], strict=True)
+    records = Inputs(str(path)).records(2)
+    assert found == [answer for group in groups_of(records, 2) for answer in worker.read(group)]
+    assert len(found) == 3
+
+
+@pytest.mark.usefixtures("cluster")
 def test_two_workers_give_the_lines_of_one_process_and_a_bad_line_its_place(
     model: PLMarkerModel, tmp_path: Path
 ) -> None:
