@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .modeling.schema_plmarker import LabelSchema, PLMarkerError
     from .pipeline import EntityRelationExtractionPipeline
     from .precision import fastest_cpu_dtype
+    from .serving.extractor import Extractor
     from .trainers import PLMarkerTrainer, tune_pruner
 
 __version__ = "0.1.0"
@@ -29,6 +30,7 @@ __all__ = [
     "ExplainedWord",
     "Explanation",
     "Extraction",
+    "Extractor",
     "LabelSchema",
     "PLMarkerConfig",
     "PLMarkerEntityConfig",
@@ -56,6 +58,7 @@ __getattr__, __dir__ = lazy_names(
         "ExplainedWord": ".modeling.extraction_plmarker",
         "Explanation": ".modeling.extraction_plmarker",
         "Extraction": ".modeling.extraction_plmarker",
+        "Extractor": ".serving.extractor",
         "LabelSchema": ".modeling.schema_plmarker",
         "PLMarkerConfig": ".modeling.configuration_plmarker",
         "PLMarkerEntityConfig": ".modeling.configuration_plmarker",

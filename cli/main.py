@@ -19,6 +19,7 @@ from .data_export import export
 from .data_push import push
 from .data_stats import stats
 from .evaluate import evaluate
+from .export import export as export_model
 from .predict import predict
 from .running import Command, command
 from .show import show
@@ -54,7 +55,7 @@ def application() -> typer.Typer:
     }
     app = typer.Typer(help="Entities and relations with packed levitated markers.", callback=root, **settings)
     app.command(cls=Command, context_settings=REST)(command(train))
-    models: tuple[Callable[..., Any], ...] = (evaluate, predict, calibrate, constrain, show, convert)
+    models: tuple[Callable[..., Any], ...] = (evaluate, predict, calibrate, constrain, show, convert, export_model)
     for function in models:
         app.command(cls=Command)(command(function))
     data = typer.Typer(help="Build, push, check, describe and convert corpora.", **settings)

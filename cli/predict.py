@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 from tqdm.auto import tqdm
 
-from ..data.documents import STANDARD_INPUT, Document, existing_file
-from ..data.inputs import read_inputs, text_document, write_resumable
+from ..data.documents import STANDARD_INPUT
+from ..data.outputs import Answer, write_resumable
+from ..data.records import Inputs, Record, groups_of
 from ..modeling.schema_plmarker import PLMarkerError
-from .options import ModelOptions, must_exist, threshold
+from .options import ModelOptions, must_exist, one_of, threshold
 from .tables import print_rows
 
 SCORE = (
@@ -28,13 +31,18 @@ def predict(
     input: Annotated[
         str | None,
         typer.Argument(
-            help="JSONL with sentences or text; any other file: one text a line; .gz is unpacked, - is standard input.",
+            help="JSONL or Parquet with sentences or text; any other file: one text a line; .gz is unpacked, - is "
+            "standard input; or a dataset: a folder or a Hub id.",
             show_default=False,
         ),
     ] = None,
     out: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="JSONL; an interrupted call continues where it stopped."),
+        typer.Option(metavar="FILE", help="JSONL, or .parquet; an interrupted call continues where it stopped."),
+    ] = None,
+    split: Annotated[str | None, typer.Option(metavar="NAME", help="Split of a dataset.")] = None,
+    config_name: Annotated[
+        str | None, typer.Option("--config_name", metavar="NAME", help="Configuration of a dataset.")
     ] = None,
     text: Annotated[str | None, typer.Option(help="One text; its entities and relations are printed.")] = None,
     entity_threshold: Annotated[str | None, typer.Option("--entity_threshold", metavar="SCORE", help=SCORE)] = None,
@@ -62,25 +70,59 @@ def predict(
     no_constraints: Annotated[
         bool, typer.Option("--no_constraints", help="Decode without the constraints of the model's schema.")
     ] = False,
+    engine: Annotated[
+        str,
+        one_of(
+            "--engine",
+            ("local", "ray"),
+            "This process, or the workers of a Ray cluster: the one of RAY_ADDRESS, or this machine.",
+        ),
+    ] = "local",
+    batch_documents: Annotated[
+        int,
+        typer.Option(
+            "--batch_documents",
+            metavar="N",
+            min=1,
+            help="Documents that are read together, and that a worker gets at a time.",
+        ),
+    ] = 256,
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", help="Processes of --engine ray, by default all CPUs or GPUs.")
+    ] = None,
 ) -> Any:
     """Find entities and relations of texts or documents."""
-    least = {
-        "entity_threshold": threshold("--entity_threshold", entity_threshold),
-        "relation_threshold": threshold("--relation_threshold", relation_threshold),
-        "pruner_threshold": pruner_threshold,
-    }
     if (input is None) == (text is None) or (input is None) != (out is None):
         raise PLMarkerError("predict takes INPUT and --out FILE, or --text TEXT")
-    if input is not None and input != STANDARD_INPUT:
-        existing_file(input)
+    uses_ray = engine == "ray"
+    if workers is not None and not uses_ray:
+        raise PLMarkerError("--workers needs --engine ray")
+    inputs = None
+    if input is not None:
+        inputs = Inputs(input, split, config_name)
+        inputs.check()
+        if uses_ray and input == STANDARD_INPUT:
+            raise PLMarkerError("--engine ray may read its input again, and standard input can be read once")
+    elif uses_ray or split or config_name:
+        raise PLMarkerError("--engine, --split and --config_name need INPUT")
     must_exist(model)
-    from ..modeling.extraction_plmarker import build_extraction
     from ..modeling.modeling_plmarker import PLMarkerModel
+    from ..serving.record_reader import ReadingOptions, RecordReader
     from .models import load_models
     from .quiet import quiet_models
 
     context.with_resource(quiet_models())
-
+    reading = ReadingOptions(
+        options.batch_tokens,
+        batch_documents,
+        threshold("--entity_threshold", entity_threshold),
+        threshold("--relation_threshold", relation_threshold),
+        pruner_threshold,
+        given_entities,
+        language,
+        not no_constraints,
+        explain,
+    )
     models = load_models([model], options.device, options.compat, options.dtype)
     if models.entity is None and not given_entities:
         raise PLMarkerError(
@@ -92,35 +134,28 @@ def predict(
     if models.entity is not None:
         joined = PLMarkerModel.from_models(models.entity, models.relation, models.tokenizer)
     joined.tokenizer = models.tokenizer
-    schema = joined.config.schema
     # Checked before a partial file is written, which a corrected call could not continue.
-    thresholds = tuple(least.values())
-    joined.check_thresholds(*thresholds)
-
-    def process(documents: Iterator[Document]) -> Iterator[dict[str, Any]]:
-        found = joined.read_documents(documents, options.batch_tokens, *thresholds, given_entities, not no_constraints)
-        for document, spans, relations in found:
-            extraction = build_extraction(document["text"], document["located"], spans, relations, schema)
-            if explain:
-                extraction = joined.explained(extraction, document["located"])
-            yield {"doc_key": document["doc_key"], **extraction.to_dict()}
-
-    if text is not None:
-        (result,) = process(iter([text_document("text", text, language)]))
+    joined.check_thresholds(reading.entity_threshold, reading.relation_threshold, reading.pruner_threshold)
+    reader = RecordReader(joined, reading)
+    if inputs is None:
+        ((_, line),) = reader([Record("--text", "text", str(text), is_json=False)])
+        result: dict[str, Any] = json.loads(line)
         print_extraction(result)
         return result
-    given = schema if given_entities else None
-    progress = tqdm(read_inputs(str(input), language, given), unit="document", disable=None)
-    settings = {
-        "models": models.fingerprint(),
-        **least,
-        "language": language,
-        "given_entities": given_entities,
-        # A file that an earlier version has begun is continued.
-        **({"no_constraints": True} if no_constraints else {}),
-        **({"explain": True} if explain else {}),
-    }
-    count = write_resumable(str(out), progress, process, settings)
+
+    def process(records: Iterator[Record], start: int) -> Iterable[Answer]:
+        if uses_ray:
+            from ..serving.ray_engine import read_on_ray
+
+            answers = read_on_ray(joined, inputs, start, reading, workers)
+        else:
+            answers = (answer for group in groups_of(records, batch_documents) for answer in reader(group))
+        return tqdm(answers, unit="document", initial=start, disable=None)
+
+    # The engine is no setting: both give the same lines.
+    settings = {"models": models.fingerprint(), **asdict(reading)}
+    del settings["batch_tokens"]
+    count = write_resumable(str(out), inputs.records(), process, settings, batch_documents)
     print(f"{out}: {count} documents")
     return {"documents": count, "file": out}
 

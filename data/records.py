@@ -1,0 +1,193 @@
+"""The inputs of `plmarker predict`, one record for each document: lines of files, rows of Parquet and of datasets.
+
+Reading a record costs next to nothing. What a record says is looked at by `document_of`, perhaps on another machine.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from ..modeling.schema_plmarker import PLMarkerError, one_sentence
+from .documents import STANDARD_INPUT, existing_file, lines_with_numbers
+
+# What is read of a row with columns.
+COLUMNS = ("doc_key", "text", "sentences", "entities", "predicted_ner")
+PARQUET = ".parquet"
+FILE_ENDINGS = (".jsonl", ".json", ".txt", ".gz", PARQUET)
+ROWS_AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class Record:
+    """One document of an input, not looked at yet.
+
+    Args:
+        place: file and line, for messages.
+        key: its name, where it has no `doc_key`.
+        line: the raw text, or the document as JSON.
+        is_json: whether `line` is JSON.
+    """
+
+    place: str
+    key: str
+    line: str
+    is_json: bool
+
+    @property
+    def checksum(self) -> str:
+        """A short checksum of everything that a result depends on."""
+        read = f"{self.key}\n{self.line}"
+        return f"{zlib.crc32(read.encode('utf-8', 'surrogatepass')):08x}"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The documents that a command names. They can be read several times, by several processes.
+
+    Args:
+        name: a file, as `read_lines` and `read_parquet` take them; a folder or a Hub id of a dataset; or `-`, standard
+            input, which can be read once.
+        split: the split of a dataset. It may be left out where there is one.
+        config_name: the configuration of a dataset.
+
+    Example:
+        >>> [record.key for record in Inputs("texts.txt").records()]  # doctest: +SKIP
+        ['texts-1', 'texts-2']
+    """
+
+    name: str
+    split: str | None = None
+    config_name: str | None = None
+
+    @property
+    def is_dataset(self) -> bool:
+        """Whether the name is that of a dataset, and not of a file."""
+        path = Path(self.name)
+        if self.name == STANDARD_INPUT or path.exists():
+            return path.is_dir()
+        return len(path.parts) == 2 and not path.is_absolute() and path.suffix not in FILE_ENDINGS
+
+    def check(self) -> None:
+        """Make sure that a file is there, without loading a library.
+
+        Raises:
+            PLMarkerError: for a missing file, and for a split of a file.
+        """
+        if self.is_dataset:
+            return
+        if self.split is not None or self.config_name is not None:
+            raise PLMarkerError(f"{self.name}: a file has no splits and no configurations")
+        if self.name != STANDARD_INPUT:
+            existing_file(self.name)
+
+    def records(self, start: int = 0) -> Iterator[Record]:
+        """The records, in order, from a number on.
+
+        Raises:
+            PLMarkerError: for a missing file, a dataset that cannot be loaded, and rows that hold no documents.
+        """
+        if self.is_dataset:
+            return read_dataset(self.name, self.split, self.config_name, start)
+        if Path(self.name).suffix == PARQUET:
+            return islice(read_parquet(self.name), start, None)
+        return islice(read_lines(self.name), start, None)
+
+
+def read_lines(path: str | Path) -> Iterator[Record]:
+    """The lines of a file.
+
+    A `.jsonl` or `.json` file holds one document a line; of any other file each line that is not empty is a raw text.
+    Standard input holds documents if its first line begins with `{`.
+
+    Args:
+        path: the file; `.gz` at the end of its name is unpacked. `-` is standard input.
+
+    Raises:
+        PLMarkerError: for a file that is missing or no text.
+    """
+    name = Path(str(path).removesuffix(".gz"))
+    is_json = name.suffix in (".jsonl", ".json")
+    stem = "stdin" if str(path) == STANDARD_INPUT else name.stem
+    for place, (number, line) in enumerate(lines_with_numbers(path)):
+        if place == 0 and str(path) == STANDARD_INPUT:
+            is_json = line.lstrip().startswith("{")
+        yield Record(f"{path}:{number}", f"{stem}-{number}", line.rstrip("\n"), is_json)
+
+
+def read_parquet(path: str | Path) -> Iterator[Record]:
+    """The rows of a Parquet file, which has a column `text` or `sentences`.
+
+    Raises:
+        PLMarkerError: for a file that is missing or not Parquet, or that has neither column.
+    """
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        with parquet.ParquetFile(existing_file(path)) as file:
+            columns = _checked_columns(file.schema_arrow.names, str(path))
+            batches = file.iter_batches(ROWS_AT_ONCE, columns=columns)
+            rows = (row for batch in batches for row in batch.to_pylist())
+            yield from _rows(rows, f"{path}, row ", Path(path).stem, 0)
+    except pyarrow.ArrowException as error:
+        raise PLMarkerError(f"{path}: no Parquet file can be read here: {one_sentence(error)}") from None
+
+
+def read_dataset(
+    name: str, split: str | None = None, config_name: str | None = None, start: int = 0
+) -> Iterator[Record]:
+    """The rows of a dataset, as `datasets.load_dataset` streams them; they have a column `text` or `sentences`.
+
+    Raises:
+        PLMarkerError: for a dataset that cannot be loaded, or that has neither column, and where `split` names none of
+            several splits.
+    """
+    from datasets import get_dataset_split_names, load_dataset
+
+    from ..hub_access import check_reachable
+
+    check_reachable(name, "dataset")
+    try:
+        splits = get_dataset_split_names(name, config_name)
+        chosen = splits[0] if split is None and len(splits) == 1 else split
+        if chosen not in splits:
+            found = "no split is named" if split is None else f"there is no split {split!r}"
+            raise PLMarkerError(f"{name}: {found}, expected one of {', '.join(splits)}")
+        dataset = load_dataset(name, config_name, split=chosen, streaming=True)
+    except PLMarkerError:
+        raise
+    except Exception as error:
+        # A dataset may be of any format, and each library that reads one has errors of its own.
+        raise PLMarkerError(f"{name}: the dataset cannot be loaded: {one_sentence(error)}") from error
+    rows = iter(dataset.skip(start) if start else dataset)
+    first = next(rows, None)
+    if first is not None:
+        _checked_columns(list(first), name)
+        yield from _rows(chain([first], rows), f"{name}, {chosen}, row ", Path(name).name, start)
+
+
+def _checked_columns(found: list[str], name: str) -> list[str]:
+    """The columns that are read."""
+    if not {"text", "sentences"} & set(found):
+        raise PLMarkerError(f"{name}: expected a column 'text' or 'sentences', found {', '.join(found)}")
+    return [column for column in COLUMNS if column in found]
+
+
+def _rows(rows: Iterable[Mapping[str, Any]], place: str, stem: str, start: int) -> Iterator[Record]:
+    for number, row in enumerate(rows, start=start + 1):
+        values = {name: row[name] for name in COLUMNS if row.get(name) is not None}
+        # A key may be a number, a date or an identifier of any other type.
+        line = json.dumps(values, ensure_ascii=False, default=str)
+        yield Record(f"{place}{number}", f"{stem}-{number}", line, True)
+
+
+def groups_of(records: Iterator[Record], size: int) -> Iterator[Iterator[Record]]:
+    """Consecutive records in groups, which are read one after the other. No group is held in memory."""
+    while (first := next(records, None)) is not None:
+        yield chain([first], islice(records, size - 1))

@@ -1,0 +1,1 @@
+"""Models at work: corpora on many machines, exported graphs, servers."""

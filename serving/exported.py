@@ -1,0 +1,130 @@
+"""Extraction with exported graphs: the heads, candidates and decoding are the model's, the encoder is a runtime's."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, AutoTokenizer
+from transformers.modeling_outputs import BaseModelOutput
+
+from ..modeling.attention_plmarker import Padding
+from ..modeling.modeling_plmarker import PLMarkerModel
+from ..modeling.schema_plmarker import PLMarkerError
+from .exporting import HEADS, MANIFEST, PASSES
+
+
+def load_exported(folder: str | Path, **options: Any) -> Any:
+    """Load what `plmarker export` wrote. No weights of an encoder are loaded into PyTorch.
+
+    Args:
+        folder: a local folder.
+        options: for the runtime, as `transformers.exporters.ExportedModel.from_pretrained` takes them: `device`;
+            `session_options` and `providers` of ONNX Runtime; `config` of OpenVINO.
+
+    Returns:
+        A model of the class that was exported, with `extract` and `predict`. It cannot be trained or saved.
+
+    Raises:
+        PLMarkerError: for a folder that holds no export.
+
+    Example:
+        >>> model = load_exported("folder")  # doctest: +SKIP
+        >>> model.extract("Ines Tavarro sings.").entities  # doctest: +SKIP
+    """
+    folder = Path(folder)
+    if not (folder / MANIFEST).is_file():
+        raise PLMarkerError(f"{folder}: there is no {MANIFEST}, expected a folder that `plmarker export` wrote")
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    names = manifest["parts"]
+    if not names or not set(names) <= {"entity", "relation"}:
+        raise PLMarkerError(f"{folder / MANIFEST}: expected the parts entity and relation, found {names!r}")
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    parts = {}
+    encoder = None
+    for name in names:
+        config = AutoConfig.from_pretrained(folder / name, trust_remote_code=False)
+        with torch.device("meta"):
+            part = AutoModel.from_config(config)
+        if name in manifest["markers"]:
+            encoder = SessionEncoder(folder / name, config.encoder_config, manifest["markers"][name], options)
+        part.encoder = encoder
+        part.load_state_dict(load_file(folder / name / HEADS), assign=True)
+        part.tokenizer = tokenizer
+        parts[name] = part.eval()
+    if "entity" not in parts:
+        return parts["relation"]
+    if "relation" not in parts:
+        return parts["entity"]
+    return PLMarkerModel.from_models(parts["entity"], parts["relation"], tokenizer)
+
+
+class _Ids(nn.Module):
+    """In place of word embeddings: the graphs look them up."""
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return ids
+
+
+class SessionEncoder(nn.Module):
+    """An encoder that answers the readings of `states_plmarker` by two graphs.
+
+    Args:
+        folder: a part of an export.
+        config: the config of the encoder.
+        marker_ids: the ids of the markers, in the order in which the marker pass numbers them.
+        options: for the runtime.
+    """
+
+    def __init__(self, folder: Path, config: Any, marker_ids: list[int], options: dict[str, Any]) -> None:
+        super().__init__()
+        from transformers.exporters import ExportedModel
+
+        passes = (ExportedModel.from_pretrained(folder / name, **options) for name in PASSES)
+        self.prepare(config, marker_ids, *passes)
+
+    def prepare(self, config: Any, marker_ids: list[int], text_pass: Any, marker_pass: Any) -> None:
+        """Set what answers a reading: two callables that take and return what `encoder_passes` says."""
+        self.config = config
+        self.numbers = {token: number for number, token in enumerate(marker_ids)}
+        self.text_pass, self.marker_pass = text_pass, marker_pass
+        self.ids = _Ids()
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The ids themselves."""
+        return self.ids
+
+    def forward(self, inputs_embeds: Tensor, reading: Any, **kwargs: Any) -> BaseModelOutput:
+        """See `states_plmarker._call`, which calls an encoder with a row of ids here."""
+        ids = inputs_embeds[0]
+        states = self._read_markers(ids, reading) if hasattr(reading, "text") else self._read_text(ids, reading.states)
+        return BaseModelOutput(last_hidden_state=states[None])
+
+    def _read_text(self, ids: Tensor, states: Any) -> Tensor:
+        padding = states.layout.padding
+        found = self.text_pass(input_ids=ids[padding.places.clamp(min=0)], text_mask=(padding.places >= 0).long())
+        for kept, name in ((states.keys, "keys"), (states.values, "values")):
+            kept.extend(padding.unpad(layer) for layer in found[name])
+        return found["hidden"].flatten(0, 1)[padding.flat]
+
+    def _read_markers(self, ids: Tensor, reading: Any) -> Tensor:
+        layout, text = reading.layout, reading.text
+        padding: Padding = layout.padding
+        of_text: Padding = layout.text.padding
+        places = padding.places.clamp(min=0)
+        real = padding.places >= 0
+        numbers = torch.tensor([self.numbers[token] for token in ids.tolist()])
+        seen = layout.visible(places[:, :, None], places[:, None]) & real[:, :, None] & real[:, None]
+        found = self.marker_pass(
+            markers=numbers[places],
+            marker_positions=layout.positions[places],
+            marker_mask=seen.long(),
+            text_mask=(of_text.places >= 0).long(),
+            keys=torch.stack([of_text.pad(layer) for layer in text.keys]),
+            values=torch.stack([of_text.pad(layer) for layer in text.values]),
+        )
+        return found["hidden"].flatten(0, 1)[padding.flat]
