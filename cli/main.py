@@ -22,6 +22,8 @@ COMMANDS = {
     "predict": "entities and relations of texts or documents",
     "calibrate": "scores that are probabilities, and thresholds by label",
     "show": "a page that shows predictions",
+    "serve": "a model behind HTTP, for programs",
+    "app": "a model in the browser, for people",
     "convert": "the original's checkpoints as a model",
 }
 DATA_HELP = "build, push, check, describe and convert corpora"

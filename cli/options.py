@@ -51,6 +51,14 @@ def model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", help="device of the model, such as cpu or cuda:1 (an accelerator if there is one)")
 
 
+def listening_options(parser: argparse.ArgumentParser, port: int) -> None:
+    """Add the options of commands that open a port."""
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 lets other machines in (%(default)s)"
+    )
+    parser.add_argument("--port", type=int, default=port, help="0 takes a free one (%(default)s)")
+
+
 def reading_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of commands that read corpora."""
     parser.add_argument(
