@@ -33,13 +33,14 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def run(app: Any, host: str, port: int) -> None:
+def run(app: Any, host: str, port: int, patience: int | None = None) -> None:
     """Serve an application until SIGTERM or SIGINT comes; then answer what has been accepted, and return.
 
     Args:
         app: an ASGI application with a `state`, such as that of `create_app`.
         host: the address or name on which the server listens.
         port: 0 takes a free one.
+        patience: seconds after which answers that are not complete are cut off; None waits for all of them.
 
     Raises:
         PLMarkerError: where the address cannot be used.
@@ -50,7 +51,9 @@ def run(app: Any, host: str, port: int) -> None:
         )
     except (OSError, OverflowError) as error:
         raise PLMarkerError(f"cannot listen on {host}, port {port}: {error}") from None
-    server = Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on"))
+    server = Server(
+        uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=patience)
+    )
     shown = f"[{host}]" if ":" in host else host
     print(f"http://{shown}:{listener.getsockname()[1]} (Ctrl-C stops it)", flush=True)
     # uvicorn raises the signal that stopped it once more, at its end. It has done its work by then.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from ..modeling.extraction_plmarker import Extraction
@@ -46,5 +47,5 @@ def needs_new_reading(model: Any, extraction: Extraction, entities: Mapping[str,
         # With one threshold for all labels, the better one of two spans is kept wherever the worse one is.
         return len(least) > 1
     places = sorted((found.start, found.end) for found in extraction.entities)
-    overlap = any(start < end for (_, end), (start, _) in zip(places, places[1:], strict=False))
+    overlap = any(start < end for (_, end), (start, _) in pairwise(places))
     return relation is not None and overlap
