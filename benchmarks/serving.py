@@ -73,7 +73,8 @@ class Server:
         line = next(line for line in output.splitlines() if line.startswith("stopped"))
         if self.process.returncode:
             raise SystemExit(f"the server ended with status {self.process.returncode}")
-        return {status: int(count) for status, count in (part.split(": ") for part in line.partition("status: ")[2].split(", "))}
+        parts = (part.split(": ") for part in line.partition("status: ")[2].split(", "))
+        return {status: int(count) for status, count in parts}
 
 
 async def closed_loop(address: str, bodies: Sequence[Any], clients: int) -> tuple[float, list[Any]]:
@@ -233,10 +234,9 @@ def main() -> None:
     report["stopped_under_load"] = asyncio.run(stop_under_load(Server(options.model, 50_000), bodies, 5))
     print(report["stopped_under_load"])
     stopped = report["stopped_under_load"]
-    stopped["nothing_lost"] = (
-        stopped["answers_that_clients_got"] == stopped["answers_that_the_server_counts"]
-        and set(stopped["why_clients_ended"]) == {"ConnectError"}
-    )
+    stopped["nothing_lost"] = stopped["answers_that_clients_got"] == stopped["answers_that_the_server_counts"] and set(
+        stopped["why_clients_ended"]
+    ) == {"ConnectError"}
     report["machine"]["load_average_after"] = os.getloadavg()
     options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(report["throughput"], indent=1))

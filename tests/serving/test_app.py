@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -81,9 +82,16 @@ class Browser:
         to_browser, from_us = os.pipe()
         to_us, from_browser = os.pipe()
         quiet = ("--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update")
-        command = [program, "--headless", "--no-sandbox", *quiet, f"--user-data-dir={profile}", "--remote-debugging-pipe"]
+        command = [
+            program,
+            "--headless",
+            "--no-sandbox",
+            *quiet,
+            f"--user-data-dir={profile}",
+            "--remote-debugging-pipe",
+        ]
         # The protocol uses the descriptors 3 and 4.
-        shell = ["/bin/sh", "-c", f'exec "$@" 3<&{to_browser} 4>&{from_browser}', "sh", *command]
+        shell = ["bash", "-c", f'exec "$@" 3<&{to_browser} 4>&{from_browser}', "bash", *command]
         self.process = subprocess.Popen(shell, pass_fds=(to_browser, from_browser), stderr=subprocess.DEVNULL)
         os.close(to_browser)
         os.close(from_browser)
@@ -118,7 +126,7 @@ class Browser:
         return result["result"].get("value")
 
     def until(self, script: str) -> Any:
-        for _ in range(600):
+        for _ in range(1200):
             if found := self.run(script):
                 return found
             time.sleep(0.1)
@@ -199,8 +207,8 @@ def test_people_extract_change_thresholds_and_give_entities_and_nothing_leaves_t
 
 def use_page(browser: Browser, address: str, model: Any, folder: Path) -> None:
     for _ in range(100):
-        with suppress(httpx.TransportError):
-            assert "default-src 'self'" in httpx.get(address).headers["content-security-policy"]
+        with suppress(httpx.ConnectError):
+            assert "default-src 'self'" in httpx.get(address, timeout=60).headers["content-security-policy"]
             break
         time.sleep(0.1)
     browser.call("Page.navigate", url=address)
@@ -216,7 +224,7 @@ def use_page(browser: Browser, address: str, model: Any, folder: Path) -> None:
     assert browser.run("document.querySelector('#view iframe').sandbox.value") == "allow-scripts"
     assert "onerror" in browser.until("document.querySelector('#json').innerText")
     picture = browser.call("Page.captureScreenshot")["data"]
-    (folder / "app.png").write_bytes(__import__("base64").b64decode(picture))
+    (folder / "app.png").write_bytes(base64.b64decode(picture))
     # One threshold for all.
     browser.run(SLIDE % ("all-entities", "0.6"))
     browser.until(f"{SHOWN} !== {json.dumps(first)}")
@@ -226,7 +234,9 @@ def use_page(browser: Browser, address: str, model: Any, folder: Path) -> None:
     # Given entities, and a mistake in them.
     browser.run(TYPE % ("given", json.dumps("Ada = PER\nBob = PER")))
     browser.run("document.querySelector('#extract').click()")
-    browser.until(f"({SHOWN}).split('id=\"data\">')[1].split('</script>')[0].split('\"label\"').length < {len(kept) + 2}")
+    browser.until(
+        f"({SHOWN}).split('id=\"data\">')[1].split('</script>')[0].split('\"label\"').length < {len(kept) + 2}"
+    )
     assert [text for text, _ in entities_of(browser.run(SHOWN))] == ["Ada", "Bob"]
     browser.run(TYPE % ("given", json.dumps("<img src=x onerror=alert(1)> = PER")))
     browser.run("document.querySelector('#extract').click()")
