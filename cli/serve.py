@@ -7,7 +7,10 @@ from typing import Any
 
 from .. import __version__
 from ..modeling.schema_plmarker import PLMarkerError
+from ..serving.limits import Limits
 from .options import listening_options, model_options
+
+LIMITS = Limits()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,17 +18,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model_options(parser)
     parser.add_argument("model", help="a Hub id or a folder")
     listening_options(parser, 8000)
-    parser.add_argument("--max_bytes", type=int, default=2**20, help="most bytes of a request (%(default)s)")
-    parser.add_argument("--max_documents", type=int, default=64, help="most documents of a request (%(default)s)")
-    parser.add_argument("--max_words", type=int, default=10_000, help="most words of a document (%(default)s)")
+    parser.add_argument(
+        "--max_bytes", type=int, default=LIMITS.body_bytes, help="most bytes of a request (%(default)s)"
+    )
+    parser.add_argument(
+        "--max_documents", type=int, default=LIMITS.documents, help="most documents of a request (%(default)s)"
+    )
+    parser.add_argument("--max_words", type=int, default=LIMITS.words, help="most words of a document (%(default)s)")
     parser.add_argument(
         "--queue_tokens",
         type=int,
-        default=50_000,
+        default=LIMITS.queue_tokens,
         help="requests are refused while documents with this many subwords wait (%(default)s)",
     )
     parser.add_argument(
-        "--wait_ms", type=float, default=5.0, help="how long a document waits for others to be read with (%(default)s)"
+        "--wait_ms",
+        type=float,
+        default=1000 * LIMITS.wait_seconds,
+        help="how long a document waits for others to be read with (%(default)s)",
     )
     parser.set_defaults(run=run)
 
@@ -42,7 +52,6 @@ def run(options: argparse.Namespace) -> Any:
         from ..serving.server import create_app
     except ImportError as error:
         raise PLMarkerError(f"serve needs the package {error.name}: pip install 'plmarker[serve]'") from None
-    from ..serving.limits import Limits
     from .models import load_models
 
     model = load_models([options.model], options.device, options.compat, options.dtype).reader()
