@@ -126,7 +126,7 @@ class Browser:
         return result["result"].get("value")
 
     def until(self, script: str) -> Any:
-        for _ in range(1200):
+        for _ in range(600):
             if found := self.run(script):
                 return found
             time.sleep(0.1)
