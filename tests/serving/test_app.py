@@ -33,6 +33,8 @@ TEXT = f"Ada met Bob. {ATTACK} ${{7*7}} {{{{7*7}}}} Acme hired Cy."
 def model(make_tiny_model: Callable[..., Any], minilm_tokenizer: Any) -> PLMarkerModel:
     entity = make_tiny_model(PLMarkerForEntityRecognition, max_seq_length=64, max_span_length=2)
     entity.config.thresholds = {"PER": 0.25}
+    # Scores that differ: without it all are close to 1.
+    entity.config.temperature = 10.0
     relation = make_tiny_model(PLMarkerForRelationExtraction, seed=3, max_seq_length=64)
     return PLMarkerModel.from_models(entity, relation, minilm_tokenizer)
 
