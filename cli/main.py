@@ -10,6 +10,7 @@ import typer
 from typer.main import get_command
 
 from .. import __version__
+from .app import app as app_command
 from .calibrate import calibrate
 from .constrain import constrain
 from .convert import convert
@@ -22,6 +23,7 @@ from .evaluate import evaluate
 from .export import export as export_model
 from .predict import predict
 from .running import Command, command
+from .serve import serve
 from .show import show
 from .train import REST, train
 
@@ -55,7 +57,17 @@ def application() -> typer.Typer:
     }
     app = typer.Typer(help="Entities and relations with packed levitated markers.", callback=root, **settings)
     app.command(cls=Command, context_settings=REST)(command(train))
-    models: tuple[Callable[..., Any], ...] = (evaluate, predict, calibrate, constrain, show, convert, export_model)
+    models: tuple[Callable[..., Any], ...] = (
+        evaluate,
+        predict,
+        calibrate,
+        constrain,
+        show,
+        serve,
+        app_command,
+        convert,
+        export_model,
+    )
     for function in models:
         app.command(cls=Command)(command(function))
     data = typer.Typer(help="Build, push, check, describe and convert corpora.", **settings)

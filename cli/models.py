@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from transformers import PreTrainedTokenizerBase
@@ -33,6 +34,14 @@ class Models:
     def parts(self) -> list[PLMarkerForEntityRecognition | PLMarkerForRelationExtraction]:
         """The models that are there."""
         return [part for part in (self.entity, self.relation) if part is not None]
+
+    def reader(self) -> Any:
+        """One model that reads text: both models together, or the one that is there."""
+        if self.entity is not None:
+            return PLMarkerModel.from_models(self.entity, self.relation, self.tokenizer)
+        model: Any = self.relation
+        model.tokenizer = self.tokenizer
+        return model
 
     def fingerprint(self) -> str:
         """A hash of all that the answers of the models depend on: configs, weights and tokenizer."""

@@ -70,6 +70,18 @@ class ModelOptions:
 
 
 @dataclass
+class Listening:
+    """The options of commands that open a port."""
+
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Address to listen on; 0.0.0.0 lets other machines in.")
+    ] = "127.0.0.1"
+    port: Annotated[
+        int | None, typer.Option(metavar="N", help="0 takes a free one; by default 8000, and 7860 for app.")
+    ] = None
+
+
+@dataclass
 class Reading:
     """The options of commands that read corpora, as `ReadingOptions` names them."""
 

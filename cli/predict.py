@@ -106,7 +106,6 @@ def predict(
     elif uses_ray or split or config_name:
         raise PLMarkerError("--engine, --split and --config_name need INPUT")
     must_exist(model)
-    from ..modeling.modeling_plmarker import PLMarkerModel
     from ..serving.record_reader import ReadingOptions, RecordReader
     from .models import load_models
     from .quiet import quiet_models
@@ -130,10 +129,7 @@ def predict(
         )
     if text is not None and given_entities:
         raise PLMarkerError("--given_entities needs INPUT: a --text has no entities")
-    joined: Any = models.relation
-    if models.entity is not None:
-        joined = PLMarkerModel.from_models(models.entity, models.relation, models.tokenizer)
-    joined.tokenizer = models.tokenizer
+    joined = models.reader()
     # Checked before a partial file is written, which a corrected call could not continue.
     joined.check_thresholds(reading.entity_threshold, reading.relation_threshold, reading.pruner_threshold)
     reader = RecordReader(joined, reading)
