@@ -33,6 +33,7 @@ def run(options: argparse.Namespace) -> Any:
     """Train, print the figures on test, and return them by seed and fold. Only the main process returns figures."""
     from accelerate import PartialState
 
+    from ..reports.learning_curves import LearningCurves
     from ..trainers.experiment import load_experiment
     from ..trainers.report import figures_table, reported_line, runs_table
     from ..trainers.training import run_experiment
@@ -53,7 +54,7 @@ def run(options: argparse.Namespace) -> Any:
             if len(options.seeds or []) > 1:
                 parts.append(f"seed-{seed}")
             experiment.output_dir = "/".join([output_dir, *parts])
-            metrics = run_experiment(experiment, options.resume, options.overwrite, fold)
+            metrics = run_experiment(experiment, options.resume, options.overwrite, fold, LearningCurves())
             if metrics is None:
                 continue
             results[" ".join([*([fold] if fold else []), str(experiment.seed)])] = metrics

@@ -14,7 +14,8 @@ from typing import Any
 
 from accelerate import PartialState
 from datasets import Dataset, DatasetDict, concatenate_datasets
-from transformers import AutoConfig, PreTrainedTokenizerBase, TrainingArguments, set_seed
+from transformers import AutoConfig, PreTrainedTokenizerBase, TrainerCallback, TrainingArguments, set_seed
+from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from ..data.files import sole_writer, write_json
 from ..data.loading import dataset_revision, load_documents
@@ -42,6 +43,7 @@ EXPERIMENT_FILE = "experiment.json"
 METRICS_FILE = "metrics.json"
 FINISHED_FILE = "finished"
 ADAPTER_FOLDER = "adapter"
+LOGGING_STEPS = 10
 # The training arguments that a model's card shows.
 SHOWN_ARGUMENTS = (
     "num_train_epochs",
@@ -60,7 +62,11 @@ MODEL_CLASSES: dict[str, type[PLMarkerBaseModel]] = {
 
 
 def run_experiment(
-    experiment: Experiment, resume: bool = False, overwrite: bool = False, fold: str | None = None
+    experiment: Experiment,
+    resume: bool = False,
+    overwrite: bool = False,
+    fold: str | None = None,
+    progress: TrainerCallback | None = None,
 ) -> Metrics | None:
     """Train the models of an experiment, and save the model at its `output_dir`.
 
@@ -72,6 +78,7 @@ def run_experiment(
         resume: continue from the last checkpoints. A finished model is not trained again.
         overwrite: first remove the files of an earlier run.
         fold: the fold to train and evaluate on.
+        progress: shows the progress of each training, in place of the callback of transformers that prints its logs.
 
     Returns:
         Figures on `test`, as `evaluate_documents` gives them, also written to `metrics.json`; empty without `test`.
@@ -88,10 +95,12 @@ def run_experiment(
     # TrainingArguments sets it up.
     is_first = os.environ.get("RANK", "0") == "0"
     with sole_writer(experiment.output_dir) if is_first else nullcontext():
-        return _run(experiment, resume, overwrite, fold)
+        return _run(experiment, resume, overwrite, fold, progress)
 
 
-def _run(experiment: Experiment, resume: bool, overwrite: bool, fold: str | None) -> Metrics | None:
+def _run(
+    experiment: Experiment, resume: bool, overwrite: bool, fold: str | None, progress: TrainerCallback | None
+) -> Metrics | None:
     output_dir = Path(experiment.output_dir)
     if resume:
         _check_same(output_dir, experiment)
@@ -109,7 +118,7 @@ def _run(experiment: Experiment, resume: bool, overwrite: bool, fold: str | None
     tokenizer = load_tokenizer(experiment.encoder)
     _check_models(experiment, schema, tokenizer)
     models = {
-        name: _train(experiment, name, task, data, schema, tokenizer, resume, overwrite)
+        name: _train(experiment, name, task, data, schema, tokenizer, resume, overwrite, progress)
         for name, task in experiment.tasks.items()
     }
     if not PartialState().is_main_process:
@@ -234,6 +243,7 @@ def _train(
     tokenizer: PreTrainedTokenizerBase,
     resume: bool,
     overwrite: bool,
+    progress: TrainerCallback | None,
 ) -> Any:
     for split in experiment.train_splits:
         if split not in data:
@@ -263,6 +273,9 @@ def _train(
         processing_class=tokenizer,
         entity_types=experiment.entity_types,
     )
+    if progress is not None:
+        trainer.remove_callback(PrinterCallback if arguments.disable_tqdm else ProgressCallback)
+        trainer.add_callback(progress)
     trainer.train(resume_from_checkpoint=checkpoint)
     if adapted is not None:
         # The adapter is for people who have the encoder. All else uses the merged model.
@@ -282,6 +295,9 @@ def _arguments(experiment: Experiment, name: str, task: Task, validates: bool) -
     given = task.training
     strategy = given.get("eval_strategy", given.get("save_strategy", "epoch"))
     values: dict[str, Any] = {"report_to": "none", "save_total_limit": 1}
+    if "logging_strategy" not in given:
+        # transformers logs every 500 steps: on a small corpus no loss would be seen.
+        values["logging_steps"] = LOGGING_STEPS
     if validates and strategy != "no":
         values |= {"eval_strategy": strategy, "save_strategy": strategy}
         values["load_best_model_at_end"] = given.get("save_strategy", strategy) == strategy
