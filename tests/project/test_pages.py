@@ -1,7 +1,8 @@
 """The README and the pages in docs/: links, commands and YAML are checked, and Python is run.
 
-A snippet is run with a tiny random encoder in place of MiniLM, and a tiny model in place of `out/demo`. `<!-- not run:
-REASON -->` before a snippet says why it is checked alone. A comment behind an expression is its output, and is compared.
+Snippets run with a tiny random encoder in place of MiniLM, and a tiny model in place of `out/demo`. A snippet behind
+`<!-- not run: REASON -->` is only checked. A comment behind an expression is its output, and is compared. With
+`PLMARKER_DEMO=out/demo` the model of `make demo` is used, and its outputs are compared too.
 """
 
 from __future__ import annotations
@@ -216,8 +217,7 @@ def place(
     )
     (tmp_path / "my_corpus").mkdir()
     for split in ("train", "validation", "test"):
-        rows = [json.dumps({"doc_key": f"{split}-{number}", **DOCUMENT}) for number in range(4)]
-        (tmp_path / "my_corpus" / f"{split}.jsonl").write_text("\n".join(rows))
+        (tmp_path / "my_corpus" / f"{split}.jsonl").write_text(json.dumps({"doc_key": split, **DOCUMENT}))
     demo = os.environ.get("PLMARKER_DEMO")
     if demo is None:
         entity = make_tiny_model(PLMarkerForEntityRecognition, schema=DEMO_SCHEMA, max_seq_length=48)
