@@ -48,9 +48,14 @@ class LearningCurves(ProgressCallback):
             super().on_train_begin(args, state, control, **kwargs)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Move the bar."""
+        """Move the bar, and have the loss logged before an evaluation."""
+        control.should_log = control.should_log or control.should_evaluate
         if self.training_bar is not None:
             super().on_step_end(args, state, control, **kwargs)
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Have the loss logged: on a small corpus an epoch ends long before the next step that transformers logs."""
+        control.should_log = True
 
     def on_prediction_step(
         self, args: Any, state: Any, control: Any, eval_dataloader: Any = None, **kwargs: Any
@@ -60,7 +65,9 @@ class LearningCurves(ProgressCallback):
             super().on_prediction_step(args, state, control, eval_dataloader, **kwargs)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-        """Print nothing: `on_evaluate` prints what matters."""
+        """Print the training loss of a training without evaluations. Otherwise `on_evaluate` prints it."""
+        if args.eval_strategy == "no" and state.is_world_process_zero and logs and "loss" in logs:
+            self._print({"epoch": round(state.epoch, 2), "training loss": logs["loss"]})
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Print a line and draw the picture anew."""
@@ -76,13 +83,6 @@ class LearningCurves(ProgressCallback):
         partial = path.with_name(f"{PICTURE}.partial")
         partial.write_text(learning_curves(state.log_history), encoding="utf-8")
         partial.replace(path)
-
-    def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Without evaluations, print the mean training loss of the epoch."""
-        if args.eval_strategy == "no" and state.is_world_process_zero:
-            losses = [log["loss"] for log in state.log_history if "loss" in log and log["epoch"] > state.epoch - 1]
-            if losses:
-                self._print({"epoch": round(state.epoch, 2), "training loss": sum(losses) / len(losses)})
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Close the bar."""
@@ -123,21 +123,24 @@ def evaluations(history: Logs) -> list[dict[str, float]]:
         [{'epoch': 1.0, 'step': 9, 'training loss': 2.0, 'validation loss': 1.5, 'Ent F1': 0.4}]
     """
     found: list[dict[str, float]] = []
-    losses: list[float] = []
+    # A logged loss is the mean over the steps since the log before.
+    losses, n_steps, last = 0.0, 0, 0
     prefix = _prefix(history)
     for log in history:
         if "loss" in log:
-            losses.append(float(log["loss"]))
+            losses += float(log["loss"]) * (log["step"] - last)
+            n_steps += log["step"] - last
+            last = log["step"]
         figures = {title: float(log[f"{prefix}{name}"]) for name, title in SHOWN.items() if f"{prefix}{name}" in log}
         if not figures:
             continue
         row = {"epoch": round(float(log.get("epoch", 0.0)), 2), "step": log["step"]}
-        if losses:
-            row["training loss"] = sum(losses) / len(losses)
+        if n_steps:
+            row["training loss"] = losses / n_steps
         if f"{prefix}loss" in log:
             row["validation loss"] = float(log[f"{prefix}loss"])
         found.append(row | figures)
-        losses = []
+        losses, n_steps = 0.0, 0
     return found
 
 

@@ -43,7 +43,6 @@ EXPERIMENT_FILE = "experiment.json"
 METRICS_FILE = "metrics.json"
 FINISHED_FILE = "finished"
 ADAPTER_FOLDER = "adapter"
-LOGGING_STEPS = 10
 # The training arguments that a model's card shows.
 SHOWN_ARGUMENTS = (
     "num_train_epochs",
@@ -295,9 +294,6 @@ def _arguments(experiment: Experiment, name: str, task: Task, validates: bool) -
     given = task.training
     strategy = given.get("eval_strategy", given.get("save_strategy", "epoch"))
     values: dict[str, Any] = {"report_to": "none", "save_total_limit": 1}
-    if "logging_strategy" not in given:
-        # transformers logs every 500 steps: on a small corpus no loss would be seen.
-        values["logging_steps"] = LOGGING_STEPS
     if validates and strategy != "no":
         values |= {"eval_strategy": strategy, "save_strategy": strategy}
         values["load_best_model_at_end"] = given.get("save_strategy", strategy) == strategy

@@ -16,7 +16,7 @@ from plmarker.cli import main
 from plmarker.reports.learning_curves import LearningCurves, evaluations, learning_curves
 
 HISTORY: list[dict[str, Any]] = [
-    {"loss": 3.0, "step": 2, "epoch": 0.5},
+    {"loss": 5.0, "step": 1, "epoch": 0.25},
     {"loss": 1.0, "step": 4, "epoch": 1.0},
     {"eval_dev_retyped_ent_f1": 0.9, "eval_dev_rel_f1": 0.25, "eval_dev_rel_strict_f1": 0.125, "eval_dev_loss": 1.5,
      "step": 4, "epoch": 1.0},
@@ -78,7 +78,7 @@ def test_train_draws_as_many_points_as_it_evaluates(
     for split in ("train", "validation"):
         rows = [json.dumps({"doc_key": f"{split}{number}", **document}) for number in range(4)]
         (tmp_path / f"{split}.jsonl").write_text("\n".join(rows))
-    training = {"num_train_epochs": 3, "per_device_train_batch_size": 2, "logging_steps": 1, "disable_tqdm": quiet}
+    training = {"num_train_epochs": 3, "per_device_train_batch_size": 2, "disable_tqdm": quiet}
     task = {"model": {"max_seq_length": 32}, "training": training}
     experiment = {
         "encoder": str(tmp_path / "encoder"), "dataset": str(tmp_path), "output_dir": str(tmp_path / "run"),
