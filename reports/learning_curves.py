@@ -40,10 +40,11 @@ class LearningCurves(ProgressCallback):
         self.write = write
         self.as_table = sys.stdout.isatty() if as_table is None else as_table
         self.has_header = False
+        self.n_rows = 0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Start a table, and a progress bar unless the arguments forbid it."""
-        self.has_header = False
+        self.has_header, self.n_rows = False, 0
         if not args.disable_tqdm:
             super().on_train_begin(args, state, control, **kwargs)
 
@@ -75,8 +76,10 @@ class LearningCurves(ProgressCallback):
         if not state.is_world_process_zero or not state.global_step:
             return
         rows = evaluations(state.log_history)
-        if not rows:
+        if len(rows) == self.n_rows:
+            # Another evaluation set, which is not shown.
             return
+        self.n_rows = len(rows)
         self._print(rows[-1])
         path = Path(args.output_dir) / PICTURE
         path.parent.mkdir(parents=True, exist_ok=True)
