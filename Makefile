@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # What goes into an install: a change of these makes a new one.
 SOURCES := $(wildcard *.py modeling/*.py original/*.py hub/*.py cli/*.py serving/*.py data/*.py data/*.yaml data/sample/* data/*/*.py data/builders/*.yaml trainers/*.py trainers/span_f1/* hub_configs/*) setup.cfg pyproject.toml README.md
 
-.PHONY: demo test test-oldest test-newest fuzz format clean
+.PHONY: demo test test-oldest test-newest fuzz format docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/plmarker train demo --overwrite
@@ -38,6 +38,17 @@ test-oldest test-newest: test-%:
 fuzz: $(VENV)/installed
 	$(BIN)/python benchmarks/fuzz.py
 
+# The pages as a site in site/, in an environment of its own, which needs no torch: docstrings are read, not imported.
+docs: .venv-docs/installed
+	.venv-docs/bin/zensical build --clean --strict
+
+.venv-docs/installed: setup.cfg
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip --disable-pip-version-check --quiet install $$($(PYTHON) tests/project/extra.py docs)
+	mkdir -p .venv-docs/source
+	ln -sfn ../.. .venv-docs/source/plmarker
+	touch $@
+
 format: $(VENV)/installed-test
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -61,4 +72,4 @@ $(VENV)/installed-test: $(VENV)/installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv-oldest .venv-newest build out *.egg-info
+	rm -rf $(VENV) .venv-oldest .venv-newest .venv-docs build out site *.egg-info

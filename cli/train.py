@@ -49,6 +49,7 @@ def train(
     from accelerate import PartialState
 
     from ..data.progress import progress_bars_on_terminals
+    from ..reports.learning_curves import LearningCurves
     from ..trainers.experiment import load_experiment
     from ..trainers.report import figures_tables, reported_line, runs_table
     from ..trainers.training import run_experiment
@@ -72,7 +73,7 @@ def train(
             if len(chosen) > 1:
                 parts.append(f"seed-{seed}")
             experiment.output_dir = "/".join([folder, *parts])
-            metrics = run_experiment(experiment, resume, overwrite, fold)
+            metrics = run_experiment(experiment, resume, overwrite, fold, LearningCurves())
             if metrics is None:
                 continue
             results[" ".join([*([fold] if fold else []), str(experiment.seed)])] = metrics

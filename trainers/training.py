@@ -15,7 +15,8 @@ from typing import Any
 
 from accelerate import PartialState
 from datasets import Dataset, DatasetDict, concatenate_datasets
-from transformers import AutoConfig, PreTrainedTokenizerBase, TrainingArguments, set_seed
+from transformers import AutoConfig, PreTrainedTokenizerBase, TrainerCallback, TrainingArguments, set_seed
+from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from ..data.excluded import ExcludedGold
 from ..data.files import sole_writer, write_json
@@ -70,7 +71,11 @@ MODEL_CLASSES: dict[str, type[PLMarkerBaseModel]] = {
 
 
 def run_experiment(
-    experiment: Experiment, resume: bool = False, overwrite: bool = False, fold: str | None = None
+    experiment: Experiment,
+    resume: bool = False,
+    overwrite: bool = False,
+    fold: str | None = None,
+    progress: TrainerCallback | None = None,
 ) -> Metrics | None:
     """Train the models of an experiment, and save the model at its `output_dir`.
 
@@ -82,6 +87,7 @@ def run_experiment(
         resume: continue from the last checkpoints. A finished model is not trained again.
         overwrite: first remove the files of an earlier run.
         fold: the fold to train and evaluate on.
+        progress: shows the progress of each training, in place of the callback of transformers that prints its logs.
 
     Returns:
         Figures on `test`, as `evaluate_documents` gives them, also written to `metrics.json`; empty without `test`.
@@ -98,10 +104,12 @@ def run_experiment(
     # TrainingArguments sets it up.
     is_first = os.environ.get("RANK", "0") == "0"
     with sole_writer(experiment.output_dir) if is_first else nullcontext():
-        return _run(experiment, resume, overwrite, fold)
+        return _run(experiment, resume, overwrite, fold, progress)
 
 
-def _run(experiment: Experiment, resume: bool, overwrite: bool, fold: str | None) -> Metrics | None:
+def _run(
+    experiment: Experiment, resume: bool, overwrite: bool, fold: str | None, progress: TrainerCallback | None
+) -> Metrics | None:
     output_dir = Path(experiment.output_dir)
     if Path(resolve_encoder(experiment.encoder)).resolve() == output_dir.resolve():
         raise PLMarkerError(f"{output_dir}: the model to continue from would be overwritten; choose another output_dir")
@@ -122,7 +130,7 @@ def _run(experiment: Experiment, resume: bool, overwrite: bool, fold: str | None
     tokenizer = load_tokenizer(experiment.encoder)
     _check_models(experiment, schema, tokenizer)
     models = {
-        name: _train(experiment, name, task, data, schema, tokenizer, resume, overwrite)
+        name: _train(experiment, name, task, data, schema, tokenizer, resume, overwrite, progress)
         for name, task in experiment.tasks.items()
     }
     if not PartialState().is_main_process:
@@ -280,6 +288,7 @@ def _train(
     tokenizer: PreTrainedTokenizerBase,
     resume: bool,
     overwrite: bool,
+    progress: TrainerCallback | None,
 ) -> Any:
     for split in experiment.train_splits:
         if split not in data:
@@ -309,6 +318,9 @@ def _train(
         processing_class=tokenizer,
         entity_types=experiment.entity_types,
     )
+    if progress is not None:
+        trainer.remove_callback(PrinterCallback if arguments.disable_tqdm else ProgressCallback)
+        trainer.add_callback(progress)
     trainer.train(resume_from_checkpoint=checkpoint)
     if adapted is not None:
         # The adapter is for people who have the encoder. All else uses the merged model.
