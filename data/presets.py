@@ -105,7 +105,8 @@ def _preset(name: str | Path, values: dict[str, Any]) -> Preset:
     if not labels["entity_labels"]:
         raise PLMarkerError(f"{name}: 'entity_labels' is missing")
     try:
-        schema = LabelSchema(*(tuple(labels[key]) for key in LABEL_KEYS), values.get("constraints") or {})
+        entities, relations, symmetric = (tuple(labels[key]) for key in LABEL_KEYS)
+        schema = LabelSchema(entities, relations, symmetric, values.get("constraints") or {})
     except PLMarkerError as error:
         raise PLMarkerError(f"{name}: {error}") from None
     return Preset(schema, dict(values.get("entity") or {}), dict(values.get("relation") or {}))

@@ -93,12 +93,12 @@ def _search(gains: NDArray[np.float64], groups: Sequence[Sequence[int]]) -> list
         if not unsettled.any():
             best, spare = chosen, loss - TINY
             continue
-        group = int(np.where(unsettled, counts, len(gains) + 1).argmin())
+        fewest = int(np.where(unsettled, counts, len(gains) + 1).argmin())
         rest = unsettled.copy()
-        rest[group] = False
-        branches = [(viable & ~member[group], rest, loss + float(prices[group]), chosen)]
+        rest[fewest] = False
+        branches = [(viable & ~member[fewest], rest, loss + float(prices[fewest]), chosen)]
         # The last branch is read first.
-        for option in sorted(np.flatnonzero(member[group] & viable), key=lambda option: -excess[option]):
+        for option in sorted(np.flatnonzero(member[fewest] & viable), key=lambda option: -excess[option]):
             filled = unsettled & ~member[:, option]
             branches.append((viable & ~rivals[option], filled, loss + float(excess[option]), [*chosen, int(option)]))
         waiting += branches

@@ -72,10 +72,10 @@ class RelationConstraint:
                 raise PLMarkerError(f"{name}: {key} is true or false, got {reprlib.repr(value[key])}")
         types, counts = value.get("types"), value.get("counts") or ()
         if types is not None:
-            pairs = types if isinstance(types, Sequence) and not isinstance(types, str) else [None]
+            pairs: Any = types if isinstance(types, Sequence) and not isinstance(types, str) else [None]
             if not all(isinstance(p, Sequence) and len(p) == 2 and all(isinstance(t, str) for t in p) for p in pairs):
                 raise PLMarkerError(f"{name}: types is a list of [head type, tail type], got {reprlib.repr(types)}")
-            types = tuple((head, tail) for head, tail in pairs)
+            types = tuple(tuple(pair) for pair in pairs)
         if counts and (types is None or len(counts) != len(types)):
             raise PLMarkerError(f"{name}: counts has a number for each pair of types, got {reprlib.repr(counts)}")
         flags = {key: value.get(key, False) for key in ("one_per_head", "one_per_tail")}
