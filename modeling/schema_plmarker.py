@@ -76,7 +76,7 @@ class RelationConstraint:
             if not all(isinstance(p, Sequence) and len(p) == 2 and all(isinstance(t, str) for t in p) for p in pairs):
                 raise PLMarkerError(f"{name}: types is a list of [head type, tail type], got {reprlib.repr(types)}")
             types = tuple(tuple(pair) for pair in pairs)
-        if counts and (types is None or len(counts) != len(types)):
+        if counts and (types is None or not isinstance(counts, Sequence) or len(counts) != len(types)):
             raise PLMarkerError(f"{name}: counts has a number for each pair of types, got {reprlib.repr(counts)}")
         flags = {key: value.get(key, False) for key in ("one_per_head", "one_per_tail")}
         return cls(types, tuple(counts), **flags)
