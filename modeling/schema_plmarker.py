@@ -76,8 +76,8 @@ class RelationConstraint:
             pairs: Any = types if isinstance(types, Sequence) and not isinstance(types, str) else [None]
             if not all(isinstance(p, Sequence) and len(p) == 2 and all(isinstance(t, str) for t in p) for p in pairs):
                 raise PLMarkerError(f"{name}: types is a list of [head type, tail type], got {reprlib.repr(types)}")
-            types = tuple((head, tail) for head, tail in pairs)
-        if counts and (types is None or len(counts) != len(types)):
+            types = tuple(tuple(pair) for pair in pairs)
+        if counts and (types is None or not isinstance(counts, Sequence) or len(counts) != len(types)):
             raise PLMarkerError(f"{name}: counts has a number for each pair of types, got {reprlib.repr(counts)}")
         flags = {key: value.get(key, False) for key in ("one_per_head", "one_per_tail")}
         return cls(types, tuple(counts), **flags)
