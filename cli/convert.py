@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> Any:
     if entity is not None and relation is not None:
         PLMarkerModel.from_models(entity, relation, tokenizer).save_pretrained(options.out)
     else:
+        model.tokenizer = tokenizer
         model.save_pretrained(options.out)
-        tokenizer.save_pretrained(options.out)
     print(f"{options.out}: {' and '.join('entities' if name == 'plmarker-ner' else 'relations' for name in converted)}")
     return {"out": str(options.out), "models": list(converted)}

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data.builders import BUILDERS, CorpusBuilder, FilesBuilder
-from ..data.formats import FORMATS
+from ..data.formats import FORMATS, folder_corpora, guess_format
 from ..data.repository import build_repository
 from ..modeling.schema_plmarker import PLMarkerError
 from .options import chosen_reading, counts_line, formats_help, reading_options
@@ -26,7 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.epilog = f"Formats of your own files: {formats_help()}."
     reading_options(parser)
-    parser.add_argument("corpus", help=f"one of {', '.join(BUILDERS)}, or the format of your own files")
+    parser.add_argument(
+        "corpus",
+        nargs="?",
+        help=f"one of {', '.join(BUILDERS)}, or the format of your own files (found from the files)",
+    )
     parser.add_argument("--source", required=True, metavar="PATH", help="folder, archive or file of the corpus")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="such as plmarker/ace05")
     parser.add_argument("--config", help="build this configuration alone, such as a fold")
@@ -38,17 +42,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Any:
     """Build, print warnings and counts, and return them."""
     known = [*BUILDERS, *FORMATS]
-    if options.corpus not in known:
+    if options.corpus is not None and options.corpus not in known:
         raise PLMarkerError(f"there is no corpus or format {options.corpus!r}, only {', '.join(known)}")
-    foreign = "config" if options.corpus in FORMATS else "title"
-    if getattr(options, foreign) is not None:
-        raise PLMarkerError(f"--{foreign} means nothing for {options.corpus}")
+    if options.corpus in BUILDERS and options.title is not None:
+        raise PLMarkerError(f"--title means nothing for {options.corpus}")
     with unpacked(Path(options.source)) as source, quiet():
         builders: list[CorpusBuilder] = []
-        if options.corpus in FORMATS:
-            title = options.title or Path(options.out).name
-            reading = chosen_reading(options, FORMATS[options.corpus].reading)
-            builders.append(FilesBuilder(data_dir=source, format=options.corpus, title=title, reading=reading))
+        if options.corpus not in BUILDERS:
+            builders += _files_builders(options, source)
         else:
             corpus = BUILDERS[options.corpus]
             for config in corpus.BUILDER_CONFIGS:
@@ -61,11 +62,15 @@ def run(options: argparse.Namespace) -> Any:
         result = build_repository(builders, options.out, options.overwrite)
     # An archive is named by its own name, not by the place where it was unpacked.
     result["warnings"] = [warning.replace(str(source), options.source) for warning in result["warnings"]]
+    for builder in builders:
+        if isinstance(builder, FilesBuilder):
+            for line in builder.taken_for():
+                print(line.replace(str(source), options.source))
     for warning in result["warnings"]:
         print(warning)
     for builder in builders:
         config = builder.config.name
-        if builder.report.counts:
+        if builder.report.summary():
             print(f"{config}: {builder.report.summary()}")
         for split, counts in result["splits"][config].items():
             print(f"{config}, {split}: {counts_line(counts)}")
@@ -73,6 +78,23 @@ def run(options: argparse.Namespace) -> Any:
             print(f"{config}, {line}")
     print(f'{options.out}: load_dataset("{options.out}")')
     return result
+
+
+def _files_builders(options: argparse.Namespace, source: Path) -> list[FilesBuilder]:
+    """A builder for each corpus in the folder of a user."""
+    corpora = folder_corpora(source, options.corpus)
+    chosen = [name for name in corpora if options.config in (None, name)]
+    if not chosen:
+        found = ", ".join(filter(None, corpora)) or "one corpus alone"
+        raise PLMarkerError(f"{options.source}: there is no folder {options.config!r} with splits, only {found}")
+    builders: list[FilesBuilder] = []
+    for name in chosen:
+        files = [path for paths in corpora[name].splits.values() for path in paths]
+        format = options.corpus or guess_format(files[0] if files else source).name
+        reading = chosen_reading(options, FORMATS[format].reading)
+        title = options.title or Path(options.out).name
+        builders.append(FilesBuilder(data_dir=source, format=format, corpus_folder=name, title=title, reading=reading))
+    return builders
 
 
 @contextmanager

@@ -27,7 +27,13 @@ def lines(*entries: Any) -> str:
 
 
 def mention(start: int, end: int, kind: str) -> dict[str, Any]:
-    return {"id": f"{kind}-{start}", "start": start, "end": end, "entity_type": kind, "text": " ".join(WORDS[start:end])}
+    return {
+        "id": f"{kind}-{start}",
+        "start": start,
+        "end": end,
+        "entity_type": kind,
+        "text": " ".join(WORDS[start:end]),
+    }
 
 
 ARGUMENTS = [{"entity_id": "protein-0", "role": "Arg-1"}, {"entity_id": "DNA-3", "role": "Arg-2"}]
@@ -42,7 +48,10 @@ PUBTATOR = (
     "{0}|t|Ada cures gout.\n{0}|a|Bell has gout.\n{0}\t0\t3\tAda\tChemical\tD1\n{0}\t10\t14\tgout\tDisease\tD2\n"
     "{0}\t25\t29\tgout\tDisease\tD2\n{0}\tCID\tD1\tD2\n\n"
 )
-BRAT = {"txt": "Ada Bell runs Acme.\n", "ann": "T1\tTask 0 8\tAda Bell\nT2\tMaterial 14 18\tAcme\n*\tSynonym-of T1 T2\n"}
+BRAT = {
+    "txt": "Ada Bell runs Acme.\n",
+    "ann": "T1\tTask 0 8\tAda Bell\nT2\tMaterial 14 18\tAcme\n*\tSynonym-of T1 T2\n",
+}
 CONLLU = """\
 # newdoc id = GUM_news_one
 # global.Entity = GRP-etype-infstat-link
@@ -76,9 +85,7 @@ left\tO\tO\tO\tO\t_\tEndOfSentence
 Oslo\tB-loc\tB-org\tB-loc.adm\tO\tQ1\t_
 
 """
-GERMEVAL = (
-    "#\thttp://example.org/Ada_Bell [2009-10-17]\n1\tAda\tB-PER\tO\n2\tbeim\tO\tO\n3\tVfL\tB-ORG\tO\n4\tHalle\tI-ORG\tB-LOC\n\n"
-)
+GERMEVAL = "#\thttp://example.org/Ada_Bell [2009-10-17]\n1\tAda\tB-PER\tO\n2\tbeim\tO\tO\n3\tVfL\tB-ORG\tO\n4\tHalle\tI-ORG\tB-LOC\n\n"
 NORNE = """\
 # sent_id = 1
 1\tAda\tAda\tPROPN\t_\t_\t2\tnsubj\t_\tname=B-PER
@@ -87,11 +94,18 @@ NORNE = """\
 
 """
 
+UNER = "# sent_id = 1\n# text = x\n1\tAda\tB-PER\t-\tblv\n2\truns\tO\t-\tblv\n3\tAcme\tB-ORG\t-\tblv\n\n"
+LAYERS = "Ada\tB-protein\tB-DNA\tO\nBell\tI-protein\tO\tO\nruns\tO\tO\tO\n\n"
+SPLITS = ("train", "dev", "test")
+SCIENCE_IE = ("scienceie2017_train/train2", "scienceie2017_dev/dev", "semeval_articles_test")
+
 LAYOUTS: dict[str, dict[str, str]] = {
     "conll04": {
-        **{f"conll04_{split}.json": json.dumps([spert(number)]) for number, split in enumerate(("train", "dev", "test"))},
+        **{f"conll04_{split}.json": json.dumps([spert(number)]) for number, split in enumerate(SPLITS)},
         "conll04_train_dev.json": json.dumps([spert(0), spert(1)]),
-        "conll04_types.json": json.dumps({"entities": {"Peop": {"short": "Peop", "verbose": "People"}}, "relations": {}}),
+        "conll04_types.json": json.dumps(
+            {"entities": {"Peop": {"short": "Peop", "verbose": "People"}}, "relations": {}}
+        ),
     },
     "scier": {
         "README.md": "# A corpus\n",
@@ -108,7 +122,9 @@ LAYOUTS: dict[str, dict[str, str]] = {
         "README.txt": "A corpus\n",
         **{
             f"{folder}/S{number}.{ending}": text
-            for number, folder in enumerate(("scienceie2017_train/train2", "scienceie2017_dev/dev", "semeval_articles_test"))
+            for number, folder in enumerate(
+                ("scienceie2017_train/train2", "scienceie2017_dev/dev", "semeval_articles_test")
+            )
             for ending, text in {**BRAT, "xml": "<article/>"}.items()
         },
     },
@@ -124,29 +140,26 @@ LAYOUTS: dict[str, dict[str, str]] = {
     "crossner": {
         f"ner_data/{domain}/{split}.txt": ROWS.format("")
         for domain in ("ai", "conll2003", "literature")
-        for split in ("train", "dev", "test")
+        for split in SPLITS
     },
-    "genia-oneie": {f"{split}.json": lines(ONE_IE) for split in ("train", "dev", "test")},
+    "genia-oneie": {f"{split}.json": lines(ONE_IE) for split in SPLITS},
     "genia-spert": {
         "genia_train_dev_context.json": json.dumps([{**spert(0), "ltokens": ["A"], "rtokens": []}]),
         "genia_test_context.json": json.dumps([spert(1)]),
         "genia_types.json": json.dumps({"entities": {}, "relations": {}}),
     },
-    "genia-jsonlines": {f"{split}.jsonlines": dygie(split, key="doc_key", ner="ners") for split in ("train", "dev", "test")},
+    "genia-jsonlines": {f"{split}.jsonlines": dygie(split, key="doc_key", ner="ners") for split in SPLITS},
     "genia-layers": {
-        f"{split}.txt": "Ada\tB-protein\tB-DNA\tO\nBell\tI-protein\tO\tO\nruns\tO\tO\tO\n\n" for split in ("train", "dev", "test")
+        f"{split}.txt": "Ada\tB-protein\tB-DNA\tO\nBell\tI-protein\tO\tO\nruns\tO\tO\tO\n\n" for split in SPLITS
     },
     "gum-tsv": {"GUM_news_one.tsv": WEBANNO, "GUM_news_two.tsv": WEBANNO},
     "gum-conllu": {"GUM_news_one.conllu": CONLLU, "GUM_news_two.conllu": CONLLU.replace("one", "two")},
-    "germeval": {f"NER-de-{split}.tsv": GERMEVAL for split in ("train", "dev", "test")},
-    "hipe": {f"HIPE-2022-v2.1-x-{split}-en.tsv": HIPE for split in ("train", "dev", "test")},
-    "norne": {f"no_bokmaal-ud-{split}.conllu": NORNE for split in ("train", "dev", "test")},
-    "uner": {
-        f"en_ewt-ud-{split}.iob2": "# sent_id = 1\n# text = x\n1\tAda\tB-PER\t-\tblv\n2\truns\tO\t-\tblv\n3\tAcme\tB-ORG\t-\tblv\n\n"
-        for split in ("train", "dev", "test")
-    },
+    "germeval": {f"NER-de-{split}.tsv": GERMEVAL for split in SPLITS},
+    "hipe": {f"HIPE-2022-v2.1-x-{split}-en.tsv": HIPE for split in SPLITS},
+    "norne": {f"no_bokmaal-ud-{split}.conllu": NORNE for split in SPLITS},
+    "uner": {f"en_ewt-ud-{split}.iob2": UNER for split in SPLITS},
     "wikiner": {"aij-wikiner-en-wp3": "\nAda|NNP|I-PER Bell|NNP|I-PER runs|VBZ|O Acme|NNP|I-ORG .|.|O\n\n"},
-    "flair": {f"{split}.txt": ROWS.format("NN\t") for split in ("train", "dev", "test")},
+    "flair": {f"{split}.txt": ROWS.format("NN\t") for split in SPLITS},
 }
 
 
