@@ -85,7 +85,14 @@ left\tO\tO\tO\tO\t_\tEndOfSentence
 Oslo\tB-loc\tB-org\tB-loc.adm\tO\tQ1\t_
 
 """
-GERMEVAL = "#\thttp://example.org/Ada_Bell [2009-10-17]\n1\tAda\tB-PER\tO\n2\tbeim\tO\tO\n3\tVfL\tB-ORG\tO\n4\tHalle\tI-ORG\tB-LOC\n\n"
+GERMEVAL = """\
+#\thttp://example.org/Ada [2009-10-17]
+1\tAda\tB-PER\tO
+2\tbeim\tO\tO
+3\tVfL\tB-ORG\tO
+4\tHalle\tI-ORG\tB-LOC
+
+"""
 NORNE = """\
 # sent_id = 1
 1\tAda\tAda\tPROPN\t_\t_\t2\tnsubj\t_\tname=B-PER
