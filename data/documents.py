@@ -36,7 +36,7 @@ ANNOTATION_FIELDS = {
 
 
 # Other names of keys that published corpora have.
-OTHER_KEYS = {"doc_id": "doc_key", "ners": "ner", "rel": "relations", "rels": "relations"}
+OTHER_KEYS = {"doc_id": "doc_key", "id": "doc_key", "ners": "ner", "rel": "relations", "rels": "relations"}
 
 
 def usual_keys(raw: Document) -> Document:
@@ -44,9 +44,12 @@ def usual_keys(raw: Document) -> Document:
 
     Example:
         >>> usual_keys({"doc_id": 7, "sentences": [["Ada"]], "rel": [[]]})
-        {'doc_key': '7', 'sentences': [['Ada']], 'relations': [[]]}
+        {'sentences': [['Ada']], 'doc_key': '7', 'relations': [[]]}
     """
-    named = {OTHER_KEYS[key] if OTHER_KEYS.get(key, key) not in raw else key: value for key, value in raw.items()}
+    named = dict(raw)
+    for other, usual in OTHER_KEYS.items():
+        if usual not in named and other in named:
+            named[usual] = named.pop(other)
     if "doc_key" not in raw and isinstance(named.get("doc_key"), int):
         named["doc_key"] = str(named["doc_key"])
     return named

@@ -125,6 +125,9 @@ def guess_layout(sentences: Sequence[Sequence[Sequence[str]]]) -> Layout | str:
     if not rows:
         return Layout()
     header = _header(rows[0])
+    borders = [name for name in (header.header if header is not None else ()) if name.lower().startswith("sentence")]
+    if borders and len(sentences) == 1:
+        return f"the column {borders[0]!r} has the borders of sentences, expected an empty line between sentences"
     if header is not None:
         return header
     word = 1 if _counts(sentences) else 0

@@ -118,7 +118,9 @@ def _text_document(
         ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError: if the structure of the entry is
             unexpected.
     """
-    if "data" in entry and not isinstance(entry["data"], str):
+    if "data" in entry and not isinstance(entry["data"], str | Mapping):
+        raise TypeError
+    if isinstance(entry.get("data"), Mapping):
         return _label_studio(entry, key, report, annotator)
     people = _annotators(entry)
     if annotator is not None and people and annotator not in people:
