@@ -84,9 +84,10 @@ def _files_builders(options: argparse.Namespace, source: Path) -> list[FilesBuil
     """A builder for each corpus in the folder of a user."""
     corpora = folder_corpora(source, options.corpus)
     chosen = [name for name in corpora if options.config in (None, name)]
+    if list(corpora) == [""] and options.config is not None:
+        raise PLMarkerError(f"--config means nothing for {options.corpus or 'your own files'} in one folder")
     if not chosen:
-        found = ", ".join(filter(None, corpora)) or "one corpus alone"
-        raise PLMarkerError(f"{options.source}: there is no folder {options.config!r} with splits, only {found}")
+        raise PLMarkerError(f"{options.source}: there is no corpus {options.config!r} in it, only {', '.join(corpora)}")
     builders: list[FilesBuilder] = []
     for name in chosen:
         files = [path for paths in corpora[name].splits.values() for path in paths]

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..data.documents import Document
 from ..data.extractions import TOOLS, read_extractions, uncertainty
-from ..data.formats import FORMATS, guess_format, read_corpus
+from ..data.formats import FORMATS, folder_corpora, guess_format, read_corpus
 from ..data.labels import LabelCounts
 from ..data.report import ReadingReport, raise_problems
 from ..data.statistics import count_document
@@ -61,6 +61,10 @@ def run(options: argparse.Namespace) -> Any:
     for _ in read_corpus(source, report, name, reading, annotated=False):
         pass
     raise_problems(report.fatal)
+    splits = {split for corpus in folder_corpora(source, name).values() for split in corpus.splits}
+    if len(splits) > 1:
+        message = f"the splits {', '.join(sorted(splits))} are written as one; `plmarker data build` keeps them apart"
+        report.problem(source, 0, message, fatal=False)
     counts: Counter[str] = Counter()
     labels = LabelCounts()
 
