@@ -19,7 +19,8 @@ SPLIT_WORDS = {
 }
 # Files that describe a corpus lie beside its splits, and are no data.
 DESCRIPTION = re.compile(
-    r"(readme|licen[cs]e|copying|notice|citation|changelog).*|.*\.(md|rst|pdf|html|py|sh|png)", re.IGNORECASE
+    r"(readme|licen[cs]e|copying|notice|citation|changelog).*|.*\.(md|rst|pdf|html|py|sh|png|ya?ml|toml|cfg|ini)",
+    re.IGNORECASE,
 )
 # "TrainingSet" has two words.
 CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
