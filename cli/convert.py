@@ -79,7 +79,7 @@ def convert(
     if spans is not None and pairs is not None:
         PLMarkerModel.from_models(spans, pairs, tokenizer).save_pretrained(out)
     else:
+        model.tokenizer = tokenizer
         model.save_pretrained(out)
-        tokenizer.save_pretrained(out)
     print(f"{out}: {' and '.join('entities' if name == 'plmarker-ner' else 'relations' for name in converted)}")
     return {"out": out, "models": list(converted)}

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..data.formats import FORMATS
+from ..data.formats import FORMATS, folder_corpora, guess_format
 from ..data.presets import preset_names
 from ..modeling.schema_plmarker import PLMarkerError
 from .options import FORMATS_HELP, Reading, counts_line
@@ -22,13 +22,17 @@ ARCHIVES = (".tgz", ".tar.gz", ".tar", ".zip")
 
 
 def build(
-    corpus: Annotated[
-        str,
-        typer.Argument(help=f"One of {', '.join(preset_names())}; or the format of your own files: {FORMATS_HELP}."),
-    ],
     source: Annotated[str, typer.Option(metavar="PATH", help="Folder, archive or file of the corpus.")],
     out: Annotated[str, typer.Option(metavar="FOLDER", help="Folder of the dataset, such as plmarker/ace05.")],
     reading: Reading,
+    corpus: Annotated[
+        str | None,
+        typer.Argument(
+            help=f"One of {', '.join(preset_names())}; or the format of your own files, by default found from them: "
+            f"{FORMATS_HELP}.",
+            show_default=False,
+        ),
+    ] = None,
     config: Annotated[str | None, typer.Option(help="Build this configuration alone, such as a fold.")] = None,
     title: Annotated[str | None, typer.Option(help="Title of your own corpus, for its card.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier build.")] = False,
@@ -39,17 +43,25 @@ def build(
     from .quiet import quiet_corpora
 
     known = [*BUILDERS, *FORMATS]
-    if corpus not in known:
+    if corpus is not None and corpus not in known:
         raise PLMarkerError(f"there is no corpus or format {corpus!r}, only {', '.join(known)}")
-    foreign = "config" if corpus in FORMATS else "title"
-    if (config if foreign == "config" else title) is not None:
-        raise PLMarkerError(f"--{foreign} means nothing for {corpus}")
+    if corpus in BUILDERS and title is not None:
+        raise PLMarkerError(f"--title means nothing for {corpus}")
     with unpacked(Path(source)) as folder, quiet_corpora():
         builders: list[CorpusBuilder] = []
-        if corpus in FORMATS:
-            name = title or Path(out).name
-            chosen = reading.over(FORMATS[corpus].reading)
-            builders.append(FilesBuilder(data_dir=folder, format=corpus, title=name, reading=chosen))
+        if corpus is None or corpus in FORMATS:
+            corpora = folder_corpora(folder, corpus)
+            for name in _chosen_corpora(list(corpora), config, source):
+                files = [path for paths in corpora[name].splits.values() for path in paths]
+                format = corpus or guess_format(files[0] if files else folder).name
+                builder = FilesBuilder(
+                    data_dir=folder,
+                    format=format,
+                    corpus_folder=name,
+                    title=title or Path(out).name,
+                    reading=reading.over(FORMATS[format].reading),
+                )
+                builders.append(builder)
         else:
             builder_class = BUILDERS[corpus]
             for found in builder_class.BUILDER_CONFIGS:
@@ -62,11 +74,15 @@ def build(
         result = build_repository(builders, out, overwrite)
     # An archive is named by its own name, not by the place where it was unpacked.
     result["warnings"] = [warning.replace(str(folder), source) for warning in result["warnings"]]
+    for builder in builders:
+        if isinstance(builder, FilesBuilder):
+            for line in builder.taken_for():
+                print(line.replace(str(folder), source))
     for warning in result["warnings"]:
         print(warning)
     for builder in builders:
         name = builder.config.name
-        if builder.report.counts:
+        if builder.report.summary():
             print(f"{name}: {builder.report.summary()}")
         for split, counts in result["splits"][name].items():
             print(f"{name}, {split}: {counts_line(counts)}")
@@ -74,6 +90,15 @@ def build(
             print(f"{name}, {line}")
     print(f'{out}: load_dataset("{out}")')
     return result
+
+
+def _chosen_corpora(names: list[str], config: str | None, source: str) -> list[str]:
+    """The corpora of a folder that are built."""
+    chosen = [name for name in names if config in (None, name)]
+    if not chosen:
+        found = ", ".join(filter(None, names)) or "one corpus alone"
+        raise PLMarkerError(f"{source}: there is no folder {config!r} with splits, only {found}")
+    return chosen
 
 
 @contextmanager

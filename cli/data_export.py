@@ -11,7 +11,7 @@ import typer
 
 from ..data.documents import Document
 from ..data.extractions import TOOLS, read_extractions, uncertainty
-from ..data.formats import FORMATS, guess_format, read_corpus
+from ..data.formats import FORMATS, folder_corpora, guess_format, read_corpus
 from ..data.labels import LabelCounts
 from ..data.report import ReadingReport, raise_problems
 from ..modeling.schema_plmarker import PLMarkerError
@@ -66,6 +66,10 @@ def _convert(source: Path, out: Path, chosen: Reading, format: str | None, to: s
     raise_problems(report.fatal)
     from ..data.statistics import count_document
 
+    splits = {split for corpus in folder_corpora(source, name).values() for split in corpus.splits}
+    if len(splits) > 1:
+        message = f"the splits {', '.join(sorted(splits))} are written as one; `plmarker data build` keeps them apart"
+        report.problem(source, 0, message, fatal=False)
     counts: Counter[str] = Counter()
     n_weights: Counter[str] = Counter()
     labels = LabelCounts()

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Any
 
+import regex
+
 from ..modeling.schema_plmarker import PLMarkerError, one_line
-from ..modeling.text_plmarker import Offsets, locate_words, split_sentences
+from ..modeling.text_plmarker import UNSPACED, WORD, Offsets, locate_words, split_sentences
 from .documents import Document
 from .report import ReadingReport
 
@@ -20,6 +22,7 @@ WordLocator = Callable[[str], Sequence[Sequence[Offsets]]]
 WORDS = ("plmarker", "spacy", "spaces")
 # `re` and `str.split` agree on white space. The package `regex` does not: it leaves out U+001C to U+001F.
 _WORD = re.compile(r"\S+")
+_UNSPACED = regex.compile(UNSPACED)
 
 
 @dataclass
@@ -95,7 +98,8 @@ def sentences_of_tokens(tokens: Iterable[Any], sentence_starts: Sequence[int]) -
     """Group spaCy tokens into sentences.
 
     Args:
-        tokens: spaCy tokens in the order of the text. Tokens of white space are left out.
+        tokens: spaCy tokens in the order of the text. Tokens of white space are left out. In scripts without spaces
+            each character is a word, as in `extract`, because spaCy's words differ with its language and extras.
         sentence_starts: the character offsets at which sentences begin, in ascending order. Tokens before the first
             offset belong to the first sentence.
 
@@ -106,7 +110,10 @@ def sentences_of_tokens(tokens: Iterable[Any], sentence_starts: Sequence[int]) -
     for token in tokens:
         if not token.is_space:
             sentence = max(bisect_right(sentence_starts, token.idx) - 1, 0)
-            sentences[sentence].append((token.idx, token.idx + len(token)))
+            words = [(0, len(token))]
+            if _UNSPACED.search(token.text):
+                words = [match.span() for match in WORD.finditer(token.text)]
+            sentences[sentence] += [(token.idx + start, token.idx + end) for start, end in words]
     return [words for words in sentences if words]
 
 

@@ -36,6 +36,26 @@ ANNOTATION_FIELDS = {
 }
 
 
+# Other names of keys that published corpora have.
+OTHER_KEYS = {"doc_id": "doc_key", "id": "doc_key", "ners": "ner", "rel": "relations", "rels": "relations"}
+
+
+def usual_keys(raw: Document) -> Document:
+    """A document whose keys have the names of this format. A name that is a number becomes text.
+
+    Example:
+        >>> usual_keys({"doc_id": 7, "sentences": [["Ada"]], "rel": [[]]})
+        {'sentences': [['Ada']], 'doc_key': '7', 'relations': [[]]}
+    """
+    named = dict(raw)
+    for other, usual in OTHER_KEYS.items():
+        if usual not in named and other in named:
+            named[usual] = named.pop(other)
+    if "doc_key" not in raw and isinstance(named.get("doc_key"), int):
+        named["doc_key"] = str(named["doc_key"])
+    return named
+
+
 def typed_document(raw: Mapping[str, Any]) -> Document:
     """Convert a document from the lists of the JSONL to the typed form.
 
@@ -79,19 +99,28 @@ def _weight(document: Mapping[str, Any]) -> dict[str, Any]:
     return {} if weight is None else {"weight": weight}
 
 
+def parse_json(line: str) -> Any:
+    """Parse one line of JSON.
+
+    Raises:
+        ValueError: if the line is broken.
+    """
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError as error:
+        reason = f"{error.msg.removesuffix(' at')} at column {error.colno}"
+        raise ValueError(f"broken JSON: {reason}, expected one document per line") from None
+    except RecursionError:
+        raise ValueError("broken JSON: the values are nested too deeply") from None
+
+
 def parse_line(line: str) -> Document:
     """Parse one line of JSONL. The content of the document is not checked.
 
     Raises:
         ValueError: if the line is not a JSON object.
     """
-    try:
-        document = json.loads(line)
-    except json.JSONDecodeError as error:
-        reason = f"{error.msg.removesuffix(' at')} at column {error.colno}"
-        raise ValueError(f"broken JSON: {reason}, expected one document per line") from None
-    except RecursionError:
-        raise ValueError("broken JSON: the values are nested too deeply") from None
+    document = parse_json(line)
     if not isinstance(document, dict):
         raise ValueError(f"a document must be a JSON object, got {type(document).__name__}")
     return document

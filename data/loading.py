@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +15,29 @@ from huggingface_hub import HfApi
 from ..hub_access import check_reachable
 from ..modeling.schema_plmarker import LabelSchema, PLMarkerError, one_sentence
 from .documents import Document, raw_document, typed_document
-from .formats import ReadingOptions, read_corpus
-from .formats.json_entries import has_weights, json_entries
-from .formats.mentions import has_mentions
+from .formats import FORMATS, folder_corpora, guess_format, read_corpus
 from .progress import progress_bars_on_terminals
 from .report import ReadingReport, raise_problems
-from .tables import DOCUMENT_FEATURES, WEIGHTED_FEATURES, dataset_of, unwrap_generation_errors
+from .tables import (
+    DOCUMENT_FEATURES,
+    WEIGHTED_FEATURES,
+    dataset_of,
+    features_of_files,
+    unwrap_generation_errors,
+)
 from .tokens import documents_of_tokens, token_columns
-from .validation import document_problems, stream_documents
+from .validation import check_labels, stream_documents
 
 logger = logging.getLogger(__name__)
 
 # Increase this number if the same file gives other documents than before. The cache of `datasets` depends on it.
-READING_VERSION = 1
+READING_VERSION = 2
 SAMPLE = "sample"
 SAMPLE_FOLDER = Path(__file__).parent / "sample"
 SAMPLE_SYMMETRIC = ("SPOUSE_OF",)
 
-# Possible file names of each split, without the ending.
-SPLIT_FILE_STEMS = {"train": ("train",), "validation": ("validation", "valid", "dev"), "test": ("test",)}
-JSONL_ENDINGS = (".jsonl", ".json")
+SPLITS = ("train", "validation", "test")
+ENDINGS = tuple(ending for format in FORMATS.values() for ending in format.endings)
 
 
 def load_documents(
@@ -54,13 +58,12 @@ def load_documents(
         name: one of these:
 
             - `sample`, the sample corpus of this package.
-            - A JSONL file. It becomes the split `train`. Its lines may be texts with entities by their texts alone, as
-              language models give them, see `read_mentions`. The alignment is logged when a file is first read.
-            - A folder with such files named `train`, `validation` (or `valid`, `dev`) and `test`. They end in `.jsonl`
-              or `.json`.
+            - A file in one of the formats of `plmarker.data.formats`, such as JSONL. It becomes the split `train`.
+            - A folder with such files or folders for `train`, `validation` (or `dev`) and `test`, as `FilesBuilder`
+              finds them.
             - A dataset for `datasets.load_dataset`: a Hub id, or a folder that `plmarker data build` made.
-        schema: the allowed labels of JSONL files; None allows all labels.
-        annotated: if true, it is an error if a JSONL file has no gold entity.
+        schema: the allowed labels of files; None allows all labels.
+        annotated: if true, it is an error if a file has no gold entity.
         split: read only this split, where there are several. If the data does not have it, all splits are read.
         config_name: a configuration of the dataset, such as a fold of ACE04. It is a configuration of a Hub dataset, or
             a subfolder of a local folder.
@@ -81,22 +84,21 @@ def load_documents(
         folders = sorted(folder.name for folder in path.iterdir() if folder.is_dir()) if path.is_dir() else []
         found = ", ".join(folders) or "files"
         raise PLMarkerError(f"{path}: there is no folder {config_name!r} in it, only {found}")
-    if path.is_file() and path.suffix not in JSONL_ENDINGS:
-        expected = " or ".join(JSONL_ENDINGS)
-        raise PLMarkerError(f"{path}: expected a {expected} file; `plmarker data export` converts other formats")
     if path.is_file():
-        return DatasetDict(train=_load_file(path, "train", schema, annotated, occurrences))
+        return DatasetDict(train=_load_files([path], "train", schema, annotated, occurrences))
     files = _split_files(path)
     if split in files:
         files = {split: files[split]}
     if files:
         return DatasetDict(
-            {split: _load_file(file, split, schema, annotated, occurrences) for split, file in files.items()}
+            {split: _load_files(found, split, schema, annotated, occurrences) for split, found in files.items()}
         )
     if path.is_dir() and not any(path.glob("**/*.parquet")) and not (path / "README.md").exists():
-        expected = ", ".join(f"{split}.jsonl" for split in SPLIT_FILE_STEMS)
-        raise PLMarkerError(f"{path}: this folder has no data files, expected {expected} (.json and dev are allowed)")
-    if not path.exists() and (path.suffix in JSONL_ENDINGS or len(path.parts) != 2 or path.is_absolute()):
+        expected = ", ".join(f"{split}.jsonl" for split in SPLITS)
+        raise PLMarkerError(
+            f"{path}: this folder has no files of splits, expected {expected} (other formats and dev are allowed)"
+        )
+    if not path.exists() and (path.name.endswith(ENDINGS) or len(path.parts) != 2 or path.is_absolute()):
         raise PLMarkerError(f"{path}: no such file or folder, and not a Hub id such as owner/name")
     check_reachable(str(name), "dataset")
     loaded = _load_dataset(str(name), config_name, split)
@@ -142,58 +144,65 @@ def dataset_revision(name: str | Path) -> str | None:
         return None
 
 
-def _load_file(
-    path: Path, split: str, schema: LabelSchema | None, annotated: bool, occurrences: str = "all"
+def _load_files(
+    paths: list[Path], split: str, schema: LabelSchema | None, annotated: bool, occurrences: str
 ) -> Dataset:
-    """Load a JSONL file into the cache of `datasets`. The results of `map` are then cached too."""
-    state = path.stat()
-    arguments: dict[str, Any] = {"path": str(path), "schema": schema, "annotated": annotated}
-    if has_mentions(entry for _, entry in json_entries(path, ReadingReport())):
-        arguments["reading"] = ReadingOptions(occurrences=occurrences)
+    """Load the files of a split into the cache of `datasets`. The results of `map` are then cached too."""
+    files = [file for path in paths for file in (sorted(path.rglob("*")) if path.is_dir() else [path])]
+    states = [(file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    arguments = {
+        "paths": [str(path) for path in paths],
+        "schema": schema,
+        "annotated": annotated,
+        "occurrences": occurrences,
+    }
     with unwrap_generation_errors(), progress_bars_on_terminals():
         dataset: Any = Dataset.from_generator(
             _generate_documents,
-            features=WEIGHTED_FEATURES if has_weights(path) else DOCUMENT_FEATURES,
+            features=features_of_files(files),
             split=NamedSplit(split),
-            gen_kwargs={**arguments, "state": (state.st_size, state.st_mtime_ns), "version": READING_VERSION},
+            gen_kwargs={**arguments, "states": states, "version": READING_VERSION},
         )
     return dataset
 
 
 def _generate_documents(
-    path: str,
+    paths: list[str],
     schema: LabelSchema | None,
     annotated: bool,
-    state: tuple[int, int],
+    occurrences: str,
+    states: list[tuple[int, int]],
     version: int,
-    reading: ReadingOptions | None = None,
 ) -> Iterator[Document]:
-    """Stream the documents of a file. `state` and `version` are only here because the cache key must depend on them."""
-    documents = stream_documents(path, schema, annotated)
-    if reading is not None:
-        documents = _documents_of_mentions(path, schema, annotated, reading)
-    for document in documents:
-        yield {name: document.get(name) for name in WEIGHTED_FEATURES}
+    """Stream the documents of files. `states` and `version` are only here because the cache key must depend on them."""
+    for path in paths:
+        if Path(path).is_file() and _is_jsonl(Path(path)):
+            documents = stream_documents(path, schema, annotated)
+        else:
+            documents = _documents_of_format(path, schema, annotated, occurrences)
+        for document in documents:
+            yield {name: document.get(name) for name in WEIGHTED_FEATURES}
 
 
-def _documents_of_mentions(
-    path: str, schema: LabelSchema | None, annotated: bool, reading: ReadingOptions
+def _documents_of_format(
+    path: str, schema: LabelSchema | None, annotated: bool, occurrences: str
 ) -> Iterator[Document]:
-    """Stream the documents of a file whose entities are given by their texts, and log how they were aligned.
+    """Stream the documents of a file or folder, and log warnings and how annotations were aligned.
 
     Raises:
-        PLMarkerError: if the file has fatal problems. The message lists the first ten.
+        PLMarkerError: if there are fatal problems. The message lists the first ten.
     """
     report = ReadingReport()
-    for document in read_corpus(path, report, "mentions", reading, annotated):
-        for message, is_fatal in document_problems(raw_document(document), schema):
-            if is_fatal:
-                report.problem(path, 0, f"document {document['doc_key']!r}: {message}")
+    found = guess_format(Path(path))
+    options = replace(found.reading, occurrences=occurrences)
+    for document in read_corpus(path, report, found.name, options, annotated):
+        check_labels(document, schema, path)
         yield document
     raise_problems(report.fatal)
     for problem in report.problems:
         logger.warning("%s", problem)
-    logger.warning("%s: %s", path, report.summary())
+    if report.summary():
+        logger.warning("%s: %s", path, report.summary())
 
 
 def _typed_dataset(dataset: Dataset, name: str) -> Dataset:
@@ -243,11 +252,30 @@ def load_split(name: str | Path, split: str, schema: LabelSchema | None = None, 
     raise PLMarkerError(f"{name}: there is no split {split!r}, only {', '.join(map(repr, datasets))}")
 
 
-def _split_files(folder: Path) -> dict[str, Path]:
-    """Return the JSONL file of each split. The first possible name that exists is used."""
-    files: dict[str, Path] = {}
-    for split, stems in SPLIT_FILE_STEMS.items():
-        for path in (folder / (stem + ending) for stem in stems for ending in JSONL_ENDINGS):
-            if path.is_file():
-                files.setdefault(split, path)
-    return files
+def _split_files(folder: Path) -> dict[str, list[Path]]:
+    """The files of each split of a folder; none where it is a dataset that `datasets` reads.
+
+    Raises:
+        PLMarkerError: if the folder has several corpora.
+    """
+    if not folder.is_dir() or any(folder.glob("**/*.parquet")):
+        return {}
+    corpora = folder_corpora(folder)
+    if "" not in corpora:
+        raise PLMarkerError(f"{folder}: several corpora are in this folder, {', '.join(corpora)}: name one of them")
+    splits = corpora[""].splits
+    card = folder / "README.md"
+    has_card = card.is_file() and card.read_bytes().startswith(b"---")
+    if has_card and not all(_is_jsonl(path) for paths in splits.values() for path in paths):
+        # A dataset with a card, whose files are described there.
+        return {}
+    for path, reason in corpora[""].left_out.items():
+        logger.warning("%s: left out: %s", path, reason)
+    return splits
+
+
+def _is_jsonl(path: Path) -> bool:
+    try:
+        return guess_format(path).name == "jsonl"
+    except PLMarkerError:
+        return False

@@ -153,6 +153,9 @@ def _prepare_splits(builder: CorpusBuilder, cache: Path) -> Mapping[str, Dataset
     # empty.
     with unwrap_generation_errors():
         builder.download_and_prepare(output_dir=str(cache / builder.config.name))
+    if not builder.labels.entities:
+        n_documents = sum(counts["documents"] for counts in builder.split_counts.values())
+        raise PLMarkerError(f"{builder.source}: zero gold entities in {n_documents} documents, expected at least one")
     return builder.as_dataset()
 
 

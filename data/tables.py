@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from datasets import Dataset, Features, List, Value, concatenate_datasets
@@ -12,6 +13,8 @@ from datasets.exceptions import DatasetGenerationError
 
 from ..modeling.schema_plmarker import PLMarkerError
 from .documents import ANNOTATION_FIELDS
+from .formats.json_entries import has_weights
+from .formats.unread import JSON_ENDINGS
 
 DOCUMENTS_PER_CHUNK = 1000
 
@@ -29,6 +32,13 @@ DOCUMENT_FEATURES = Features(
 
 # Of a corpus in which a document has a weight. Others keep their columns, and so what `map` has cached for them.
 WEIGHTED_FEATURES = Features({**DOCUMENT_FEATURES, "weight": Value("float64")})
+
+
+def features_of_files(paths: Sequence[Path]) -> Features:
+    """The columns of the documents of files or folders: with `weight`, if a JSON file has weights."""
+    files = [file for path in paths for file in (path.rglob("*") if path.is_dir() else [path])]
+    weighted = any(file.is_file() and file.name.endswith(JSON_ENDINGS) and has_weights(file) for file in files)
+    return WEIGHTED_FEATURES if weighted else DOCUMENT_FEATURES
 
 
 def dataset_of(documents: Iterable[Mapping[str, Any]]) -> Dataset:

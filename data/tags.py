@@ -34,7 +34,7 @@ _STYLES = (
     (re.compile(r"([BIMESLU])"), rf"\1-{ONLY_LABEL}"),
 )
 # These mean that a word is outside of entities, but are written wrongly.
-_MISSPELLED_OUTSIDE = re.compile(r"0|o|[BIMESLUbimeslu][-_][Oo0]")
+_MISSPELLED_OUTSIDE = re.compile(r"0|o|_|[BIMESLUbimeslu][-_][Oo0]")
 
 # Start, inclusive end and label of an entity. Word indices count from the first word of the sentence.
 TaggedEntity = tuple[int, int, str]

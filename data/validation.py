@@ -19,6 +19,7 @@ from .documents import (
     parse_line,
     raw_document,
     typed_document,
+    usual_keys,
 )
 from .report import Problem, ReadingReport, raise_problems
 
@@ -44,7 +45,7 @@ def read_jsonl(path: str | Path, report: ReadingReport, schema: LabelSchema | No
     number = 0
     for number, line in lines_with_numbers(path):
         try:
-            raw = parse_line(line)
+            raw = usual_keys(parse_line(line))
         except ValueError as error:
             report.problem(path, number, str(error))
             continue
@@ -164,6 +165,14 @@ def with_entities(
         report.problem(path, 0, f"{message}; --words and --language cut words in another way", fatal=False)
     if annotated and count and not has_entities:
         report.problem(path, 0, f"zero gold entities in {count} documents, expected at least one")
+
+
+def check_labels(document: Document, schema: LabelSchema | None, source: str | Path) -> None:
+    """Raise `PLMarkerError` for a typed document with a label that a schema does not have."""
+    problems = document_problems(raw_document(document), schema) if schema is not None else ()
+    raise_problems(
+        [Problem(str(source), 0, f"document {document['doc_key']!r}: {text}") for text, bad in problems if bad]
+    )
 
 
 def _check_document(

@@ -12,6 +12,8 @@ import torch
 from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from .attention_plmarker import LEVITATED
+from .configuration_plmarker import PLMarkerTaskConfig
+from .encoders_plmarker import vocabulary_hash
 from .internals_plmarker import file_beside
 from .prediction_plmarker import check_document
 from .schema_plmarker import LabelSchema, PLMarkerError, one_sentence
@@ -115,6 +117,7 @@ class PLMarkerBaseModel(PreTrainedModel):
         model, info = loaded
         _check_weights(model, info, pretrained_model_name_or_path)
         model.tokenizer = _tokenizer_beside(pretrained_model_name_or_path, hub)
+        _check_tokenizer(model, pretrained_model_name_or_path)
         return (model, info) if wants_info else model
 
     def save_pretrained(
@@ -136,6 +139,9 @@ class PLMarkerBaseModel(PreTrainedModel):
         if self.tokenizer is not None and is_main_process:
             # First, so that push_to_hub uploads it too.
             self.tokenizer.save_pretrained(save_directory)
+            saved_hash = vocabulary_hash(self.tokenizer)
+            for config in _task_configs(self):
+                config.tokenizer_hash = saved_hash
 
         def save() -> None:
             super(PLMarkerBaseModel, self).save_pretrained(save_directory, is_main_process, *args, **kwargs)
@@ -220,6 +226,22 @@ def _tokenizer_beside(source: Any, hub: Mapping[str, Any]) -> PreTrainedTokenize
         reason = one_sentence(error)
         raise PLMarkerError(f"{source}: the tokenizer beside the model cannot be read: {reason}") from error
     return tokenizer
+
+
+def _task_configs(model: torch.nn.Module) -> list[PLMarkerTaskConfig]:
+    """The configs of a model, or of the parts of a combined model."""
+    configs = [part.config for part in model.modules() if isinstance(part, PLMarkerBaseModel)]
+    return [config for config in configs if isinstance(config, PLMarkerTaskConfig)]
+
+
+def _check_tokenizer(model: PLMarkerBaseModel, source: Any) -> None:
+    """Raise `PLMarkerError` for a tokenizer that is not the one that was saved with the model."""
+    expected = {config.tokenizer_hash for config in _task_configs(model)} - {None}
+    if model.tokenizer is not None and expected and expected != {vocabulary_hash(model.tokenizer)}:
+        raise PLMarkerError(
+            f"{source}: the tokenizer beside the model has another vocabulary than the one that was saved with it: "
+            "put the files of that tokenizer back"
+        )
 
 
 def _check_weights(model: PreTrainedModel, info: Mapping[str, Any], source: Any) -> None:

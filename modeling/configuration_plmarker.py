@@ -50,6 +50,8 @@ class PLMarkerTaskConfig(_SafeConfig):
         temperature: what logits are divided by before they become scores; `calibrate` fits it.
         thresholds: least scores by label, where a call names no threshold; `calibrate` fits them.
         training_run: how the model was trained, for its card.
+        tokenizer_hash: the hash of the vocabulary of the tokenizer that was saved with the model; None where there was
+            none, and in older models.
     """
 
     sub_configs = {"encoder_config": AutoConfig}
@@ -69,6 +71,7 @@ class PLMarkerTaskConfig(_SafeConfig):
     temperature: float = 1.0
     thresholds: dict[str, float] = field(default_factory=dict)
     training_run: dict[str, Any] | None = None
+    tokenizer_hash: str | None = None
 
     def __post_init__(self, **kwargs):
         if not isinstance(self.encoder_config, PreTrainedConfig):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 from typing import Any
 
@@ -66,6 +67,16 @@ def add_marker_tokens(tokenizer: PreTrainedTokenizerBase, tokens: list[str]) -> 
         tokenizer.add_tokens(missing, special_tokens=True)
     vocabulary = tokenizer.get_vocab()
     return [vocabulary[token] for token in tokens]
+
+
+def vocabulary_hash(tokenizer: PreTrainedTokenizerBase) -> str:
+    """A hash of the tokens of a tokenizer in the order of their ids, markers included.
+
+    A model recognises its own tokenizer by it. A vocabulary of 250,000 tokens takes about 0.3 s.
+    """
+    ids = tokenizer.get_vocab()
+    text = "\n".join([str(max(ids.values(), default=0)), *sorted(ids, key=ids.__getitem__)])
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def check_marker_tokens(tokenizer: PreTrainedTokenizerBase, tokens: list[str], token_ids: list[int]) -> None:

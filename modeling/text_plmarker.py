@@ -16,13 +16,16 @@ logger = logging.getLogger(__name__)
 # Words are cut as in annotated corpora: hyphenated words stay whole, punctuation and clitics are their own words. In
 # scripts without spaces between words each character is a word. Combining marks, joiners, the Japanese mark of a long
 # vowel and the skin tones of emoji belong to the character before them. Other invisible characters are no words.
+UNSPACED = r"(?=\w)[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
 WORD = regex.compile(
     r"""(?&unspaced)[\p{M}\u30fc\uff70]*
       | (?&letters)(?:[-.](?&letters))*
       | ['’](?:s|S|re|ve|ll|d|m|t)\b
       | (?&symbol)(?:\u200d(?&symbol))*
       (?(DEFINE)
-        (?<unspaced>(?=\w)[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}])
+        (?<unspaced>"""
+    + UNSPACED
+    + r""")
         (?<letters>(?!(?&unspaced))\w(?:(?!(?&unspaced))[\w\p{M}\u200c\u200d])*)
         (?<symbol>[^\w\s\p{M}\p{Cc}\p{Cf}\p{Cs}][\p{M}\p{Emoji_Modifier}]*)
       )""",

@@ -117,6 +117,8 @@ class PLMarkerTrainer(Trainer):
         if processing_class is not None:
             for part in self._parts:
                 check_marker_tokens(processing_class, part.marker_tokens, part.marker_token_ids)
+            # It is saved with the model, which then recognises it.
+            shape.tokenizer = processing_class
         examples = None
         if train_dataset is not None:
             rows = self._rows(train_dataset, "training", args.seed, training=True)

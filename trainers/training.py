@@ -171,7 +171,7 @@ def _save(
         model = PLMarkerModel.from_models(entity, relation, tokenizer)
     else:
         (model,) = models.values()
-        tokenizer.save_pretrained(output_dir)
+        model.tokenizer = tokenizer
     model.config.training_run = run
     model.save_pretrained(output_dir)
     return model

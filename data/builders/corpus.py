@@ -116,7 +116,7 @@ class CorpusBuilder(GeneratorBasedBuilder):
             raise PLMarkerError(f"{data_dir}: no such file or folder")
         config_name = config_name or self.BUILDER_CONFIGS[0].name
         names = [config.name for config in self.BUILDER_CONFIGS]
-        if config_name not in names:
+        if names and config_name not in names:
             raise PLMarkerError(f"{self.corpus.title} has no configuration {config_name!r}, only {', '.join(names)}")
         file_hash = _hash_files(self.source, self.format)
         super().__init__(data_dir=str(data_dir), config_name=config_name, hash=file_hash, **options)
@@ -152,7 +152,7 @@ class CorpusBuilder(GeneratorBasedBuilder):
                 counts = ", ".join(f"{count} {name}" for name, count in published.items())
                 self._warn(split, f"no file of this split was found; the published counts are {counts}")
         return [
-            SplitGenerator(name=SPLITS[split], gen_kwargs={"split": split})
+            SplitGenerator(name=SPLITS.get(split, split), gen_kwargs={"split": split})
             for split, paths in self._split_paths.items()
             if paths
         ]

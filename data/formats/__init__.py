@@ -16,17 +16,20 @@ from ..report import ReadingReport
 from ..validation import read_jsonl, valid_documents, with_entities
 from .ace import read_ace
 from .brat import read_brat, write_brat
-from .columns import COLUMN_ENDINGS, read_columns, write_columns
+from .columns import COLUMN_ENDINGS, is_wikiner, read_columns, write_columns
 from .conll2012 import read_conll2012
 from .docbin import read_docbin
+from .folders import DESCRIPTION, CorpusFolder, find_corpora, split_words
 from .json_entries import first_keys, has_lines, json_entries
 from .mentions import has_mentions, read_mentions
 from .offsets import read_offsets
 from .options import Extent, ReadingOptions
+from .pubtator import is_pubtator, read_pubtator
+from .unread import JSON_ENDINGS, LABELS_NAME, unread_kind
 from .webanno import is_webanno, read_webanno
 from .words_json import WORD_KEYS, read_words_json
 
-__all__ = ["FORMATS", "Extent", "Format", "ReadingOptions", "guess_format", "read_corpus"]
+__all__ = ["FORMATS", "Extent", "Format", "ReadingOptions", "folder_corpora", "guess_format", "read_corpus"]
 
 
 @dataclass(frozen=True)
@@ -60,13 +63,14 @@ def _read_jsonl(path: Path, report: ReadingReport, options: ReadingOptions) -> I
 FORMATS = {
     format.name: format
     for format in (
-        Format("jsonl", "one document per line", _read_jsonl, (".jsonl", ".json"), write=write_documents),
+        Format("jsonl", "one document per line", _read_jsonl, JSON_ENDINGS, write=write_documents),
         Format("conll", "words and tags in columns", read_columns, COLUMN_ENDINGS, write=write_columns),
         Format("brat", ".txt and .ann files", read_brat, (".ann",), folders=True, write=write_brat),
-        Format("offsets", "Label Studio, Prodigy or Doccano", read_offsets, (".jsonl", ".json")),
-        Format("mentions", "entities by their texts, as language models give them", read_mentions, (".jsonl", ".json")),
-        Format("words", "JSON of GLiNER or SpERT, or tokens with tags", read_words_json, (".jsonl", ".json")),
+        Format("offsets", "Label Studio, Prodigy or Doccano", read_offsets, JSON_ENDINGS),
+        Format("mentions", "entities by their texts, as language models give them", read_mentions, JSON_ENDINGS),
+        Format("words", "JSON of GLiNER, SpERT or OneIE, or tokens with tags", read_words_json, JSON_ENDINGS),
         Format("webanno", "WebAnno TSV 3", read_webanno, (".tsv",)),
+        Format("pubtator", "PubTator", read_pubtator, (".PubTator.txt", ".PubTator", ".pubtator.txt", ".pubtator")),
         Format("docbin", "spaCy's DocBin", read_docbin, (".spacy",)),
         Format("conll2012", "OntoNotes' gold_conll files", read_conll2012, ("gold_conll",)),
         # Many ACE mentions end at a hyphen inside a word, and spaCy splits words there.
@@ -76,10 +80,14 @@ FORMATS = {
 }  # fmt: skip
 
 
+# Formats that the first lines of a file show.
+SHOWN = (("webanno", is_webanno), ("pubtator", is_pubtator))
+
+
 def guess_format(path: Path) -> Format:
     """Guess the format of a file or folder.
 
-    The name decides. A JSON file can be in several formats, so its first objects decide between them.
+    The name decides. A JSON file can be in two formats, so its first object decides between them.
 
     Example:
         `guess_format(Path("corpus/train.conll")).name` is `"conll"`.
@@ -98,11 +106,16 @@ def guess_format(path: Path) -> Format:
         for format in FORMATS.values():
             if format.folders and any(next(path.rglob(f"*{ending}"), None) for ending in format.endings):
                 return format
-        for file in sorted(path.rglob("*")):
-            if file.is_file() and any(file.name.endswith(format.endings) for format in FORMATS.values()):
+        files = _data_files(path, tuple(ending for format in FORMATS.values() for ending in format.endings))
+        for file in files:
+            if unread_kind(file) is None:
                 return guess_format(file)
+        if files:
+            raise PLMarkerError(f"{files[0]}: this is {unread_kind(files[0])}")
     elif not path.exists():
         raise PLMarkerError(f"{path}: no such file or folder")
+    elif kind := unread_kind(path):
+        raise PLMarkerError(f"{path}: this is {kind}")
     elif path.suffix in FORMATS["jsonl"].endings:
         keys, in_lines = first_keys(path), has_lines(path)
         if "sentences" in keys:
@@ -111,15 +124,20 @@ def guess_format(path: Path) -> Format:
             return FORMATS["words"]
         if "text" in keys and has_mentions(entry for _, entry in json_entries(path, ReadingReport())):
             return FORMATS["mentions"]
+        if keys <= {"entities", "relations"} and keys:
+            raise PLMarkerError(f"{path}: this names the labels of a corpus and has no documents")
         return FORMATS["offsets" if keys & {"text", "data", "annotation_id"} or not in_lines else "jsonl"]
     elif path.suffix == ".txt" and path.with_suffix(".ann").is_file():
         return FORMATS["brat"]
-    elif is_webanno(path):
-        return FORMATS["webanno"]
     else:
+        for name, shows in SHOWN:
+            if shows(path):
+                return FORMATS[name]
         for format in FORMATS.values():
             if path.name.endswith(format.endings):
                 return format
+        if is_wikiner(path):
+            return FORMATS["conll"]
     kind = "folder" if path.is_dir() else "file"
     raise PLMarkerError(f"{path}: cannot guess the format of this {kind}, expected one of {', '.join(FORMATS)}")
 
@@ -165,10 +183,79 @@ def read_corpus(
         path = path.with_suffix(".ann")
     files = [path]
     if path.is_dir() and not chosen.folders:
-        files = sorted(file for file in path.rglob("*") if file.is_file() and file.name.endswith(chosen.endings))
+        files = []
+        for file in _data_files(path, chosen.endings):
+            if kind := unread_kind(file):
+                report.problem(file, 0, f"left out: this is {kind}", fatal=False)
+            else:
+                files.append(file)
         if not files:
             raise PLMarkerError(f"{path}: this folder has no file that ends in {' or '.join(chosen.endings)}")
-    documents = (document for file in files for document in chosen.read(file, report, options or chosen.reading))
+    for file in files:
+        _check_kind(file, chosen.name)
+    documents = _documents(path, files, chosen, report, options or chosen.reading)
     # The JSONL reader has already checked each line.
     checked = documents if chosen.name == "jsonl" else valid_documents(documents, path, report)
     yield from with_entities(checked, path, report, annotated)
+
+
+def folder_corpora(source: Path, format: str | None = None) -> dict[str, CorpusFolder]:
+    """The corpora of a folder with their splits, as `find_corpora` finds them. A file is one corpus without splits.
+
+    Args:
+        source: the file or folder.
+        format: a key of `FORMATS`; None allows all of them.
+
+    Raises:
+        PLMarkerError: if the path does not exist, or if two files could be the same split.
+    """
+    if not source.exists():
+        raise PLMarkerError(f"{source}: no such file or folder")
+    if not source.is_dir():
+        return {"": CorpusFolder()}
+    formats = FORMATS.values() if format is None else [FORMATS[format]]
+    endings = tuple(ending for found in formats for ending in found.endings)
+    return find_corpora(source, lambda path: path.name.endswith(endings))
+
+
+def _data_files(folder: Path, endings: tuple[str, ...]) -> list[Path]:
+    """The files of a folder and its subfolders, without descriptions, label lists, and unions of splits."""
+    files = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+        and (path.name.endswith(endings) or (not path.suffix and ".conll" in endings and is_wikiner(path)))
+        and not DESCRIPTION.fullmatch(path.name)
+        and not LABELS_NAME.fullmatch(path.name)
+    ]
+    splits = {path: split_words(path.name) for path in files}
+    single = {(path.parent, words[0]) for path, words in splits.items() if len(words) == 1}
+    return [path for path in files if len(splits[path]) < 2 or (path.parent, splits[path][0]) not in single]
+
+
+def _check_kind(path: Path, format: str) -> None:
+    """Raise `PLMarkerError` for a file that is shown to be of another format than the one that it is read in."""
+    if kind := unread_kind(path):
+        raise PLMarkerError(f"{path}: this is {kind}")
+    for name, shows in SHOWN:
+        if name != format and shows(path):
+            raise PLMarkerError(
+                f"{path}: this is {FORMATS[name].description}, expected {format}; the format {name} reads it"
+            )
+
+
+def _documents(
+    path: Path, files: list[Path], format: Format, report: ReadingReport, options: ReadingOptions
+) -> Iterator[Document]:
+    """The documents of all files. A name that an earlier file has too gets the name of its file before it."""
+    earlier: set[str] = set()
+    for file in files:
+        names = set()
+        for document in format.read(file, report, options):
+            name = document["doc_key"]
+            if name in earlier:
+                document = {**document, "doc_key": f"{file.relative_to(path).with_suffix('').as_posix()}/{name}"}
+                report.counts["names that two files have"] += 1
+            names.add(name)
+            yield document
+        earlier |= names

@@ -15,6 +15,7 @@ from ..alignment import TextDocument, align, word_locator
 from ..documents import Document, read_text
 from ..files import whole_folder
 from ..report import ReadingReport
+from .folders import DESCRIPTION
 from .options import ReadingOptions
 
 ENTITY_LINE = re.compile(r"(T\S+)\t(\S+) (\d+ \d+(?:;\d+ \d+)*)(?:\t(.*))?")
@@ -59,7 +60,8 @@ def read_brat(path: Path, report: ReadingReport, options: ReadingOptions) -> Ite
     roles = _schema_roles(path)
     files = sorted(path.rglob("*.ann")) if path.is_dir() else [path]
     if path.is_dir():
-        for text_file in sorted(set(path.rglob("*.txt")) - {file.with_suffix(".txt") for file in files}):
+        texts = {text_file for text_file in path.rglob("*.txt") if not DESCRIPTION.fullmatch(text_file.name)}
+        for text_file in sorted(texts - {file.with_suffix(".txt") for file in files}):
             message = f"the annotation file {text_file.stem}.ann is missing, so this text is left out"
             report.problem(text_file, 0, message, fatal=False)
     if not files:

@@ -17,17 +17,24 @@ from ..tags import OUTSIDE, TaggedEntity, entities_from_tags, guess_scheme, iob2
 from .layout import Layout, guess_layout, layout_of_option
 from .options import ReadingOptions
 
-COLUMN_ENDINGS = (".conll", ".iob", ".iob2", ".bio", ".tsv", ".txt")
+COLUMN_ENDINGS = (".conll", ".iob", ".iob2", ".bio", ".bioes", ".bmes", ".tsv", ".txt", ".conllu")
 DOCUMENT_START = "-DOCSTART-"
 # This comment of CoNLL-U begins a document and gives its name.
 DOCUMENT_NAME = "# newdoc id = "
 # HIPE and GENIA have marks of their own.
-DOCUMENT_MARK = re.compile(r"(?:# newdoc id = |# hipe2022:document_id = |###MEDLINE:)(.*)")
+DOCUMENT_MARK = re.compile(r"(?:# newdoc(?: id = )?|# (?:hipe2022:)?document_id = |###MEDLINE:)(.*)")
 # CoNLL-U and MultiCoNER also have other comments before a sentence. The word "#" does not match: it has only a tag
 # after it.
-COMMENT = re.compile(r"# (?:\S+ = |id \S)")
+COMMENT = re.compile(r"# (?:\S+ = |id \S|newpar\b)")
 # Characters without width. A word of these alone is blank.
 INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff"))
+# This flag of HIPE ends a sentence.
+SENTENCE_END = re.compile(r"(?:.*\|)?(?:EndOfSentence|PySBDSegment)(?:\|.*)?")
+# A sentence of WikiNER is a line of words such as `Ada|NNP|I-PER`.
+BARS = re.compile(r"(?:\S+\|[^\s|]+\|[^\s|]+ *)+")
+# The first lines of GUM name the parts of its brackets.
+BRACKET_PARTS = "# global.Entity = "
+BRACKET = re.compile(r"\(([^()]+)(\))?|([^()]+)\)")
 # The layout is guessed from this many sentences.
 LAYOUT_SENTENCES = 500
 
@@ -65,16 +72,22 @@ def read_columns(path: Path, report: ReadingReport, options: ReadingOptions) -> 
     if isinstance(layout, str):
         report.problem(path, 0, layout)
         return
+    type_place = _type_place(path) if layout.brackets else None
+    if layout.brackets and type_place is None:
+        report.problem(path, 0, f"the brackets name no types, expected a line {BRACKET_PARTS + 'GRP-etype-...'!r}")
+        return
     if layout.word or layout.tags != (-1,):
         report.problem(path, 0, f"the columns are read as {layout}; --columns names others", fatal=False)
     tags: Counter[str] = Counter()
-    for _, rows in _sentences(path, ReadingReport()):
-        tags.update(tag for _, cells in rows if tuple(cells) != layout.header for tag in layout.tags_of(cells) if tag)
+    for _, rows in () if layout.brackets else _sentences(path, ReadingReport()):
+        for _, cells in rows:
+            if tuple(cells) != layout.header and layout.is_word(cells):
+                tags.update(filter(None, layout.tags_of(cells)))
     changes, notes = usual_tags(tags, options.scheme)
     for note in notes:
         report.problem(path, 0, f"{note}; --scheme names how tags are to be read", fatal=False)
     scheme = options.scheme
-    if scheme == "auto":
+    if scheme == "auto" and not layout.brackets:
         words = (_words(path, rows, layout, changes, ReadingReport()) for _, rows in _sentences(path, ReadingReport()))
         # Layers share one scheme.
         scheme = guess_scheme(layer for sentence in words for layer in _layers(sentence))
@@ -92,7 +105,10 @@ def read_columns(path: Path, report: ReadingReport, options: ReadingOptions) -> 
             tagged = _words(path, rows, layout, changes, report)
             found: dict[TaggedEntity, None] = {}
             for layer in _layers(tagged):
-                layer_entities, problems = entities_from_tags(layer, scheme)
+                if type_place is None:
+                    layer_entities, problems = entities_from_tags(layer, scheme)
+                else:
+                    layer_entities, problems = _entities_of_brackets(layer, type_place, report)
                 found |= dict.fromkeys(layer_entities)
                 for word, message, fatal in problems:
                     report.problem(path, tagged[word][0], message, fatal)
@@ -114,6 +130,9 @@ def _words(
     for number, cells in rows:
         if layout.header and tuple(cell.strip() for cell in cells) == layout.header:
             continue
+        if not layout.is_word(cells):
+            report.counts["lines without a word of their own"] += 1
+            continue
         tags = [changes.get(tag, tag) for tag in layout.tags_of(cells)]
         word = layout.word_of(cells).translate(INVISIBLE).strip()
         if len(cells) == 1 and is_tag(cells[0].strip()) and cells[0][:1].isspace():
@@ -127,6 +146,68 @@ def _words(
         else:
             words.append((number, layout.word_of(cells), tags))
     return words
+
+
+def is_wikiner(path: Path) -> bool:
+    """Whether the first sentence of a file is a line of words such as `Ada|NNP|I-PER`."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        first = next((line for line in iter(lambda: file.readline(100_000), b"") if line.strip()), b"")
+    text = first.decode("utf-8", "replace").strip()
+    return bool(BARS.fullmatch(text)) and all(is_tag(cell.rpartition("|")[2]) for cell in text.split())
+
+
+def _type_place(path: Path) -> int | None:
+    """Which part of a bracket is the type of the entity; None where the file does not say it."""
+    for _, line in islice(lines_with_numbers(path), 100):
+        if line.startswith(BRACKET_PARTS):
+            parts = line.removeprefix(BRACKET_PARTS).strip().split("-")
+            return parts.index("etype") if "etype" in parts else None
+    return None
+
+
+def _entities_of_brackets(
+    cells: Sequence[str], type_place: int, report: ReadingReport
+) -> tuple[list[TaggedEntity], list[tuple[int, str, bool]]]:
+    """The entities of a sentence whose words have brackets such as `(7-person-new` and `7)`.
+
+    Args:
+        cells: the brackets of each word.
+        type_place: which part is the type; the first part is the number of the entity.
+
+    Returns:
+        As `entities_from_tags`.
+    """
+    entities: list[TaggedEntity] = []
+    problems: list[tuple[int, str, bool]] = []
+    # The first word and the type of the open entities of each number.
+    opened: dict[str, list[tuple[int, str]]] = {}
+    for word, cell in enumerate(cells):
+        for begins, closes, ends in BRACKET.findall(cell):
+            name = (begins or ends).split("-")[0]
+            if "[" in name:
+                # A part of a discontinuous entity.
+                report.counts["discontinuous"] += bool(begins)
+            elif begins:
+                parts = begins.split("-")
+                label = parts[type_place] if type_place < len(parts) else ""
+                if not label:
+                    problems.append((word, f"the bracket {begins!r} has no type", True))
+                elif closes:
+                    entities.append((word, word, label))
+                else:
+                    opened.setdefault(name, []).append((word, label))
+            elif opened.get(name):
+                first, label = opened[name].pop()
+                entities.append((first, word, label))
+            else:
+                problems.append((word, f"the bracket {ends!r}) ends no entity of its sentence", True))
+    open_ones = [(first, name) for name, rows in opened.items() for first, _ in rows]
+    problems += [
+        (first, f"the bracket of entity {name!r} does not end in its sentence", True) for first, name in open_ones
+    ]
+    return entities, problems
 
 
 def _layers(words: Sequence[TaggedWord]) -> list[list[str]]:
@@ -219,8 +300,15 @@ def _sentences(path: Path, report: ReadingReport) -> Iterator[tuple[tuple[int, s
     """
     document, name, marked = 0, "", False
     rows: list[Row] = []
+    bars, ended = is_wikiner(path), False
     for number, line in chain(lines_with_numbers(path, keep_empty=True), [(0, "")]):
         line = line.rstrip("\r\n")
+        if bars:
+            rows = [(number, word.rsplit("|", 2)) for word in line.split()]
+            if rows:
+                document += 1
+                yield (document, ""), rows
+            continue
         cells = _cells(line)
         mark = DOCUMENT_MARK.fullmatch(line)
         is_mark = mark is not None or cells[0].strip() == DOCUMENT_START
@@ -229,7 +317,9 @@ def _sentences(path: Path, report: ReadingReport) -> Iterator[tuple[tuple[int, s
             continue
         # A line of blank characters that only separate columns ends a sentence, as an empty line does.
         is_empty = not line.strip(" \t")
-        if rows and (is_mark or is_empty):
+        # HIPE has no empty lines between sentences. An entity may go on behind the flag.
+        cut = ended and not any(cell.startswith("I-") for cell in cells[1:])
+        if rows and (is_mark or is_empty or cut):
             document += not marked
             yield (document, name), rows
             rows = []
@@ -238,6 +328,7 @@ def _sentences(path: Path, report: ReadingReport) -> Iterator[tuple[tuple[int, s
             name = mark[1].strip() if mark is not None else ""
         elif not is_empty:
             rows.append((number, cells))
+        ended = bool(SENTENCE_END.fullmatch(cells[-1])) or (ended and not cut)
 
 
 def _cells(line: str) -> list[str]:

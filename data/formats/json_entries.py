@@ -1,4 +1,7 @@
-"""The JSON objects of a file: one object a line, an array, or objects that are spread over lines."""
+"""The JSON objects of a file: one object a line, an array, or objects that are spread over lines.
+
+spaCy's training data has pairs `[text, {"entities": ...}]` in place of objects, perhaps under the key `annotations`.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..documents import lines_with_numbers, parse_line, read_text
+from ..documents import lines_with_numbers, parse_json, read_text
 from ..report import ReadingReport
 
 
@@ -21,9 +24,11 @@ def json_entries(path: Path, report: ReadingReport) -> Iterator[tuple[int, Mappi
     if has_lines(path):
         for number, text in lines_with_numbers(path):
             try:
-                yield number, parse_line(text)
+                entry = parse_json(text)
             except ValueError as error:
                 report.problem(path, number, str(error))
+                continue
+            yield from _objects(entry, path, number, report)
         return
     # The file is decoded entry by entry, so that every entry gets its line number.
     text = read_text(path).removeprefix("\ufeff")
@@ -48,10 +53,24 @@ def json_entries(path: Path, report: ReadingReport) -> Iterator[tuple[int, Mappi
             # A plain ValueError without `msg` comes from a number with thousands of digits.
             report.problem(path, line, f"invalid JSON: {getattr(error, 'msg', error)}")
             return
-        if isinstance(entry, dict):
-            yield line, entry
-        else:
-            report.problem(path, line, f"expected a JSON object as entry, got {type(entry).__name__}")
+        yield from _objects(entry, path, line, report)
+
+
+def _objects(entry: Any, path: Path, line: int, report: ReadingReport) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """The object of an entry; those of all pairs, where an object holds pairs."""
+    if isinstance(entry, dict):
+        pairs = entry.get("annotations")
+        if set(entry) <= {"classes", "annotations"} and isinstance(pairs, list):
+            for pair in pairs:
+                # An annotator has left out these texts.
+                if pair is not None:
+                    yield from _objects(pair, path, line, report)
+            return
+        yield line, entry
+    elif isinstance(entry, list) and len(entry) == 2 and isinstance(entry[0], str) and isinstance(entry[1], dict):
+        yield line, {"text": entry[0], **entry[1]}
+    else:
+        report.problem(path, line, f"a document must be a JSON object, got {type(entry).__name__}")
 
 
 def first_keys(path: Path) -> set[str]:
@@ -69,7 +88,10 @@ def has_weights(path: Path) -> bool:
 def has_lines(path: Path) -> bool:
     """Whether each line is an object of its own. The ending of the name and the first line decide."""
     first = next((line for _, line in lines_with_numbers(path)), "").strip()
-    if path.suffix == ".jsonl":
+    if first.startswith('["') and first.endswith("}]"):
+        # A pair of spaCy.
+        return True
+    if path.suffix in (".jsonl", ".jsonlines"):
         return not first.startswith("[")
     return not first.startswith("[") and first != "{" and not first.endswith((",", "[", ":"))
 

@@ -14,6 +14,10 @@ from ..tags import is_tag
 WORD_NAMES = ("token", "word", "form", "text")
 TAG_NAMES = re.compile(r"ne([-_ ].*)?|ner([-_ ].*)?|tag|label|entity", re.IGNORECASE)
 KEY = re.compile(r"(?:^|\|)(name|ne|ner|entity)=([^|]*)", re.IGNORECASE)
+# Phrases are in a column beside that of the entities in CoNLL-2003, in English and German.
+CHUNK = re.compile(r"[A-Z]{1,5}P|SBAR|PRT|INTJ|LST|UCP|[NVPA]C")
+# CoNLL-U also has lines for several words at once, and for words that are left out.
+NO_WORD = re.compile(r"\d+[-.]\d+")
 # A column that holds tags in nearly all rows.
 MOST = 0.95
 EXAMPLE = "such as --columns word=1,tag=2"
@@ -28,12 +32,19 @@ class Layout:
         tags: index of each column of tags. Several columns are layers of nested entities. -1 is the last column.
         key: the key of the tag where the tag's column holds `key=value|key=value`; empty where it holds the tag alone.
         header: the names of the columns in the header row; empty without one.
+        brackets: whether brackets in place of tags begin and end entities, as GUM has it.
     """
 
     word: int = 0
     tags: tuple[int, ...] = (-1,)
     key: str = ""
     header: tuple[str, ...] = field(default=())
+    brackets: bool = False
+
+    def is_word(self, columns: Sequence[str]) -> bool:
+        """Whether a row has a word: numbered rows also have comments, and lines that repeat words."""
+        first = columns[0].strip()
+        return not self.word or not (NO_WORD.fullmatch(first) or (first.startswith("#") and len(columns) <= self.word))
 
     def word_of(self, columns: Sequence[str]) -> str:
         """The word of a row; empty where the row is too short."""
@@ -101,7 +112,8 @@ def guess_layout(sentences: Sequence[Sequence[Sequence[str]]]) -> Layout | str:
     """Guess the layout from the first rows of a file.
 
     Known layouts: a word first and a tag last (CoNLL-2003); a header row (HIPE); running numbers first (GermEval with
-    two layers, UniversalNER); a tag that other columns follow (flair); `name=TAG` in the last column (NorNE).
+    two layers, UniversalNER); a tag that other columns follow (flair); `name=TAG` in the last column (NorNE); brackets
+    of `Entity=` there (GUM); several columns of tags, which are layers of nested entities (GENIA).
 
     Args:
         sentences: the cells of each row of each sentence.
@@ -113,27 +125,39 @@ def guess_layout(sentences: Sequence[Sequence[Sequence[str]]]) -> Layout | str:
     if not rows:
         return Layout()
     header = _header(rows[0])
+    borders = [name for name in (header.header if header is not None else ()) if name.lower().startswith("sentence")]
+    if borders and len(sentences) == 1:
+        return f"the column {borders[0]!r} has the borders of sentences, expected an empty line between sentences"
     if header is not None:
         return header
     word = 1 if _counts(sentences) else 0
+    rows = [row for row in rows if Layout(word).is_word(row)]
     width = max(len(row) for row in rows)
     if width <= word + 1:
         return Layout(word)
     values = [Counter(row[index].strip() for row in rows if index < len(row)) for index in range(width)]
     tagged = [index for index in range(word + 1, width) if _share(values[index], is_tag) >= MOST]
+    # Words outside of entities may have other keys alone, or none.
     keyed = [
-        index for index in range(word + 1, width) if _share(values[index], lambda text: bool(KEY.search(text))) > 0.5
+        index
+        for index in range(word + 1, width)
+        if any(KEY.search(text) for text in values[index])
+        and _share(values[index], lambda text: text == "_" or "=" in text) >= MOST
     ]
     if keyed:
         found = next(KEY.search(text) for text in values[keyed[-1]] if KEY.search(text))
         assert found is not None
-        return Layout(word, (keyed[-1],), found[1].lower())
+        key = found[1].lower()
+        brackets = all(re.search(r"[()]", match[2]) for match in map(KEY.search, values[keyed[-1]]) if match)
+        return Layout(word, (keyed[-1],), key, brackets=brackets)
     last = Counter(row[-1].strip() for row in rows if len(row) > word + 1)
-    if word == 0 and _share(last, is_tag) >= MOST:
+    layers = [index for index in tagged if not _are_phrases(values[index])] or tagged
+    if word == 0 and _share(last, is_tag) >= MOST and (len(layers) < 2 or layers[-1] != width - 1):
         return Layout()
-    if tagged:
-        # Numbered rows have no other columns of this kind: all are layers.
-        return Layout(word, tuple(tagged) if word else (tagged[-1],))
+    if layers:
+        # The layers lie side by side.
+        first = next(index for index in reversed(layers) if index - 1 not in layers)
+        return Layout(word, tuple(index for index in layers if index >= first) if not word else tuple(layers))
     return _plain(word, width, last)
 
 
@@ -148,6 +172,12 @@ def _plain(word: int, width: int, last: Counter[str]) -> Layout | str:
     return Layout(word, (-1,) if word == 0 else (width - 1,))
 
 
+def _are_phrases(values: Counter[str]) -> bool:
+    """Whether the tags of a column are phrases such as `B-NP`."""
+    labels = {text[2:] for text in values if text[1:2] == "-"}
+    return bool(labels) and sum(bool(CHUNK.fullmatch(label)) for label in labels) >= MOST * len(labels)
+
+
 def _header(row: Sequence[str]) -> Layout | None:
     names = [cell.strip() for cell in row]
     words = [index for index, name in enumerate(names) if name.lower() in WORD_NAMES]
@@ -157,11 +187,14 @@ def _header(row: Sequence[str]) -> Layout | None:
 
 def _counts(sentences: Sequence[Sequence[Sequence[str]]]) -> bool:
     """Whether the first column counts the words of each sentence."""
-    longer = [sentence for sentence in sentences if sentence and len(sentence[0]) > 2]
-    matching = sum(
-        [row[0].strip() for row in sentence] in ([str(n + first) for n in range(len(sentence))] for first in (0, 1))
-        for sentence in longer
-    )
+    words = Layout(1)
+    numbers = [
+        [row[0].strip() for row in sentence if words.is_word(row)]
+        for sentence in sentences
+        if any(len(row) > 2 for row in sentence)
+    ]
+    longer = [found for found in numbers if found]
+    matching = sum(found in ([str(n + first) for n in range(len(found))] for first in (0, 1)) for found in longer)
     return bool(longer) and matching > 0.5 * len(longer)
 
 

@@ -8,7 +8,8 @@ A file is a JSON array, or has one JSON object per line. The keys of an object s
                     `answer`
     Doccano         `text` (or `data`), and `label` with rows [start, end, label], or `entities` and `relations` with
                     ids
-    others          `text`, and `entities` with rows [start, end, label], or with `span` and `type`
+    others          `text`, and `entities` with rows [start, end, label], or objects with such keys as `start`, `end`,
+                    `span`, `label` and `type`; pairs [text, {"entities": rows}] of spaCy
 
 Offsets count characters. The end of a span is exclusive.
 """
@@ -27,6 +28,13 @@ from ..report import ReadingReport
 from .json_entries import json_entries
 from .options import ReadingOptions
 
+# How tools name the parts of an entity and of a relation.
+STARTS = ("start_offset", "start", "begin", "startOffset")
+ENDS = ("end_offset", "end", "endOffset")
+PLACES = ("span", "offset", "offsets", "pos")
+LABELS = ("label", "tag", "entity_type", "type")
+HEADS = ("from_id", "head")
+TAILS = ("to_id", "tail")
 # A text that is only an address of the text.
 ADDRESS = re.compile(r"(?:[a-z][a-z0-9+.-]*://|/)\S+")
 
@@ -110,7 +118,9 @@ def _text_document(
         ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError: if the structure of the entry is
             unexpected.
     """
-    if "data" in entry and not isinstance(entry["data"], str):
+    if "data" in entry and not isinstance(entry["data"], str | Mapping):
+        raise TypeError
+    if isinstance(entry.get("data"), Mapping):
         return _label_studio(entry, key, report, annotator)
     people = _annotators(entry)
     if annotator is not None and people and annotator not in people:
@@ -276,22 +286,44 @@ def _prodigy(entry: Mapping[str, Any], document: TextDocument) -> TextDocument |
 
 
 def _doccano(entry: Mapping[str, Any], document: TextDocument) -> None:
-    if "entities" in entry:
-        for number, entity in enumerate(entry["entities"]):
-            if isinstance(entity, list) and len(entity) == 3:
-                document.entities[number] = (entity[0], entity[1], entity[2])
-                continue
-            if "span" in entity and "type" in entity:
-                document.entities[entity.get("id", number)] = (*entity["span"], entity["type"])
-                continue
-            if entity["id"] in document.entities:
-                raise ValueError(f"entity {entity['id']!r} is defined twice, expected unique ids")
-            document.entities[entity["id"]] = (entity["start_offset"], entity["end_offset"], entity["label"])
-        for relation in entry.get("relations") or ():
-            document.relations.append((relation["from_id"], relation["to_id"], relation["type"]))
-        return
-    rows = entry["label"] if "label" in entry else entry["labels"]
+    rows = next((entry[name] for name in ("entities", "label", "labels") if name in entry), None)
+    if rows is None:
+        raise KeyError("labels")
     for number, row in enumerate(rows):
-        if not isinstance(row, list) or len(row) != 3:
-            raise ValueError(f"expected an entity [start, end, label], got {row!r}")
-        document.entities[number] = (row[0], row[1], row[2])
+        identifier, entity = _entity(row, number, document.text)
+        if identifier in document.entities:
+            raise ValueError(f"entity {identifier!r} is defined twice, expected unique ids")
+        document.entities[identifier] = entity
+    for row in entry.get("relations") or ():
+        head, tail, label = (_first(row, names) for names in (HEADS, TAILS, LABELS[::-1]))
+        document.relations.append((head, tail, label))
+
+
+def _first(row: Mapping[str, Any], names: Sequence[str]) -> Any:
+    """The value of the first key that an object has.
+
+    Raises:
+        KeyError: if it has none of them.
+    """
+    return row[next((name for name in names if name in row), names[0])]
+
+
+def _entity(row: Any, number: int, text: str) -> tuple[Any, tuple[Any, Any, Any]]:
+    """The identifier of an entity, and its place and label.
+
+    Raises:
+        ValueError, KeyError, TypeError: for anything but an entity, and for one that repeats another text than that at
+            its place.
+    """
+    if isinstance(row, list) and len(row) == 3:
+        return number, (row[0], row[1], row[2])
+    if not isinstance(row, dict):
+        raise ValueError(f"expected an entity [start, end, label], got {row!r}")
+    place = next((row[name] for name in PLACES if isinstance(row.get(name), list)), None)
+    start, end = place if place is not None and len(place) == 2 else (_first(row, STARTS), _first(row, ENDS))
+    repeated = next((row[name] for name in ("text", "word", "mention") if isinstance(row.get(name), str)), None)
+    if repeated is not None and repeated.split() != text[start:end].split():
+        inclusive = "; its end seems to be inclusive" if repeated.split() == text[start : end + 1].split() else ""
+        message = f"the text at {start} to {end} is {text[start:end]!r}, expected {repeated!r}{inclusive}"
+        raise ValueError(f"entity {row.get('id', number)!r}: {message}")
+    return row.get("id", number), (start, end, _first(row, LABELS))

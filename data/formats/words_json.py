@@ -1,4 +1,4 @@
-"""Read JSON whose annotations count words: GLiNER, GLiREL, SpERT, and tokens with tags.
+"""Read JSON whose annotations count words: GLiNER, GLiREL, SpERT, OneIE, and tokens with tags.
 
 The keys of an object show its program:
 
@@ -6,6 +6,7 @@ The keys of an object show its program:
                     `tail`, each with a `position`, and `relation_text`
     SpERT           `tokens`; `entities` with `type`, `start` and an exclusive `end`; `relations` with `type` and the
                     numbers of two entities as `head` and `tail`
+    OneIE           `tokens`; `entity_mentions` with `entity_type`, `start` and an exclusive `end`; `relation_mentions`
     tokens          `tokens` or `words`, and `ner_tags` or `tags` with one tag per word, as text
     documents       the JSONL format of this library, in an array or spread over lines
 """
@@ -13,19 +14,20 @@ The keys of an object show its program:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..documents import Document, typed_document
+from ..documents import Document, typed_document, usual_keys
 from ..report import ReadingReport
 from ..tags import entities_from_tags, guess_scheme, usual_tags
 from .json_entries import json_entries
 from .options import ReadingOptions
 
 WORD_KEYS = ("tokenized_text", "tokens", "words")
+KEY_NAMES = ("doc_key", "orig_id", "wnd_id", "sent_id", "id")
 TAG_KEYS = ("ner_tags", "tags", "labels", "ner")
-EXPECTED = "expected an object of GLiNER, SpERT, or tokens with tags"
+EXPECTED = "expected an object of GLiNER, SpERT, OneIE, or tokens with tags"
 
 
 def read_words_json(path: Path, report: ReadingReport, options: ReadingOptions) -> Iterator[Document]:
@@ -53,7 +55,7 @@ def read_words_json(path: Path, report: ReadingReport, options: ReadingOptions) 
             scheme = guess_scheme([changes.get(tag, tag) for tag in tags] for tags in sequences)
     number = 0
     for number, (line, entry) in enumerate(json_entries(path, report), start=1):
-        key = str(entry.get("doc_key") or entry.get("orig_id") or entry.get("id") or f"{path.stem}-{number}")
+        key = str(next((entry[name] for name in KEY_NAMES if entry.get(name)), f"{path.stem}-{number}"))
         try:
             yield typed_document(_raw(entry, key, scheme, changes, path, line, report))
         except ValueError as error:
@@ -89,7 +91,7 @@ def _raw(
         ValueError, KeyError, TypeError, AttributeError, IndexError: if the structure of the object is unexpected.
     """
     if "sentences" in entry:
-        return {**entry, "doc_key": key}
+        return {**usual_keys(dict(entry)), "doc_key": str(entry.get("doc_id") or key)}
     words = next((entry[name] for name in WORD_KEYS if name in entry), None)
     if words is None:
         raise ValueError(f"{EXPECTED}, got the keys {', '.join(map(str, entry))}")
@@ -108,12 +110,33 @@ def _raw(
             for row in entry.get("relations") or ()
         ]
     elif "entities" in entry:
-        ner = [[row["start"], row["end"] - 1, row["type"]] for row in entry["entities"]]
+        ner = [_span(row, words, row["type"]) for row in entry["entities"]]
         relations = [
             [*ner[row["head"]][:2], *ner[row["tail"]][:2], row["type"]] for row in entry.get("relations") or ()
         ]
+    elif "entity_mentions" in entry:
+        mentions = {row["id"]: _span(row, words, row["entity_type"]) for row in entry["entity_mentions"]}
+        ner = list(mentions.values())
+        relations = []
+        for row in entry.get("relation_mentions") or ():
+            head, tail = (mentions[argument["entity_id"]][:2] for argument in row["arguments"])
+            relations.append([*head, *tail, row["relation_type"]])
+        report.counts["events"] += len(entry.get("event_mentions") or ())
     elif any(isinstance(entry.get(name), list) for name in TAG_KEYS):
         raise ValueError("the tags are numbers, expected text; load it by datasets, with the names of its tags")
     else:
         raise ValueError(f"{EXPECTED}, got the keys {', '.join(map(str, entry))}")
     return {"doc_key": key, "sentences": [words], "ner": [ner], **({"relations": [relations]} if relations else {})}
+
+
+def _span(row: Mapping[str, Any], words: Sequence[str], label: str) -> list[Any]:
+    """An entity whose end is exclusive, as [first word, last word, label].
+
+    Raises:
+        ValueError: if the entity repeats its text, and other words are at its place.
+    """
+    start, end, text = row["start"], row["end"], row.get("text")
+    if isinstance(text, str) and "".join(text.split()) != "".join("".join(words[start:end]).split()):
+        covered = " ".join(words[start:end])
+        raise ValueError(f"entity {label!r}: the words {start} to {end}, exclusive, are {covered!r}, expected {text!r}")
+    return [start, end - 1, label]

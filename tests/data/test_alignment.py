@@ -9,8 +9,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from plmarker.data import PLMarkerError
-from plmarker.data.alignment import WORDS, TextDocument, align, word_locator
+from plmarker.data.alignment import WORDS, TextDocument, align, sentences_of_tokens, word_locator
 from plmarker.data.report import ReadingReport
+from plmarker.modeling.text_plmarker import locate_words
 
 TEXT = "Ada met Bob-Jones. She\n left  New York."
 
@@ -225,3 +226,9 @@ def test_a_span_anywhere_is_covered_by_words_or_counted_as_dropped(words, text, 
     for sentence, ner in zip(document["sentences"], document["ner"], strict=True):
         assert all(first <= row["start"] <= row["end"] < first + len(sentence) for row in ner)
         first += len(sentence)
+
+
+@pytest.mark.parametrize("text", ["田中さんはトヨタで働く。", "สมชายทำงานที่ Acme", "カフェーへ行く 3 times", "ខ្ញុំទៅ"])
+def test_spacy_s_tokens_of_scripts_without_spaces_are_cut_as_extract_cuts_them(text):
+    spacy = pytest.importorskip("spacy")
+    assert sentences_of_tokens(spacy.blank("xx")(text), [0]) == locate_words(text, lambda text: [text])

@@ -10,6 +10,7 @@ from transformers import AutoModel
 
 from plmarker import PLMarkerError, PLMarkerForEntityRecognition, PLMarkerForRelationExtraction, PLMarkerModel
 from plmarker.hub.loading import load_model
+from plmarker.modeling.encoders_plmarker import vocabulary_hash
 
 
 @pytest.fixture
@@ -81,3 +82,21 @@ def test_threads_that_save_at_once_each_get_what_they_ask_for(folder, tmp_path):
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(save, range(16)))
+
+
+def test_a_model_recognises_its_own_tokenizer(folder, minilm_tokenizer, tmp_path):
+    config = json.loads((folder / "both" / "config.json").read_text())
+    hashes = {config[part]["tokenizer_hash"] for part in ("entity_config", "relation_config")}
+    assert hashes == {vocabulary_hash(minilm_tokenizer)}
+    tokens = json.loads((folder / "both" / "tokenizer.json").read_text())
+    vocabulary = tokens["model"]["vocab"]
+    vocabulary["man"], vocabulary["woman"] = vocabulary["woman"], vocabulary["man"]
+    (folder / "both" / "tokenizer.json").write_text(json.dumps(tokens))
+    for load in (load_model, AutoModel.from_pretrained):
+        with pytest.raises(PLMarkerError, match="both: the tokenizer beside the model has another vocabulary"):
+            load(str(folder / "both"))
+    # Older models have no hash.
+    for part in ("entity_config", "relation_config"):
+        del config[part]["tokenizer_hash"]
+    (folder / "both" / "config.json").write_text(json.dumps(config))
+    assert load_model(str(folder / "both"))[0].entity.config.tokenizer_hash is None

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from datasets import DatasetDict
 from datasets.exceptions import DatasetGenerationError
+from published import put_layout
 from reading import entities
 from writing import put, put_ace
 
@@ -520,6 +521,18 @@ def test_a_file_whose_name_has_no_split_is_a_warning(tmp_path):
     assert set(build(builder, tmp_path)) == {"validation", "test"}
     assert warnings_of(builder)
     assert [Path(problem.path).name for problem in builder.report.problems] == ["mytrain.conll"]
+
+
+def test_a_folder_of_several_corpora_needs_a_name(tmp_path):
+    source = put_layout("crossner", tmp_path)
+    with pytest.raises(PLMarkerError, match="ai, conll2003, literature"):
+        FilesBuilder(data_dir=source)
+    builder = FilesBuilder(data_dir=source, corpus_folder="ai")
+    assert keys(build(builder, tmp_path)) == {"train": ["train-1"], "validation": ["dev-1"], "test": ["test-1"]}
+    assert builder.config.name == "ai"
+    assert [line.split(": ")[1] for line in builder.taken_for()] == [
+        f"{split}, read as conll (words and tags in columns)" for split in ("train", "validation", "test")
+    ]
 
 
 def test_brat_documents_are_assigned_to_splits_if_all_their_names_contain_one(tmp_path):

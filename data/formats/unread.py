@@ -1,0 +1,74 @@
+"""Files that no reader takes, by what shows them: what such a file is, and what to do with it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from .json_entries import first_keys
+
+JSON_ENDINGS = (".json", ".jsonl", ".jsonlines")
+# ACE is read from files like these.
+MARKUP_THAT_IS_READ = (".sgm", ".apf.xml")
+WEBANNO = "INCEpTION and WebAnno also export WebAnno TSV 3, which is read"
+
+# What a file begins with.
+FIRST_BYTES = (
+    (
+        rb"PK\x03\x04|\x1f\x8b|BZh|7z\xbc\xaf|\xfd7zXZ",
+        "an archive: unpack it; `plmarker data build` takes some archives as they are",
+    ),
+    (rb"PAR1|ARROW1", "Parquet or Arrow: `load_documents` and `datasets.load_dataset` take the folder of such files"),
+    (rb"(?s).*<xmi:XMI", f"XMI of UIMA: {WEBANNO}"),
+    (rb"(?s).*<collection", "BioC XML: PubTator is read, so take the PubTator files of the corpus"),
+    (rb"(?s).*(?:<!DOCTYPE set|<set[ >]|<cons )", "GENIA's XML: the JSON forms of the nested corpus are read"),
+    (rb"(?s)\s*(?:\xef\xbb\xbf)?<\?xml|\s*<!DOCTYPE", "XML, which is read only as part of ACE: brat or JSON are read"),
+)
+# The keys of the first object of a JSON file.
+FIRST_KEYS = (
+    ({"%FEATURE_STRUCTURES"}, f"JSON of UIMA: {WEBANNO}"),
+    ({"_context", "_views"}, f"JSON of UIMA: {WEBANNO}"),
+    (
+        {"sentence", "ner", "doc_id"},
+        "a form whose entities are named by their text, without a place; SciER has its places in the folder PLM",
+    ),
+    ({"context", "query"}, "questions and answers (MRC), one entity type each: take the corpus before that change"),
+    ({"context", "span_position"}, "questions and answers (MRC): take the corpus before that change"),
+    ({"vertexSet", "sents"}, "DocRED, whose relations join clusters of mentions and no spans"),
+    ({"token", "subj_start"}, "TACRED, which has one relation a row and not all entities of a sentence"),
+    ({"token", "h", "t"}, "FewRel or Wiki80, which have one relation a row and not all entities of a sentence"),
+    (
+        {"paragraphs"},
+        "JSON of spaCy 2 or SQuAD: `python -m spacy convert` makes a .spacy file, which is read",
+    ),
+    ({"words", "sentences", "n_ary_relations"}, "SciREX, whose sentences are places and whose relations join clusters"),
+    ({"documents", "source"}, "BioC JSON: PubTator is read, so take the PubTator files of the corpus"),
+    ({"sentText"}, "the JSON of NYT: its entities and relations are named by their text, without a place"),
+    ({"triple_list"}, "triples: entities and relations are named by their text, without a place"),
+)
+# Files that name the labels of a corpus lie beside its splits.
+LABELS_NAME = re.compile(r"(.*[-_.])?(types|labels|tags|classes|schema|label2id|id2label)\.(json|txt)", re.IGNORECASE)
+
+
+def unread_kind(path: Path) -> str | None:
+    """What a file is that no reader takes, with what to do; None for all others.
+
+    Example:
+        `unread_kind(Path("CDR_TrainingSet.BioC.xml"))` begins with "BioC XML".
+
+    Args:
+        path: an existing file. Its first bytes, or the keys of its first JSON object, decide.
+    """
+    if not path.is_file() or path.name.endswith(MARKUP_THAT_IS_READ):
+        return None
+    with path.open("rb") as file:
+        start = file.read(2000)
+    if path.suffix == ".gz" and start.startswith(b"\x1f\x8b") and Path(path.stem).suffix in JSON_ENDINGS:
+        return None
+    for pattern, kind in FIRST_BYTES:
+        if re.match(pattern, start) and (start.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] == b"<") == (b"<" in pattern):
+            return kind
+    if path.suffix in JSON_ENDINGS:
+        keys = first_keys(path)
+        return next((kind for wanted, kind in FIRST_KEYS if wanted <= keys), None)
+    return None
