@@ -20,6 +20,7 @@ AUTO_CLASSES = "transformers.models.auto.modeling_auto"
 PIPELINES = "transformers.pipelines"
 TASKS = f"{PACKAGE}.modeling.tasks_plmarker"
 EXTRACTION = f"{PACKAGE}.modeling.extraction_plmarker"
+EXTRACTING = f"{PACKAGE}.modeling.extracting_plmarker"
 CONFIGS = f"{PACKAGE}.modeling.configuration_plmarker"
 MODELS = f"{PACKAGE}.modeling.modeling_plmarker"
 
@@ -65,7 +66,9 @@ def register() -> None:
     if _is_ready(TASKS):
         _once(_add_compat)
     if _is_ready(EXTRACTION):
-        _once(_add_reports)
+        _once(_add_pages)
+    if _is_ready(EXTRACTING):
+        _once(_add_explanations)
     if _is_ready(MODELS):
         _once(_connect)
     for auto, ours, step in ((AUTO_CONFIG, CONFIGS, _register_configs), (AUTO_CLASSES, MODELS, _register_models)):
@@ -90,10 +93,14 @@ def _add_compat() -> None:
     sys.modules[TASKS].COMPAT_TASKS["original"] = _later(".original.quirks", "original_task")
 
 
-def _add_reports() -> None:
-    """Let extractions become pages, and relations be explained."""
+def _add_pages() -> None:
+    """Let extractions become pages."""
     sys.modules[EXTRACTION].Extraction.page = _later(".reports.page", "extraction_page")
-    sys.modules[EXTRACTION].ExtractsFromText.explainer = _later(".reports.explanation", "explain_relations")
+
+
+def _add_explanations() -> None:
+    """Let relations be explained."""
+    sys.modules[EXTRACTING].ExtractsFromText.explainer = _later(".reports.explanation", "explain_relations")
 
 
 def _connect() -> None:

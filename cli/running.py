@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 import logging
 import os
@@ -108,8 +109,7 @@ def command(function: Callable[..., Any]) -> Callable[..., None]:
         except Exception as error:
             if debug:
                 raise
-            hint = "" if isinstance(error, PLMarkerError) else " (--debug shows where this comes from)"
-            print(f"plmarker: error: {one_sentence(error)}{hint}", file=sys.stderr)
+            print(f"plmarker: error: {message_of(error)}", file=sys.stderr)
             raise typer.Exit(2) from None
         except KeyboardInterrupt:
             print(
@@ -122,6 +122,26 @@ def command(function: Callable[..., Any]) -> Callable[..., None]:
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run
+
+
+def message_of(error: Exception) -> str:
+    """What a person is told about an error."""
+    if disk_is_full(error):
+        return (
+            "the disk is full: free some space, and repeat the command; predict goes on, and train does with --resume"
+        )
+    if isinstance(error, PLMarkerError):
+        return one_sentence(error)
+    return f"{one_sentence(error)} (--debug shows where this comes from)"
+
+
+def disk_is_full(error: BaseException | None) -> bool:
+    """Whether an error says so, or one that caused it. Libraries in other languages give the text alone."""
+    while error is not None:
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or os.strerror(errno.ENOSPC) in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _parameters(group: Any) -> list[inspect.Parameter]:

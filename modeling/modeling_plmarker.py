@@ -16,7 +16,7 @@ from .base_plmarker import PLMarkerBaseModel
 from .configuration_plmarker import PLMarkerConfig, PLMarkerEntityConfig, PLMarkerRelationConfig
 from .decoding_plmarker import ScoredRelation
 from .encoders_plmarker import check_marker_tokens
-from .extraction_plmarker import ExtractsFromText, chosen_threshold
+from .extracting_plmarker import ExtractsFromText, chosen_threshold
 from .joint_plmarker import PAIR_PREFIX, JointTask
 from .prediction_plmarker import BATCH_TOKENS, predict_relations
 from .pruner_plmarker import PRUNED, SpanPruner, pruner_loss, survivors

@@ -13,7 +13,7 @@ from .configuration_plmarker import PLMarkerRelationConfig
 from .constraints_plmarker import Constraints
 from .decoding_plmarker import ScoredRelation, ScoredSpan, decode_directed, decode_relations, winning_score
 from .rows_plmarker import NO_SUBJECT, Annotations, PairRow, SpanRow
-from .schema_plmarker import LabelSchema, Threshold
+from .schema_plmarker import Threshold, pair_classes
 from .task_plmarker import (
     SPECIAL_TOKENS,
     Array,
@@ -435,22 +435,6 @@ class LevitatedPairTask(PairTask):
             constraints=constraints,
             constrained_types=given,
         )
-
-
-def pair_classes(
-    relations: Sequence[Sequence[int]], schema: LabelSchema, reversed_classes: range
-) -> dict[tuple[int, ...], int]:
-    """Relation class of ordered pairs: as annotated, and the inverse where the other order has none of its own.
-
-    Args:
-        relations: rows of [head start, head end, tail start, tail end, class].
-        reversed_classes: the classes that give the other order an inverse.
-    """
-    classes: dict[tuple[int, ...], int] = {tuple(ends): label for *ends, label in relations}
-    for (hs, he, ts, te), label in list(classes.items()):
-        if label in reversed_classes:
-            classes.setdefault((ts, te, hs, he), schema.inverse(label))
-    return classes
 
 
 def _inputs(document: Document) -> dict[str, Any]:

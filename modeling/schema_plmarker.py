@@ -332,3 +332,19 @@ def _index(label: str, labels: tuple[str, ...], kind: str) -> int:
         return 1 + labels.index(label)
     except ValueError:
         raise PLMarkerError(f"unknown {kind} label {label!r}; the schema has {list(labels)}") from None
+
+
+def pair_classes(
+    relations: Sequence[Sequence[int]], schema: LabelSchema, reversed_classes: range
+) -> dict[tuple[int, ...], int]:
+    """Relation class of ordered pairs: as annotated, and the inverse where the other order has none of its own.
+
+    Args:
+        relations: rows of [head start, head end, tail start, tail end, class].
+        reversed_classes: the classes that give the other order an inverse.
+    """
+    classes: dict[tuple[int, ...], int] = {tuple(ends): label for *ends, label in relations}
+    for (hs, he, ts, te), label in list(classes.items()):
+        if label in reversed_classes:
+            classes.setdefault((ts, te, hs, he), schema.inverse(label))
+    return classes

@@ -1,5 +1,6 @@
 """The command line itself: help, completion, usage errors, spellings of options, tables and chatter."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -8,11 +9,13 @@ from typing import Any
 
 import pytest
 
-from plmarker import __version__
+from plmarker import PLMarkerError, __version__
 from plmarker.cli import main
 from plmarker.cli.main import application
 
-COMMANDS = {"train", "evaluate", "predict", "calibrate", "show", "convert", "data"}
+COMMANDS = {
+    "train", "evaluate", "predict", "calibrate", "constrain", "show", "serve", "app", "convert", "export", "data"
+}  # fmt: skip
 DATA_COMMANDS = {"build", "push", "check", "stats", "export"}
 
 
@@ -107,3 +110,22 @@ def test_the_shell_completes_commands_and_values(words: str, expected: list[str]
     environment["COMP_CWORD"] = str(len(words.split()) - 1)
     done = subprocess.run([sys.executable, "-m", "plmarker"], env=environment, capture_output=True, text=True)
     assert done.stdout.split() == expected
+
+
+def test_a_full_disk_is_one_sentence(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    import plmarker.cli.show as command
+
+    full = [
+        OSError(errno.ENOSPC, "No space left on device"),
+        RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)"),
+    ]
+    caused = PLMarkerError("the folder cannot be written")
+    caused.__cause__ = full[0]
+    for error in (*full, caused):
+
+        def fail(*_: object, error: Exception = error) -> None:
+            raise error
+
+        monkeypatch.setattr(command, "read_extractions", fail)
+        assert main(["show", "x.jsonl", "--out", "y.html"]) == 2
+        assert capsys.readouterr().err.startswith("plmarker: error: the disk is full: ")

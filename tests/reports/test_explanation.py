@@ -20,7 +20,7 @@ from plmarker import (
     PLMarkerModel,
 )
 from plmarker.cli import main
-from plmarker.modeling.extraction_plmarker import ExtractsFromText
+from plmarker.modeling.extracting_plmarker import ExtractsFromText
 from plmarker.modeling.prediction_plmarker import predict_relations
 from plmarker.modeling.windows_plmarker import WordTokenizer
 from plmarker.reports.explanation import MaskedTokenizer, marker_attention, places_of

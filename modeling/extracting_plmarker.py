@@ -1,0 +1,335 @@
+"""`extract` and `predict` of all models: texts and documents in, extractions and labelled documents out."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar
+
+from tqdm.auto import tqdm
+
+from .decoding_plmarker import ScoredRelation, ScoredSpan, remove_overlaps
+from .extraction_plmarker import Extraction, build_extraction
+from .given_plmarker import align_given, checked_given, given_words
+from .joint_plmarker import JointScorer
+from .prediction_plmarker import (
+    BATCH_TOKENS,
+    as_annotations,
+    check_pruner_threshold,
+    predict_relations,
+    predict_spans,
+    predict_types,
+)
+from .schema_plmarker import NIL, LabelSchema, PLMarkerError, Threshold, least_scores
+from .task_plmarker import Document
+from .text_plmarker import Offsets, SentenceSplitter, join_words, locate_words, split_sentences
+from .windows_plmarker import WordTokenizer
+
+# A document with the entities and the relations of each of its sentences, as words and classes.
+Prediction = tuple[Document, list[list[ScoredSpan]], list[list[ScoredRelation]]]
+
+
+class ExtractsFromText:
+    """A model that finds entities in raw text, and relations between them where it has a relation model."""
+
+    config: Any
+    checked_documents: Any
+    # The package sets it, see `plmarker.reports.explanation`.
+    explainer: ClassVar[Callable[..., Extraction] | None] = None
+
+    @property
+    def readers(self) -> tuple[Any, Any]:
+        """The entity model, and the relation model or None."""
+        raise NotImplementedError
+
+    def check_thresholds(
+        self, entity_threshold: Threshold | None, relation_threshold: Threshold | None, pruner_threshold: float | None
+    ) -> None:
+        """Make sure that `predict` can take these thresholds.
+
+        Raises:
+            PLMarkerError: for a bad number, an unknown label, and a threshold of what the model does not find.
+        """
+        entity, relation = self.readers
+        entity_threshold = chosen_threshold(entity, entity_threshold)
+        relation_threshold = chosen_threshold(relation, relation_threshold)
+        schema: LabelSchema = self.config.schema
+        least_scores(entity_threshold, schema.entity_classes)
+        least_scores(relation_threshold, schema.relation_classes[: schema.n_forward] if relation is not None else [NIL])
+        check_pruner_threshold(entity, pruner_threshold)
+
+    def predict(
+        self,
+        documents: Iterable[Document],
+        batch_tokens: int = BATCH_TOKENS,
+        entity_threshold: Threshold | None = None,
+        relation_threshold: Threshold | None = None,
+        pruner_threshold: float | None = None,
+        given_entities: bool = False,
+        constraints: bool = True,
+    ) -> Iterator[Prediction]:
+        """Find entities, and the relations between them, in a stream of documents.
+
+        Args:
+            documents: mappings with `sentences` of words. Annotations are not read.
+            given_entities: take the entities from `predicted_ner` of the documents, and look for no others. They have
+                the score 1. An entity whose label is None gets its most probable type, and that type's probability.
+            batch_tokens: most text tokens of a batch.
+            entity_threshold, relation_threshold: least score of what is found, for all labels or by label. None takes
+                those of the model, which `plmarker calibrate` fits; 0.0 has none.
+            pruner_threshold: in place of the config's, for a model with a pruner; 0.0 gives all spans markers.
+            constraints: keep the constraints of the model's schema, if it has any. False decodes without them.
+
+        Returns:
+            A generator of each document, in order, with the entities and the relations of each of its sentences. An
+            entity model finds no relations.
+
+        Raises:
+            PLMarkerError: for a bad document or argument, and for a model without its tokenizer.
+        """
+        return self.read_documents(
+            documents,
+            batch_tokens,
+            entity_threshold,
+            relation_threshold,
+            pruner_threshold,
+            given_entities,
+            constraints,
+        )
+
+    def read_documents(
+        self,
+        documents: Iterable[Document],
+        batch_tokens: int,
+        entity_threshold: Threshold | None,
+        relation_threshold: Threshold | None,
+        pruner_threshold: float | None,
+        given_entities: bool,
+        constraints: bool = True,
+    ) -> Iterator[Prediction]:
+        """See `predict`. A relation model, too, has this method."""
+        entity, relation = self.readers
+        entity_threshold = chosen_threshold(entity, entity_threshold)
+        relation_threshold = chosen_threshold(relation, relation_threshold)
+        documents, tokenize = self.checked_documents(documents, batch_tokens)
+        self.check_thresholds(entity_threshold, relation_threshold, pruner_threshold)
+        if given_entities:
+            given = predict_types(entity, tokenize, documents, self.config.schema, batch_tokens)
+            if relation is None:
+                return ((document, spans, [[] for _ in spans]) for document, spans in given)
+            read = (_with_entities(document, spans, self.config.schema) for document, spans in given)
+            linked = predict_relations(relation, tokenize, read, batch_tokens, "input", relation_threshold, constraints)
+            return ((document["source"], document["spans"], relations) for document, relations in linked)
+
+        def with_entities() -> Iterator[dict[str, Any]]:
+            found = predict_spans(entity, tokenize, documents, batch_tokens, entity_threshold, pruner_threshold)
+            for document, sentences in found:
+                spans = [remove_overlaps(sentence, entity.config.flat) for sentence in sentences]
+                yield _with_entities(document, spans, entity.config.schema)
+
+        if relation is not None and getattr(self.config, "shared_encoder", False):
+            return self._predict_jointly(
+                documents,
+                tokenize,
+                batch_tokens,
+                entity_threshold,
+                relation_threshold,
+                pruner_threshold,
+                constraints,
+            )
+        if relation is None:
+            return ((read["source"], read["spans"], [[] for _ in read["spans"]]) for read in with_entities())
+        linked = predict_relations(
+            relation, tokenize, with_entities(), batch_tokens, None, relation_threshold, constraints
+        )
+        return ((read["source"], read["spans"], relations) for read, relations in linked)
+
+    def _predict_jointly(
+        self,
+        documents: Iterable[Document],
+        tokenize: WordTokenizer,
+        batch_tokens: int,
+        entity_threshold: Threshold,
+        relation_threshold: Threshold,
+        pruner_threshold: float | None,
+        constraints: bool,
+    ) -> Iterator[Prediction]:
+        """As `predict`, with one text pass for entities and relations."""
+        scorer = JointScorer(self, batch_tokens, entity_threshold, pruner_threshold)
+        rows = ((d, scorer.task.spans.rows(d, tokenize, annotated=False), len(d["sentences"])) for d in documents)
+        for document, found in scorer.stream(rows):
+            n_sentences = len(document["sentences"])
+            relations = scorer.task.pairs.decode(found.pairs, n_sentences, "input", relation_threshold, constraints)
+            yield document, found.entities, relations
+
+    def extract(
+        self,
+        text: str | Sequence[str] | None = None,
+        *,
+        words: Sequence[Sequence[str]] | Sequence[Sequence[Sequence[str]]] | None = None,
+        entities: Sequence[Any] | None = None,
+        batch_tokens: int = BATCH_TOKENS,
+        show_progress: bool = False,
+        entity_threshold: Threshold | None = None,
+        relation_threshold: Threshold | None = None,
+        sentence_splitter: SentenceSplitter = split_sentences,
+        pruner_threshold: float | None = None,
+        language: str | None = None,
+        constraints: bool = True,
+        explain: bool = False,
+    ) -> Extraction | list[Extraction]:
+        """Find entities and relations in raw text. The model is not changed: threads may share it.
+
+        Args:
+            text: one text, or several.
+            words: in place of text, the sentences of one document, already cut into words; or several such documents.
+            entities: the entities, as (start, end, label), and no others are looked for. Start and end are characters
+                of the text, end exclusive, or the first and last word of the document, with `words`. Without a label,
+                (start, end) gets the type that the model gives it. For several texts, a list for each of them. Words
+                are cut where an entity begins or ends; that is reported.
+            batch_tokens: most text tokens of a batch. More is faster on GPUs, up to their memory.
+            show_progress: show a progress bar over the texts.
+            entity_threshold, relation_threshold: least score of what is returned: a number, or a number for each
+                label, as `{"Person": 0.8}`. A label that is not named has no threshold. None takes those of the
+                model, which `plmarker calibrate` fits; 0.0 has none.
+            sentence_splitter: returns the sentences of a text.
+            pruner_threshold: in place of the config's, for a model with a pruner; 0.0 gives all spans markers.
+            language: ISO 639-1 code of the text, for `split_sentences`; by default English.
+            constraints: keep the constraints of the model's schema, if it has any: the relations are the best-scoring
+                ones that keep them. False returns what the model says without them.
+            explain: give each relation the words that it was read from, see [`Explanation`]. For each relation its
+                window is read about twenty times more.
+
+        Returns:
+            One [`Extraction`], or a list in the order of the texts where several were given.
+
+        Raises:
+            PLMarkerError: for a threshold of an unknown label, a model without its tokenizer, and given entities that
+                are not in the text or whose label the model does not know.
+
+        Example:
+            >>> model.extract("Ines Tavarro sings.").entities  # doctest: +SKIP
+            [Entity(text='Ines Tavarro', label='Person', start=0, end=12, score=0.97, sentence=0)]
+        """
+        if (text is None) == (words is None):
+            raise PLMarkerError("extract takes either text or words=")
+        if language is not None:
+            if sentence_splitter is not split_sentences:
+                raise PLMarkerError("language is for the default sentence_splitter; yours knows its language")
+            sentence_splitter = partial(split_sentences, language=language)
+        is_one = isinstance(text, str) if words is None else not _are_documents(words)
+        if words is not None:
+            located_texts = [join_words(_sentences(item)) for item in ([words] if is_one else words)]
+        else:
+            located_texts = [(item, locate_words(item, sentence_splitter)) for item in _texts(text)]
+        documents: list[dict[str, Any]] = [{"doc_key": str(number)} for number in range(len(located_texts))]
+        if entities is not None:
+            located_texts = self._give_entities(located_texts, entities, documents, is_one, words is not None)
+        for document, (item, located) in zip(documents, located_texts, strict=True):
+            document["sentences"] = [[item[a:b] for a, b in sentence] for sentence in located]
+        predictions = self.read_documents(
+            documents,
+            batch_tokens,
+            entity_threshold,
+            relation_threshold,
+            pruner_threshold,
+            entities is not None,
+            constraints,
+        )
+        progress = tqdm(predictions, total=len(located_texts), disable=not show_progress, unit="text")
+        results = []
+        for (item, located), (_, spans, relations) in zip(located_texts, progress, strict=True):
+            found = build_extraction(item, located, spans, relations, self.config.schema)
+            results.append(self.explained(found, located) if explain else found)
+        return results[0] if is_one else results
+
+    def explained(self, extraction: Extraction, located: Sequence[Sequence[Offsets]]) -> Extraction:
+        """An extraction of this model, whose relations have explanations.
+
+        Args:
+            located: character offsets of the words of every sentence.
+
+        Raises:
+            PLMarkerError: where the package plmarker is not installed.
+        """
+        if self.explainer is None:
+            raise PLMarkerError("explain=True needs the package plmarker: import plmarker")
+        return self.explainer(extraction, located)
+
+    def _give_entities(
+        self,
+        located_texts: list[tuple[str, list[list[Offsets]]]],
+        entities: Any,
+        documents: list[dict[str, Any]],
+        is_one: bool,
+        by_words: bool,
+    ) -> list[tuple[str, list[list[Offsets]]]]:
+        """Write given entities into documents as `predicted_ner`. Return the texts with the words that fit them."""
+        lists = [entities] if is_one else list(entities)
+        if len(lists) != len(located_texts):
+            raise PLMarkerError(f"entities= has {len(lists)} lists for {len(located_texts)} texts")
+        fitted = []
+        for number, ((text, located), found) in enumerate(zip(located_texts, lists, strict=True)):
+            name = f"text {number}"
+            # The last word is inclusive, the last character is not.
+            length = sum(map(len, located)) - 1 if by_words else len(text)
+            checked = checked_given(found, length, self.config.schema, name)
+            if by_words:
+                documents[number]["predicted_ner"] = given_words(located, checked, name)
+            else:
+                located, documents[number]["predicted_ner"] = align_given(text, located, checked, name)
+            fitted.append((text, located))
+        return fitted
+
+
+def chosen_threshold(part: Any | None, threshold: Threshold | None) -> Threshold:
+    """A threshold that a call names, or else that of the model."""
+    if threshold is not None:
+        return threshold
+    return {} if part is None else dict(part.config.thresholds)
+
+
+def _with_entities(document: Document, spans: list[list[ScoredSpan]], schema: LabelSchema) -> dict[str, Any]:
+    """What the relation model reads of a document, with the document and its entities beside it."""
+    return {
+        "sentences": document["sentences"],
+        "predicted_ner": [as_annotations(sentence, schema.entity_classes) for sentence in spans],
+        "source": document,
+        "spans": spans,
+    }
+
+
+def _are_documents(words: Any) -> bool:
+    """Whether words are those of several documents, and not the sentences of one."""
+    for item in words if isinstance(words, Sequence) and not isinstance(words, str | bytes) else ():
+        if isinstance(item, str | bytes | Mapping) or not isinstance(item, Sequence):
+            return False
+        for inner in item:
+            return isinstance(inner, Sequence) and not isinstance(inner, str | bytes)
+    return False
+
+
+def _sentences(words: Any) -> list[list[str]]:
+    """The sentences of a document that is already cut into words."""
+    wrong = f"words= is a list of sentences, each a list of words, got {reprlib.repr(words)}"
+    if isinstance(words, str | bytes | Mapping) or not isinstance(words, Iterable):
+        raise PLMarkerError(wrong)
+    sentences = []
+    for sentence in words:
+        if isinstance(sentence, str | bytes | Mapping) or not isinstance(sentence, Iterable):
+            raise PLMarkerError(wrong)
+        sentences.append(list(sentence))
+    if not all(isinstance(word, str) for sentence in sentences for word in sentence):
+        raise PLMarkerError(wrong)
+    return sentences
+
+
+def _texts(given: Any) -> list[str]:
+    """One text or several, as a list."""
+    if isinstance(given, str):
+        return [given]
+    texts = list(given) if isinstance(given, Iterable) and not isinstance(given, bytes | Mapping) else [given]
+    if not all(isinstance(text, str) for text in texts):
+        raise PLMarkerError(f"extract takes a text or a list of texts, got {reprlib.repr(given)}")
+    return texts
