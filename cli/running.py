@@ -137,9 +137,12 @@ def message_of(error: Exception) -> str:
 
 def disk_is_full(error: BaseException | None) -> bool:
     """Whether an error says so, or one that caused it. Libraries in other languages give the text alone."""
-    while error is not None:
+    # An error may be its own cause, over others.
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
         if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or os.strerror(errno.ENOSPC) in str(error):
             return True
+        seen.add(id(error))
         error = error.__cause__ or error.__context__
     return False
 

@@ -12,6 +12,7 @@ import pytest
 from plmarker import PLMarkerError, __version__
 from plmarker.cli import main
 from plmarker.cli.main import application
+from plmarker.cli.running import disk_is_full
 
 COMMANDS = {
     "train", "evaluate", "predict", "calibrate", "constrain", "show", "serve", "app", "convert", "export", "data"
@@ -121,6 +122,10 @@ def test_a_full_disk_is_one_sentence(capsys: pytest.CaptureFixture[str], monkeyp
     ]
     caused = PLMarkerError("the folder cannot be written")
     caused.__cause__ = full[0]
+    circle = PLMarkerError("another problem")
+    circle.__context__ = ValueError("x")
+    circle.__context__.__context__ = circle
+    assert not disk_is_full(circle)
     for error in (*full, caused):
 
         def fail(*_: object, error: Exception = error) -> None:
