@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,8 +16,6 @@ from ..modeling.internals_plmarker import file_beside
 from ..modeling.modeling_plmarker import PLMarkerModel
 from ..modeling.schema_plmarker import LabelSchema, PLMarkerError, one_sentence
 from ..modeling.tasks_plmarker import task_of
-
-logger = logging.getLogger(__name__)
 
 MODEL_TYPES = ("plmarker", "plmarker-ner", "plmarker-re")
 # Fields that say what the heads read and how large they are. Trained heads have no other ones.
@@ -35,8 +32,21 @@ SETTLED = (
 )
 # What was chosen for the weights as they were. It does not hold any more after a training.
 DROPPED = ("temperature", "thresholds", "pruner_threshold")
-# Fields of a config that are not those of the model to continue from.
-OWN = ("encoder_config", "marker_tokens", "marker_token_ids", "pad_token_id", "training_run", "compat", *DROPPED)
+# Fields of a config that are not those of the model to continue from. `merged_schema` gives the labels.
+OWN = (
+    "encoder_config",
+    "entity_labels",
+    "relation_labels",
+    "symmetric_labels",
+    "constraints",
+    "marker_tokens",
+    "marker_token_ids",
+    "pad_token_id",
+    "tokenizer_hash",
+    "training_run",
+    "compat",
+    *DROPPED,
+)
 
 
 def load_trained(name: str, **hub: Any) -> Any:
@@ -93,6 +103,8 @@ def part_for(trained: Any, model_type: str, name: str) -> Any:
 def merged_schema(old: LabelSchema, new: LabelSchema) -> LabelSchema:
     """The labels of a trained model, and behind them those that are new.
 
+    Constraints are kept, too. Where both schemas constrain a relation label, the new constraint is taken.
+
     Raises:
         PLMarkerError: for a relation label that has a direction in one of them and none in the other.
     """
@@ -103,6 +115,7 @@ def merged_schema(old: LabelSchema, new: LabelSchema) -> LabelSchema:
         tuple(dict.fromkeys((*old.entity_labels, *new.entity_labels))),
         tuple(dict.fromkeys((*old.relation_labels, *new.relation_labels))),
         tuple(dict.fromkeys((*old.symmetric_labels, *new.symmetric_labels))),
+        {**old.constraints, **new.constraints},
     )
 
 
@@ -113,7 +126,6 @@ def continued_values(config: PLMarkerTaskConfig, values: Mapping[str, Any]) -> d
         PLMarkerError: for another value of a field in `SETTLED`. A model without a pruner may get one.
     """
     names = set(type(config).__dataclass_fields__) - set(PreTrainedConfig.__dataclass_fields__) - set(OWN)
-    names -= {"entity_labels", "relation_labels", "symmetric_labels"}
     for name in SETTLED:
         if name not in values or not hasattr(config, name):
             continue

@@ -72,8 +72,17 @@ WITH_CODE = (
     "Where plmarker is not installed, leave its import out and load the model with `trust_remote_code=True`; "
     "`pip install sentencex` splits sentences as plmarker does."
 )
-# `from_encoder` sets these fields of a config itself.
-FOUND = ("encoder_config", "marker_tokens", "marker_token_ids", "pad_token_id", "training_run")
+# `from_encoder` sets these fields of a config itself, or they are found for weights and files that are there already.
+FOUND = (
+    "encoder_config",
+    "marker_tokens",
+    "marker_token_ids",
+    "pad_token_id",
+    "tokenizer_hash",
+    "temperature",
+    "thresholds",
+    "training_run",
+)
 
 
 def is_generated(card: str) -> bool:

@@ -14,7 +14,7 @@ import gradio as gr
 from fastapi import FastAPI, Request, Response
 
 from ..modeling.extraction_plmarker import Extraction
-from ..modeling.schema_plmarker import PLMarkerError, one_sentence
+from ..modeling.schema_plmarker import NIL, PLMarkerError, one_sentence
 from .thresholds import above, needs_new_reading
 
 MOST_CHARACTERS = 50_000
@@ -59,6 +59,8 @@ class Demo:
         }
         parts = {"entities": entity, "relations": relation}
         self.own = {kind: {} if part is None else dict(part.config.thresholds) for kind, part in parts.items()}
+        # The thresholds of NIL have no slider. They stay as the model has them.
+        self.nil = {kind: {NIL: own[NIL]} if NIL in own else {} for kind, own in self.own.items()}
 
     def read(self, text: str, language: str, lines: str) -> Reading:
         """Read a text without thresholds.
@@ -80,10 +82,17 @@ class Demo:
         entities = dict(zip(names, scores, strict=False))
         relations = dict(zip(self.labels["relations"], scores[len(names) :], strict=True))
         extraction = reading.extraction
-        if reading.given is None and needs_new_reading(self.model, extraction, entities):
-            extraction = self._extract(extraction.text, reading.language, None, entities, relations)
-        else:
-            extraction = above(extraction, entities, relations)
+        # The model takes given entities without a threshold, so that none of them makes room for another one.
+        competing = entities if reading.given is None else {}
+        if any(self.nil.values()) or needs_new_reading(self.model, extraction, competing, relations):
+            extraction = self._extract(
+                extraction.text,
+                reading.language,
+                reading.given,
+                entities | self.nil["entities"],
+                relations | self.nil["relations"],
+            )
+        extraction = above(extraction, entities, relations)
         found = json.dumps(extraction.to_dict(), ensure_ascii=False, indent=1)
         return frame(extraction.to_html()), found
 

@@ -116,7 +116,7 @@ class MarkerPass(_Pass):
     """Reads markers against text that was read.
 
     Args:
-        marker_ids: the ids of the markers in the vocabulary, in the order of the config's `marker_tokens`.
+        marker_ids: the ids of the markers in the vocabulary. Parts with one encoder have one table of them.
     """
 
     def __init__(self, encoder: Any, marker_ids: list[int]) -> None:
@@ -136,7 +136,7 @@ class MarkerPass(_Pass):
         """Read a batch.
 
         Args:
-            markers: numbers of the markers in the config's `marker_tokens`; shape (windows, markers).
+            markers: numbers of the markers in `marker_ids`; shape (windows, markers).
             marker_positions: the positions that they borrow, from 0; shape (windows, markers).
             marker_mask: 1 where a marker sees another one; shape (windows, markers, markers), int64.
             text_mask, keys, values: those of `TextPass`.

@@ -14,7 +14,7 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from ..modeling.attention_plmarker import Padding
 from ..modeling.modeling_plmarker import PLMarkerModel
-from ..modeling.schema_plmarker import PLMarkerError
+from ..modeling.schema_plmarker import PLMarkerError, one_sentence
 from .exporting import HEADS, MANIFEST, PASSES
 
 
@@ -30,7 +30,7 @@ def load_exported(folder: str | Path, **options: Any) -> Any:
         A model of the class that was exported, with `extract` and `predict`. It cannot be trained or saved.
 
     Raises:
-        PLMarkerError: for a folder that holds no export.
+        PLMarkerError: for a folder that holds no export, and for files that are damaged or missing.
 
     Example:
         >>> model = load_exported("folder")  # doctest: +SKIP
@@ -39,10 +39,25 @@ def load_exported(folder: str | Path, **options: Any) -> Any:
     folder = Path(folder)
     if not (folder / MANIFEST).is_file():
         raise PLMarkerError(f"{folder}: there is no {MANIFEST}, expected a folder that `plmarker export` wrote")
-    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    names = manifest["parts"]
-    if not names or not set(names) <= {"entity", "relation"}:
-        raise PLMarkerError(f"{folder / MANIFEST}: expected the parts entity and relation, found {names!r}")
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        names, markers = list(manifest["parts"]), dict(manifest["markers"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise PLMarkerError(f"{folder / MANIFEST}: this is no manifest of an export: {one_sentence(error)}") from None
+    if names not in (["entity"], ["relation"], ["entity", "relation"]) or names[0] not in markers:
+        raise PLMarkerError(
+            f"{folder / MANIFEST}: expected the parts entity and relation, with markers, found {names!r} "
+            f"with markers of {list(markers)!r}"
+        )
+    try:
+        return _load(folder, names, markers, options)
+    except Exception as error:
+        # Damaged files reach many libraries, and each has errors of its own.
+        raise PLMarkerError(f"{folder}: the export cannot be loaded: {one_sentence(error)}") from error
+
+
+def _load(folder: Path, names: list[str], markers: dict[str, list[int]], options: dict[str, Any]) -> Any:
+    """The model of an export whose manifest is as expected."""
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     parts = {}
     encoder = None
@@ -50,8 +65,8 @@ def load_exported(folder: str | Path, **options: Any) -> Any:
         config = AutoConfig.from_pretrained(folder / name, trust_remote_code=False)
         with torch.device("meta"):
             part = AutoModel.from_config(config)
-        if name in manifest["markers"]:
-            encoder = SessionEncoder(folder / name, config.encoder_config, manifest["markers"][name], options)
+        if name in markers:
+            encoder = SessionEncoder(folder / name, config.encoder_config, markers[name], options)
         part.encoder = encoder
         part.load_state_dict(load_file(folder / name / HEADS), assign=True)
         part.tokenizer = tokenizer
@@ -99,7 +114,7 @@ class SessionEncoder(nn.Module):
         return self.ids
 
     def forward(self, inputs_embeds: Tensor, reading: Any, **kwargs: Any) -> BaseModelOutput:
-        """See `states_plmarker._call`, which calls an encoder with a row of ids here."""
+        """See `states_plmarker.call_encoder`, which calls an encoder with a row of ids here."""
         ids = inputs_embeds[0]
         states = self._read_markers(ids, reading) if hasattr(reading, "text") else self._read_text(ids, reading.states)
         return BaseModelOutput(last_hidden_state=states[None])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import reprlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -51,15 +52,18 @@ class Extractor:
         if self.column not in batch:
             raise PLMarkerError(f"the dataset has no column {self.column!r}, found {', '.join(map(repr, batch))}")
         values = list(batch[self.column])
-        wrong = next((number for number, value in enumerate(values) if not isinstance(value, str | list)), None)
+        wrong = next((number for number, value in enumerate(values) if not _is_document(value)), None)
         if wrong is not None:
             raise PLMarkerError(
                 f"row {wrong} of a batch: expected a text or a list of sentences in {self.column!r}, "
-                f"got {values[wrong]!r}"
+                f"got {reprlib.repr(values[wrong])}"
             )
+        if not any(values):
+            # `extract` would take documents without sentences for the sentences of one document.
+            return {name: [[] for _ in values] for name in EXTRACTION_FEATURES}
         texts = all(isinstance(value, str) for value in values)
         given = {"text": values} if texts else {"words": values}
-        found = [extraction.to_dict() for extraction in self.model.extract(**given, **self.options)] if values else []
+        found = [extraction.to_dict() for extraction in self.model.extract(**given, **self.options)]
         return {name: [one[name] for one in found] for name in EXTRACTION_FEATURES}
 
     def features(self, dataset: Any) -> Features:
@@ -80,3 +84,8 @@ class Extractor:
         if os.getpid() != LOADED_IN:
             torch.set_num_threads(1)
         self.__init__(model_of_files(state["model"]), state["column"], **state["options"])  # type: ignore[misc]
+
+
+def _is_document(value: Any) -> bool:
+    """Whether a value is a text, or a list of lists."""
+    return isinstance(value, str) or (isinstance(value, list) and all(isinstance(item, list) for item in value))

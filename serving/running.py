@@ -49,7 +49,7 @@ def run(app: Any, host: str, port: int, patience: int | None = None) -> None:
         listener = socket.create_server(
             (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=BACKLOG
         )
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, ValueError) as error:
         raise PLMarkerError(f"cannot listen on {host}, port {port}: {error}") from None
     server = Server(
         uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=patience)

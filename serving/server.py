@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -22,8 +21,6 @@ from .limits import Limits
 from .messages import ErrorAnswer, ExtractBody, ExtractionAnswer, ExtractionsAnswer, HealthAnswer
 from .metrics import Metrics
 from .reading import Item, Reader, TooLargeError
-
-logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 ERRORS: dict[int | str, dict[str, Any]] = {

@@ -26,19 +26,25 @@ def above(extraction: Extraction, entities: Mapping[str, float], relations: Mapp
     return Extraction(extraction.text, extraction.sentences, kept, linked)
 
 
-def needs_new_reading(model: Any, extraction: Extraction, entities: Mapping[str, float]) -> bool:
+def needs_new_reading(
+    model: Any, extraction: Extraction, entities: Mapping[str, float], relations: Mapping[str, float]
+) -> bool:
     """Whether [`above`] may give something else than the model with these thresholds.
 
-    Entities compete where they overlap, and so do relations whose ends overlap. What a threshold removes may have
-    suppressed something else.
+    Entities compete where they overlap, and so do relations whose ends overlap, or that constraints limit to one at an
+    end. What a threshold removes may have suppressed something else.
 
     Args:
         model: the model that found `extraction` without thresholds.
-        entities: the least score of each label.
+        entities, relations: the least score of each label.
     """
     entity, relation = model.readers
-    least = {entities.get(label, 0.0) for label in model.config.schema.entity_labels}
-    if least == {0.0}:
+    schema = model.config.schema
+    least = {entities.get(label, 0.0) for label in schema.entity_labels}
+    is_limited = any(found.one_per_head or found.one_per_tail for found in schema.constraints.values())
+    if relation is not None and is_limited and any((*least, *relations.values())):
+        return True
+    if not any(least):
         return False
     if relation is not None and getattr(model.config, "shared_encoder", False):
         # The markers of the entities of a sentence see each other.

@@ -77,6 +77,16 @@ def test_the_card_is_saved_with_a_trained_model_and_its_snippet_runs(model, tmp_
     assert (tmp_path / "again" / "README.md").read_text() == text.replace("mine", "again")
 
 
+def test_the_code_of_a_card_names_nothing_that_was_found_later(model, tmp_path):
+    config = model.entity.config
+    config.temperature, config.thresholds = 2.0, {"PER": 0.5}
+    model.save_pretrained(tmp_path)
+    assert config.tokenizer_hash is not None
+    text = str(model_card(config, "mine", adapter_of=""))
+    assert "max_seq_length=64" in text
+    assert not any(name in text for name in ("tokenizer_hash", "temperature=", "thresholds="))
+
+
 def test_a_card_of_somebodys_own_stays(model, tmp_path):
     model.config.training_run = RUN
     model.save_pretrained(tmp_path)

@@ -18,6 +18,7 @@ from typing import Any
 
 import httpx
 import pytest
+import torch
 
 pytest.importorskip("gradio", reason="needs gradio (the extra 'app'), which is too large for the extra 'test'")
 
@@ -74,6 +75,18 @@ def test_the_view_follows_thresholds_and_given_entities(model: Any) -> None:
     assert [entity.text for entity in given.extraction.entities] == ["Ada", "Bob"]
     with pytest.raises(PLMarkerError, match="characters"):
         demo.read("a" * 60_000, "en", "")
+
+
+def test_a_threshold_of_nil_holds_without_a_slider(model: Any) -> None:
+    with torch.no_grad():
+        model.entity.classifier.bias[0] += 200
+    model.entity.config.thresholds = {"NIL": 1.0}
+    demo = Demo(model)
+    reading = demo.read("Ada met Bob.", "en", "")
+    assert not reading.extraction.entities
+    _, found = demo.show(reading, [0.0] * 5)
+    assert json.loads(found)["entities"]
+    assert json.loads(found) == model.extract("Ada met Bob.").to_dict()
     assert frame("<\"'>").count('"') == frame("").count('"')
 
 

@@ -1,5 +1,6 @@
 """The passes of an encoder as modules and as graphs, and extraction by them."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -71,4 +72,22 @@ def test_what_cannot_be_exported_says_why(make_tiny_model: Any, tmp_path: Path) 
             export(model, tmp_path / "out", **options)
     assert not (tmp_path / "out").exists()
     with pytest.raises(PLMarkerError, match="expected a folder that"):
+        load_exported(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        '{"parts": ["entity"]}',
+        '{"parts": ["../x"], "markers": {"../x": [1]}}',
+        '{"parts": ["entity"], "markers": {}}',
+        '{"parts": ["entity"], "markers": {"entity": [1]}}',
+    ],
+)
+def test_a_damaged_export_is_named(minilm_tokenizer: Any, tmp_path: Path, text: str) -> None:
+    minilm_tokenizer.save_pretrained(tmp_path)
+    (tmp_path / "plmarker_export.json").write_text(text)
+    with pytest.raises(PLMarkerError, match=re.escape(str(tmp_path))):
         load_exported(tmp_path)

@@ -66,8 +66,16 @@ def test_the_hash_is_that_of_the_model_and_the_options(model: PLMarkerModel, mak
     assert Hasher.hash(again) != hashed
 
 
+def test_a_batch_of_empty_documents_has_nothing_in_it(model: PLMarkerModel) -> None:
+    found = Extractor(model, "sentences")({"sentences": [[], []]})
+    assert found == {"entities": [[], []], "relations": [[], []]}
+
+
 def test_a_bad_row_is_named(model: PLMarkerModel) -> None:
     with pytest.raises(PLMarkerError, match="no column 'body', found 'text'"):
         Extractor(model, "body")({"text": ["a"]})
     with pytest.raises(PLMarkerError, match="row 1 of a batch"):
         Extractor(model)({"text": ["a", None]})
+    # A column of words, where sentences of words are expected.
+    with pytest.raises(PLMarkerError, match="row 0 of a batch"):
+        Extractor(model, "words")({"words": [["Ann", "met"], ["Bob"]]})

@@ -325,6 +325,9 @@ def test_a_server_that_is_stopped_under_load_answers_what_it_has_accepted(model:
         pytest.raises(PLMarkerError, match=f"cannot listen on 127.0.0.1, port {taken.getsockname()[1]}"),
     ):
         run(app, "127.0.0.1", taken.getsockname()[1])
+    # Names that are none reach the encoder of names.
+    with pytest.raises(PLMarkerError, match=r"cannot listen on a\.\.b, port 0"):
+        run(app, "a..b", 0)
 
 
 def test_the_command_checks_its_options_before_it_loads_a_model(capsys: Any) -> None:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from plmarker import PLMarkerForEntityRecognition, PLMarkerForRelationExtraction, PLMarkerModel
+from plmarker import LabelSchema, PLMarkerForEntityRecognition, PLMarkerForRelationExtraction, PLMarkerModel
 from plmarker.serving.thresholds import above, needs_new_reading
 
 TEXT = "Ada Byron met Bob at Acme. Cy works for Acme."
@@ -29,7 +29,7 @@ def test_what_is_above_a_threshold_is_what_the_model_finds_with_it(
                 least = choose.choice(scores)
                 by_label = {"PER": least, "ORG": choose.choice([least, choose.choice(scores)])}
                 relations = {"MARRIED": choose.choice(linked), "OWNS": choose.choice(linked)}
-                again = needs_new_reading(model, everything, by_label)
+                again = needs_new_reading(model, everything, by_label, relations)
                 readings[again] += 1
                 if not again:
                     has_relations = model.readers[1] is not None
@@ -37,7 +37,7 @@ def test_what_is_above_a_threshold_is_what_the_model_finds_with_it(
                         TEXT, entity_threshold=by_label, relation_threshold=relations if has_relations else None
                     )
                     assert above(everything, by_label, relations).to_dict() == found.to_dict()
-            assert not needs_new_reading(model, everything, {})
+            assert not needs_new_reading(model, everything, {}, {})
     assert min(readings.values()) > 2
 
 
@@ -45,12 +45,25 @@ def test_a_shared_encoder_reads_again(make_tiny_model: Callable[..., Any]) -> No
     class Shared:
         class config:
             shared_encoder = True
-            schema = type("Schema", (), {"entity_labels": ("PER",)})
+            schema = LabelSchema(("PER",))
 
         readers = (object(), object())
 
-    assert needs_new_reading(Shared, above(_nothing(), {}, {}), {"PER": 0.5})
-    assert not needs_new_reading(Shared, above(_nothing(), {}, {}), {"PER": 0.0})
+    assert needs_new_reading(Shared, above(_nothing(), {}, {}), {"PER": 0.5}, {})
+    assert not needs_new_reading(Shared, above(_nothing(), {}, {}), {"PER": 0.0}, {})
+
+
+def test_relations_that_compete_are_read_again(make_tiny_model: Callable[..., Any], minilm_tokenizer: Any) -> None:
+    """A relation below its threshold holds no place of another one."""
+    constraints = {"OWNS": {"one_per_head": True, "one_per_tail": True}}
+    schema = LabelSchema(("PER", "ORG"), ("MARRIED", "OWNS", "WORKS_FOR"), ("MARRIED",), constraints)
+    entity = make_tiny_model(PLMarkerForEntityRecognition, schema=schema, max_seq_length=64, max_span_length=4)
+    relation = make_tiny_model(PLMarkerForRelationExtraction, seed=3, schema=schema, max_seq_length=64)
+    model = PLMarkerModel.from_models(entity, relation, minilm_tokenizer)
+    everything = model.extract(TEXT)
+    for entities, relations in (({"PER": 0.4}, {}), ({}, {"OWNS": 0.4})):
+        assert needs_new_reading(model, everything, entities, relations)
+    assert not needs_new_reading(model, everything, {"PER": 0.0}, {"OWNS": 0.0})
 
 
 def _nothing() -> Any:

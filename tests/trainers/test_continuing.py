@@ -18,6 +18,7 @@ from plmarker import (
     PLMarkerModel,
 )
 from plmarker.data import dataset_of, typed_document, write_documents
+from plmarker.encoders.continuing import merged_schema
 from plmarker.trainers.experiment import load_experiment
 from plmarker.trainers.training import run_experiment
 
@@ -50,6 +51,30 @@ def trained(kind: str, encoder: str, schema: LabelSchema, folder: Path) -> Any:
 
 def parts(config: Any) -> list[Any]:
     return list(getattr(config, "parts", [config]))
+
+
+def test_constraints_of_both_schemas_are_kept() -> None:
+    old = LabelSchema(
+        ("PER", "ORG"),
+        ("OWNS", "HIRES"),
+        constraints={"OWNS": {"types": [["PER", "ORG"]]}, "HIRES": {"types": [["ORG", "PER"]]}},
+    )
+    new = LabelSchema(("PER", "GPE"), ("OWNS", "VISITS"), constraints={"OWNS": {"types": [["PER", "GPE"]]}})
+    merged = merged_schema(old, new)
+    assert merged.permits("OWNS", "PER", "GPE")
+    assert not merged.permits("OWNS", "PER", "ORG")
+    assert not merged.permits("HIRES", "PER", "PER")
+    assert merged.permits("VISITS", "GPE", "GPE")
+
+
+def test_a_model_goes_on_with_new_constraints(make_tiny_model: Any, minilm_tokenizer: Any, tmp_path: Path) -> None:
+    model = make_tiny_model(PLMarkerForRelationExtraction, max_seq_length=64)
+    model.save_pretrained(tmp_path)
+    schema = LabelSchema(("PER",), ("OWNS",), constraints={"OWNS": {"types": [["PER", "PER"]]}})
+    found = PLMarkerForRelationExtraction.from_encoder(str(tmp_path), schema)
+    assert found.config.constraints == {"OWNS": {"types": [["PER", "PER"]]}}
+    # The hash is that of the tokenizer with the markers of the new model, when it is saved.
+    assert found.config.tokenizer_hash is None
 
 
 def silence(model: Any, known: LabelSchema) -> None:
