@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ..modeling.schema_plmarker import PLMarkerError
-from .options import Listening, ModelOptions, must_exist
+from .options import Listening, LoadingOptions, must_exist
 
 PORT = 7860
 
@@ -16,7 +16,7 @@ PORT = 7860
 def app(
     context: typer.Context,
     model: Annotated[str, typer.Argument(help="A Hub id or a folder.")],
-    options: ModelOptions,
+    options: LoadingOptions,
     listening: Listening,
 ) -> Any:
     """Show a model in the browser, for people."""

@@ -11,14 +11,13 @@ import typer
 from ..data.files import whole_file
 from ..modeling.schema_plmarker import PLMarkerError
 from ..reports.reliability import reliability_picture
-from .options import Dataset, ModelOptions, exclude_each_other, must_exist, one_of
+from .options import BATCH_TOKENS, BatchTokens, Dataset, Device, exclude_each_other, must_exist, one_of
 
 
 def calibrate(
     context: typer.Context,
     model: Annotated[str, typer.Argument(help="A folder, whose config is changed; or a Hub id, with --out.")],
     dataset: Dataset,
-    options: ModelOptions,
     split: Annotated[str, typer.Option(help="A split that the model was not trained on.")] = "validation",
     precision: Annotated[
         float | None, typer.Option(metavar="P", help="Find thresholds that reach this precision by label.")
@@ -56,6 +55,8 @@ def calibrate(
     picture: Annotated[
         str | None, typer.Option(metavar="FILE", help="A reliability picture, such as reliability.svg.")
     ] = None,
+    batch_tokens: BatchTokens = BATCH_TOKENS,
+    device: Device = None,
 ) -> Any:
     """Make scores probabilities, and find thresholds by label."""
     exclude_each_other(precision=precision, recall=recall, at_most_wrong=at_most_wrong, at_least_found=at_least_found)
@@ -71,16 +72,17 @@ def calibrate(
     must_exist(model, dataset)
     from ..data.loading import load_split
     from ..hub.loading import load_model
+    from .models import device_of
     from .quiet import quiet_models
 
     context.with_resource(quiet_models())
 
-    loaded, _ = load_model(model, options.device or "cpu")
+    loaded, _ = load_model(model, device_of(device))
     documents: Any = load_split(dataset, split, loaded.config.schema)
     if promises:
-        results = _guarantee(loaded, documents, at_most_wrong, at_least_found, confidence, task, options.batch_tokens)
+        results = _guarantee(loaded, documents, at_most_wrong, at_least_found, confidence, task, batch_tokens)
     else:
-        results = _calibrate(loaded, documents, precision, recall, options.batch_tokens)
+        results = _calibrate(loaded, documents, precision, recall, batch_tokens)
     if out is None:
         loaded.config.save_pretrained(model)
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -42,6 +43,9 @@ def export(
 ) -> Any:
     """Write documents in another format, or as tasks of an annotation tool."""
     if tool is not None:
+        given = {"to": to, "format": format, **asdict(reading)}
+        if unused := [f"--{option}" for option, value in given.items() if value is not None]:
+            raise PLMarkerError(f"{unused[0]} means nothing with --tool, which takes JSONL as predict writes it")
         return _export_tasks(path, Path(out), tool, order)
     if order != "file":
         raise PLMarkerError("--order needs --tool")
@@ -66,7 +70,11 @@ def _convert(source: Path, out: Path, chosen: Reading, format: str | None, to: s
     raise_problems(report.fatal)
     from ..data.statistics import count_document
 
-    splits = {split for corpus in folder_corpora(source, name).values() for split in corpus.splits}
+    try:
+        splits = {split for corpus in folder_corpora(source, name).values() for split in corpus.splits}
+    except PLMarkerError:
+        # Two files of one split are no problem here: all files become one.
+        splits = set()
     if len(splits) > 1:
         message = f"the splits {', '.join(sorted(splits))} are written as one; `plmarker data build` keeps them apart"
         report.problem(source, 0, message, fatal=False)

@@ -63,6 +63,8 @@ def evaluate(
     ] = None,
 ) -> Any:
     """Compute the Ent / Rel / Rel+ table of a split."""
+    if max_candidates is not None and candidates_from is None:
+        raise PLMarkerError("--max_candidates needs --candidates_from")
     must_exist(*model, dataset)
     from ..data.loading import load_split
     from ..modeling.windows_plmarker import WordTokenizer

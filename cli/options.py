@@ -40,13 +40,19 @@ Format = Annotated[
 Dataset = Annotated[str, typer.Option(metavar="NAME", help="A Hub id, a folder, a file, or sample.")]
 
 
-@dataclass
-class ModelOptions:
-    """The options of commands that run a model."""
+BatchTokens = Annotated[int, typer.Option("--batch_tokens", metavar="N", help="Most text tokens of a batch.")]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="Device of the model, such as cpu or cuda:1, by default an accelerator if there is one."
+    ),
+]
 
-    batch_tokens: Annotated[int, typer.Option("--batch_tokens", metavar="N", help="Most text tokens of a batch.")] = (
-        BATCH_TOKENS
-    )
+
+@dataclass
+class LoadingOptions:
+    """The options of commands that load a model to run it."""
+
     compat: Annotated[
         str | None,
         one_of("--compat", ("original",), "Compute what the published scripts compute, with their quirks."),
@@ -60,13 +66,14 @@ class ModelOptions:
             "CPU is faster with it.",
         ),
     ] = None
-    device: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Device of the model, such as cpu or cuda:1, by default an accelerator if there is one.",
-        ),
-    ] = None
+    device: Device = None
+
+
+@dataclass
+class ModelOptions(LoadingOptions):
+    """The options of commands that run a model on many texts."""
+
+    batch_tokens: BatchTokens = BATCH_TOKENS
 
 
 @dataclass

@@ -9,7 +9,6 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
-from tqdm.auto import tqdm
 
 from ..data.documents import STANDARD_INPUT
 from ..data.outputs import Answer, write_resumable
@@ -106,6 +105,8 @@ def predict(
     elif uses_ray or split or config_name:
         raise PLMarkerError("--engine, --split and --config_name need INPUT")
     must_exist(model)
+    from tqdm.auto import tqdm
+
     from ..serving.record_reader import ReadingOptions, RecordReader
     from .models import load_models
     from .quiet import quiet_models

@@ -271,6 +271,8 @@ def _split_files(folder: Path) -> dict[str, list[Path]]:
         return {}
     for path, reason in corpora[""].left_out.items():
         logger.warning("%s: left out: %s", path, reason)
+    for path, reason in corpora[""].overlapping.items():
+        logger.warning("%s: %s", path, reason)
     return splits
 
 

@@ -15,11 +15,12 @@ from typing import Any
 
 from ..modeling.schema_plmarker import PLMarkerError, one_sentence
 from .documents import STANDARD_INPUT, existing_file, lines_with_numbers
+from .formats.unread import JSON_ENDINGS
 
 # What is read of a row with columns.
 COLUMNS = ("doc_key", "text", "sentences", "entities", "predicted_ner")
 PARQUET = ".parquet"
-FILE_ENDINGS = (".jsonl", ".json", ".txt", ".gz", PARQUET)
+FILE_ENDINGS = (*JSON_ENDINGS, ".txt", ".gz", PARQUET)
 ROWS_AT_ONCE = 256
 
 
@@ -102,8 +103,8 @@ class Inputs:
 def read_lines(path: str | Path) -> Iterator[Record]:
     """The lines of a file.
 
-    A `.jsonl` or `.json` file holds one document a line; of any other file each line that is not empty is a raw text.
-    Standard input holds documents if its first line begins with `{`.
+    A `.jsonl`, `.jsonlines` or `.json` file holds one document a line; of any other file each line that is not empty is
+    a raw text. Standard input holds documents if its first line begins with `{`.
 
     Args:
         path: the file; `.gz` at the end of its name is unpacked. `-` is standard input.
@@ -112,7 +113,7 @@ def read_lines(path: str | Path) -> Iterator[Record]:
         PLMarkerError: for a file that is missing or no text.
     """
     name = Path(str(path).removesuffix(".gz"))
-    is_json = name.suffix in (".jsonl", ".json")
+    is_json = name.suffix in JSON_ENDINGS
     stem = "stdin" if str(path) == STANDARD_INPUT else name.stem
     for place, (number, line) in enumerate(lines_with_numbers(path)):
         if place == 0 and str(path) == STANDARD_INPUT:

@@ -121,7 +121,10 @@ def read_settings(path: Path, expected: str) -> Settings:
         if not isinstance(node, yaml.MappingNode):
             raise PLMarkerError(f"{path}: expected a mapping with {expected}")
         _check_size(path, node)
-        settings = Settings(loader.construct_document(node), {(): str(path)})
+        places: dict[KeyPath, str] = {(): str(path)}
+        # Constructing copies the keys that `<<` merges into the node. A key may replace one of them.
+        _find_places(path, node, (), places)
+        return Settings(loader.construct_document(node), places)
     except PLMarkerError:
         raise
     except OSError as error:
@@ -130,8 +133,6 @@ def read_settings(path: Path, expected: str) -> Settings:
         raise PLMarkerError(f"{path}: broken YAML, lists or mappings are nested too deeply") from None
     except (yaml.YAMLError, ValueError) as error:
         raise PLMarkerError(f"{path}: broken YAML, {one_line(error)}") from None
-    _find_places(path, node, (), settings.places)
-    return settings
 
 
 def _check_size(path: Path, node: yaml.Node) -> None:

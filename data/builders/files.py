@@ -25,10 +25,11 @@ class FilesBuilder(CorpusBuilder):
     `valid`, `val`, `dev`, `devel`, `development` or `testa`; `test` or `testb`. `emerging.dev.conll`,
     `wnut17train.conll` and `CDR_TestSet.PubTator.txt` are examples. A word inside other letters does not count, as in
     `latest.conll`. A file with a longer name beside that of a split is a split of its own: `test_ood.jsonl` beside
-    `test.jsonl`. A file that joins two splits, such as `train_dev.tsv`, is left out if it repeats a split.
-    Descriptions of the corpus, such as `README.md`, are passed over. Other files are left out with a warning. If no
-    name contains a word for a split, or if `data_dir` is a file, everything is `train`. The same holds for brat files
-    if a name has words for no split or for two, or if no name has a word for `train`.
+    `test.jsonl`. A file that joins two splits, such as `train_dev.tsv`, is left out if `train` is there. Otherwise it
+    is `train`, with a warning if `dev` is there. Descriptions of the corpus, such as `README.md`, are passed over.
+    Other files are left out with a warning. If no name contains a word for a split, or if `data_dir` is a file,
+    everything is `train`. The same holds for brat files if a name has words for no split or for two, or if no name has
+    a word for `train`.
 
     Example:
         `FilesBuilder(data_dir="my_corpus", format="conll").download_and_prepare()`
@@ -92,6 +93,8 @@ class FilesBuilder(CorpusBuilder):
             # Pictures and such are no news.
             if path.is_dir() or path.name.endswith(endings) or not reason.startswith("its name"):
                 self.report.problem(path, 0, f"left out: {reason}", fatal=False)
+        for path, reason in self._found.overlapping.items():
+            self.report.problem(path, 0, reason, fatal=False)
         return self._files
 
     def taken_for(self) -> list[str]:

@@ -19,7 +19,7 @@ from .brat import read_brat, write_brat
 from .columns import COLUMN_ENDINGS, is_wikiner, read_columns, write_columns
 from .conll2012 import read_conll2012
 from .docbin import read_docbin
-from .folders import DESCRIPTION, CorpusFolder, find_corpora, split_words
+from .folders import DESCRIPTION, CorpusFolder, find_corpora, joined_splits
 from .json_entries import first_keys, has_lines, json_entries
 from .mentions import has_mentions, read_mentions
 from .offsets import read_offsets
@@ -80,6 +80,8 @@ FORMATS = {
 }  # fmt: skip
 
 
+ALL_ENDINGS = tuple(ending for format in FORMATS.values() for ending in format.endings)
+
 # Formats that the first lines of a file show.
 SHOWN = (("webanno", is_webanno), ("pubtator", is_pubtator))
 
@@ -106,7 +108,7 @@ def guess_format(path: Path) -> Format:
         for format in FORMATS.values():
             if format.folders and any(next(path.rglob(f"*{ending}"), None) for ending in format.endings):
                 return format
-        files = _data_files(path, tuple(ending for format in FORMATS.values() for ending in format.endings))
+        files, _ = _data_files(path, ALL_ENDINGS)
         for file in files:
             if unread_kind(file) is None:
                 return guess_format(file)
@@ -184,13 +186,21 @@ def read_corpus(
     files = [path]
     if path.is_dir() and not chosen.folders:
         files = []
-        for file in _data_files(path, chosen.endings):
-            if kind := unread_kind(file):
+        found, left_out = _data_files(path, ALL_ENDINGS)
+        for file, reason in left_out.items():
+            report.problem(file, 0, f"left out: {reason}", fatal=False)
+        for file in found:
+            if not (file.name.endswith(chosen.endings) or (not file.suffix and chosen.name == "conll")):
+                report.problem(file, 0, f"left out: this folder is read as {chosen.name}", fatal=False)
+            elif kind := unread_kind(file):
                 report.problem(file, 0, f"left out: this is {kind}", fatal=False)
             else:
                 files.append(file)
         if not files:
             raise PLMarkerError(f"{path}: this folder has no file that ends in {' or '.join(chosen.endings)}")
+    if path.is_dir():
+        # The names of brat's and ACE's files are titles of documents.
+        _note_joined_splits(path, [] if chosen.folders else files, report)
     for file in files:
         _check_kind(file, chosen.name)
     documents = _documents(path, files, chosen, report, options or chosen.reading)
@@ -218,19 +228,41 @@ def folder_corpora(source: Path, format: str | None = None) -> dict[str, CorpusF
     return find_corpora(source, lambda path: path.name.endswith(endings))
 
 
-def _data_files(folder: Path, endings: tuple[str, ...]) -> list[Path]:
-    """The files of a folder and its subfolders, without descriptions, label lists, and unions of splits."""
+def _data_files(folder: Path, endings: tuple[str, ...]) -> tuple[list[Path], dict[Path, str]]:
+    """The files of a folder and its subfolders, without descriptions.
+
+    Returns:
+        The files that are read, and with a reason those that are not: lists of labels, and files that repeat a split.
+    """
     files = [
         path
         for path in sorted(folder.rglob("*"))
         if path.is_file()
-        and (path.name.endswith(endings) or (not path.suffix and ".conll" in endings and is_wikiner(path)))
+        and (path.name.endswith(endings) or (not path.suffix and is_wikiner(path)))
         and not DESCRIPTION.fullmatch(path.name)
-        and not LABELS_NAME.fullmatch(path.name)
     ]
-    splits = {path: split_words(path.name) for path in files}
-    single = {(path.parent, words[0]) for path, words in splits.items() if len(words) == 1}
-    return [path for path in files if len(splits[path]) < 2 or (path.parent, splits[path][0]) not in single]
+    left_out = {path: "it names the labels" for path in files if LABELS_NAME.fullmatch(path.name)}
+    for paths in _by_folder(files).values():
+        left_out |= joined_splits(paths)[0]
+    return [path for path in files if path not in left_out], left_out
+
+
+def _note_joined_splits(folder: Path, files: list[Path], report: ReadingReport) -> None:
+    """Warn where a file or subfolder joins splits that are beside it."""
+    folders = [path for path in folder.rglob("*") if path.is_dir()]
+    for paths in _by_folder([*folders, *files]).values():
+        repeating, overlapping = joined_splits(paths)
+        for path, reason in overlapping.items():
+            report.problem(path, 0, reason, fatal=False)
+        for path, reason in repeating.items():
+            report.problem(path, 0, f"{reason}: its documents may be read twice", fatal=False)
+
+
+def _by_folder(paths: Iterable[Path]) -> dict[Path, list[Path]]:
+    found: dict[Path, list[Path]] = {}
+    for path in paths:
+        found.setdefault(path.parent, []).append(path)
+    return found
 
 
 def _check_kind(path: Path, format: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +19,8 @@ SPLIT_WORDS = {
 }
 # Files that describe a corpus lie beside its splits, and are no data.
 DESCRIPTION = re.compile(
-    r"(readme|licen[cs]e|copying|notice|citation|changelog).*|.*\.(md|rst|pdf|html|py|sh|png|ya?ml|toml|cfg|ini)",
+    r"(readme|licen[cs]e|copying|notice|citation|changelog)([-_].*)?(\.txt)?"
+    r"|.*\.(md|rst|pdf|html|py|sh|png|ya?ml|toml|cfg|ini|bib|cff)",
     re.IGNORECASE,
 )
 # "TrainingSet" has two words.
@@ -33,10 +34,12 @@ class CorpusFolder:
     Args:
         splits: split -> its files or folders. `train`, `validation` and `test`; others by their own names.
         left_out: files and folders that are in no split, with the reason.
+        overlapping: files and folders of `splits` whose documents may also be in another split, with the reason.
     """
 
     splits: dict[str, list[Path]] = field(default_factory=dict)
     left_out: dict[Path, str] = field(default_factory=dict)
+    overlapping: dict[Path, str] = field(default_factory=dict)
 
 
 def split_words(name: str) -> list[str]:
@@ -52,6 +55,31 @@ def split_words(name: str) -> list[str]:
         for split, words in SPLIT_WORDS.items()
         if re.search(rf"(?<![a-z])(?:{words})(?:set)?(?![a-z])", name, re.IGNORECASE)
     ]
+
+
+def joined_splits(paths: Iterable[Path]) -> tuple[dict[Path, str], dict[Path, str]]:
+    """The files and folders of one folder that join splits, and have one of these splits beside them.
+
+    Returns:
+        Those that repeat the first of their splits, and the others, which take the place of it. Each has a reason.
+
+    Example:
+        >>> joined_splits([Path("train_dev.tsv"), Path("dev.tsv")])[1].values()
+        dict_values(['it joins the splits train and validation, and validation is beside it: documents may be in both'])
+    """
+    splits = {path: split_words(path.name) for path in paths}
+    single = {words[0] for words in splits.values() if len(words) == 1}
+    repeating, overlapping = {}, {}
+    for path, words in splits.items():
+        if len(words) < 2:
+            continue
+        reason = f"it joins the splits {' and '.join(words)}"
+        beside = [split for split in words if split in single]
+        if words[0] in single:
+            repeating[path] = reason
+        elif beside:
+            overlapping[path] = f"{reason}, and {' and '.join(beside)} is beside it: documents may be in both"
+    return repeating, overlapping
 
 
 def visible_entries(folder: Path) -> list[Path]:
@@ -121,12 +149,11 @@ def _splits_of(source: Path, entries: list[Path], takes: Callable[[Path], bool])
             unions.append(path)
         else:
             candidates[found[0]].append(path)
+    repeating, corpus.overlapping = joined_splits([*unions, *(path for paths in candidates.values() for path in paths)])
+    corpus.left_out |= repeating
     for path in unions:
-        first = split_words(path.name)[0]
-        if candidates[first]:
-            corpus.left_out[path] = f"it joins the splits {' and '.join(split_words(path.name))}"
-        else:
-            candidates[first].append(path)
+        if path not in repeating:
+            candidates[split_words(path.name)[0]].append(path)
     for split, paths in candidates.items():
         corpus.splits |= _of_one_split(source, split, paths, takes)
     if not corpus.splits:

@@ -78,6 +78,16 @@ def first_keys(path: Path) -> set[str]:
     return {str(key) for key in next((entry for _, entry in json_entries(path, ReadingReport())), {})}
 
 
+def name_of(entry: Mapping[str, Any], other: str) -> str:
+    """The name of a document: its `doc_key` or `id`, or else another name. A null is no name.
+
+    Example:
+        >>> name_of({"id": 0}, "silver-1"), name_of({"id": None}, "silver-1")
+        ('0', 'silver-1')
+    """
+    return str(next((entry[name] for name in ("doc_key", "id") if entry.get(name) is not None), other))
+
+
 def has_weights(path: Path) -> bool:
     """Whether an object of a file has a `weight`. A file without that word is not parsed."""
     if not any('"weight"' in line for _, line in lines_with_numbers(path)):

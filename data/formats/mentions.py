@@ -20,7 +20,7 @@ from ..alignment import TextDocument, align, word_locator
 from ..documents import Document
 from ..occurrences import Mention, place_mentions
 from ..report import ReadingReport
-from .json_entries import json_entries
+from .json_entries import json_entries, name_of
 from .options import ReadingOptions
 
 # Entities with one of these keys have a place.
@@ -82,7 +82,7 @@ def read_mentions(path: Path, report: ReadingReport, options: ReadingOptions) ->
         # A relation joins spans. Which of several labels of a span it joins makes no difference.
         names = {place: (place, label) for place, label in reversed(placed)}
         document = TextDocument(
-            str(entry.get("doc_key", entry.get("id", f"{path.stem}-{number}"))),
+            name_of(entry, f"{path.stem}-{number}"),
             text,
             {(place, label): (*place, label) for place, label in placed},
             [(names[head], names[tail], label) for head, tail, label in linked],

@@ -25,7 +25,7 @@ from typing import Any
 from ..alignment import TextDocument, align, word_locator
 from ..documents import Document
 from ..report import ReadingReport
-from .json_entries import json_entries
+from .json_entries import json_entries, name_of
 from .options import ReadingOptions
 
 # How tools name the parts of an entity and of a relation.
@@ -128,7 +128,7 @@ def _text_document(
         return None
     regions = [region for value in entry.values() if _are_objects(value) for region in value]
     text = entry["data"] if isinstance(entry.get("data"), str) and "text" not in entry else _text(entry, regions)
-    document = TextDocument(str(entry.get("doc_key", entry.get("id", key))), text)
+    document = TextDocument(name_of(entry, key), text)
     if "annotation_id" in entry or _are_objects(entry.get("label")):
         # In JSON-MIN the labelling interface defines the key of the regions. The key is missing if there are none.
         for number, region in enumerate(chain.from_iterable(filter(_are_objects, entry.values()))):
@@ -207,7 +207,7 @@ def _label_studio(
     if len(annotations) > 1:
         report.counts["further annotations of a text"] += len(annotations) - 1
     chosen = next((item for item in annotations if item.get("ground_truth")), None) or _newest(annotations)
-    document = TextDocument(str(entry.get("id", key)), _text(entry["data"], chosen["result"]))
+    document = TextDocument(name_of(entry, key), _text(entry["data"], chosen["result"]))
     for region in chosen["result"]:
         if region["type"] == "relation":
             ends = (region["from_id"], region["to_id"])

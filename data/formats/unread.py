@@ -18,7 +18,11 @@ FIRST_BYTES = (
         rb"PK\x03\x04|\x1f\x8b|BZh|7z\xbc\xaf|\xfd7zXZ",
         "an archive: unpack it; `plmarker data build` takes some archives as they are",
     ),
-    (rb"PAR1|ARROW1", "Parquet or Arrow: `load_documents` and `datasets.load_dataset` take the folder of such files"),
+    # PAR1 is also a gene, whose name may begin a text.
+    (
+        rb"PAR1[\x00-\x08\x0e-\x1f]|ARROW1\x00",
+        "Parquet or Arrow: `load_documents` and `datasets.load_dataset` take the folder of such files",
+    ),
     (rb"(?s).*<xmi:XMI", f"XMI of UIMA: {WEBANNO}"),
     (rb"(?s).*<collection", "BioC XML: PubTator is read, so take the PubTator files of the corpus"),
     (rb"(?s).*(?:<!DOCTYPE set|<set[ >]|<cons )", "GENIA's XML: the JSON forms of the nested corpus are read"),

@@ -112,7 +112,7 @@ def _raw(
     elif "entities" in entry:
         ner = [_span(row, words, row["type"]) for row in entry["entities"]]
         relations = [
-            [*ner[row["head"]][:2], *ner[row["tail"]][:2], row["type"]] for row in entry.get("relations") or ()
+            [*_end(ner, row["head"]), *_end(ner, row["tail"]), row["type"]] for row in entry.get("relations") or ()
         ]
     elif "entity_mentions" in entry:
         mentions = {row["id"]: _span(row, words, row["entity_type"]) for row in entry["entity_mentions"]}
@@ -127,6 +127,13 @@ def _raw(
     else:
         raise ValueError(f"{EXPECTED}, got the keys {', '.join(map(str, entry))}")
     return {"doc_key": key, "sentences": [words], "ner": [ner], **({"relations": [relations]} if relations else {})}
+
+
+def _end(entities: Sequence[list[Any]], number: Any) -> list[Any]:
+    """The words of an end of a relation, which is the number of an entity. Python would count -1 from the end."""
+    if type(number) is not int or not 0 <= number < len(entities):
+        raise ValueError(f"a relation joins entity {number!r}, expected a number from 0 to {len(entities) - 1}")
+    return entities[number][:2]
 
 
 def _span(row: Mapping[str, Any], words: Sequence[str], label: str) -> list[Any]:

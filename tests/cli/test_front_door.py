@@ -59,6 +59,10 @@ def test_every_option_has_help() -> None:
         (["data", "check", "x", "--format", "xml"], "'xml' is not one of jsonl, conll"),
         (["data", "push", "x", "--repo", "a/b", "--private", "--public"], "--private and --public exclude each other"),
         (["train", "demo", "--resume", "--overwrite"], "--resume and --overwrite exclude each other"),
+        (["data", "export", "x", "--out", "y", "--tool", "prodigy", "--to", "conll"], "--to means nothing with --tool"),
+        (["evaluate", "m", "--dataset", "sample", "--max_candidates", "9"], "--max_candidates needs --candidates_from"),
+        (["calibrate", "m", "--dataset", "sample", "--dtype", "auto"], "No such option"),
+        (["app", "m", "--batch_tokens", "9"], "No such option"),
         (["predict", "m", "--text", "x", "--entity_threshold", "high"], "'high' is neither a number nor LABEL=NUMBER"),
     ],
 )
@@ -70,6 +74,14 @@ def test_wrong_usage_ends_with_status_2_and_says_why(
     assert output.out == ""
     assert expected in output.err
     assert "Traceback" not in output.err
+
+
+def test_the_files_of_one_split_are_exported_to_one_file(tmp_path: Path) -> None:
+    for name in ("train-0", "train-1"):
+        line = f'{{"doc_key": "{name}", "sentences": [["Ada"]], "ner": [[[0, 0, "PER"]]]}}\n'
+        (tmp_path / f"{name}.jsonl").write_text(line, encoding="utf-8")
+    assert main(["data", "export", str(tmp_path), "--out", str(tmp_path / "all.conll")]) == 0
+    assert (tmp_path / "all.conll").read_text(encoding="utf-8").count("# newdoc") == 2
 
 
 def test_hyphens_do_as_well_as_underscores(capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,12 +29,13 @@ def put_parquet(path: Path) -> Path:
 def test_all_ways_to_store_texts_give_the_same_documents(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS), encoding="utf-8")
     put_parquet(tmp_path / "rows.parquet")
+    (tmp_path / "rows.jsonlines").write_bytes((tmp_path / "rows.jsonl").read_bytes())
     (tmp_path / "rows").mkdir()
     put_parquet(tmp_path / "rows" / "train-00000-of-00001.parquet")
     read = [[document_of(record) for record in Inputs(str(tmp_path / name)).records()]
-            for name in ("rows.jsonl", "rows.parquet", "rows")]  # fmt: skip
+            for name in ("rows.jsonl", "rows.jsonlines", "rows.parquet", "rows")]  # fmt: skip
     assert [document["doc_key"] for document in read[0]] == ["a", "rows-2", "c"]
-    assert read[0] == read[1] == read[2]
+    assert read[0] == read[1] == read[2] == read[3]
     for name in ("rows.jsonl", "rows.parquet", "rows"):
         inputs = Inputs(str(tmp_path / name))
         assert list(inputs.records(1)) == list(inputs.records())[1:]

@@ -9,6 +9,7 @@ import pytest
 from transformers import TrainingArguments
 
 from plmarker.data.presets import load_preset
+from plmarker.data.settings import read_settings
 from plmarker.hub_configs import FOLDER
 from plmarker.modeling.modeling_plmarker import PLMarkerForEntityRecognition, PLMarkerForRelationExtraction
 from plmarker.modeling.schema_plmarker import PLMarkerError
@@ -96,6 +97,14 @@ def test_what_is_wrong_in_a_file_is_named(tmp_path: Path, line: str, expected: s
     path.write_text(f"encoder: minilm\ndataset: sample\noutput_dir: x\nentity: {{}}\n{line}\n")
     with pytest.raises(PLMarkerError, match=expected):
         load_experiment(path)
+
+
+def test_a_key_may_replace_one_that_is_merged(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text("entity: &one {training: {max_steps: 3}, model: {}}\nrelation:\n  <<: *one\n  training: {}\n")
+    settings = read_settings(path, "settings")
+    assert settings.values["relation"] == {"training": {}, "model": {}}
+    assert settings.place(("relation", "training")) == f"{path}:4"
 
 
 def test_a_preset_gives_labels_and_the_file_goes_before(tmp_path: Path) -> None:

@@ -194,6 +194,11 @@ def test_load_documents_reads_such_files_with_their_weights(write, caplog):
         load_documents(bad)
 
 
+def test_a_null_is_no_name(write):
+    documents, report = read(write(*2 * [{"id": None, "text": TEXT, "entities": [GENE]}]))
+    assert ([document["doc_key"][-2:] for document in documents], report.fatal) == (["-1", "-2"], [])
+
+
 NAMES = st.sampled_from(["a", "b", "a b", "B", "ab", "c."])
 
 

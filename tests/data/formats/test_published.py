@@ -9,6 +9,7 @@ from published import LAYOUTS, WORDS, put_layout
 from reading import entities
 
 from plmarker import PLMarkerError, load_documents
+from plmarker.data.builders import FilesBuilder
 from plmarker.data.formats import folder_corpora, guess_format, read_corpus
 from plmarker.data.report import ReadingReport
 
@@ -159,3 +160,58 @@ def test_columns_of_phrases_are_no_layers(tmp_path):
     path.write_text("Ada NNP B-NP B-PER\nruns VBZ B-VP O\nAcme NNP B-NP B-ORG\n")
     (document,), report = read(path)
     assert (entities(document), report.problems) == ([("Ada", "PER"), ("Acme", "ORG")], [])
+
+
+COLUMNS = "Ada\tB-PER\nsang\tO\n"
+
+
+def warnings_of(folder: Path) -> dict[str, str]:
+    """What is said of each file of a folder that is read as one."""
+    _, report = read(folder)
+    assert report.fatal == []
+    return {Path(problem.path).name: problem.message for problem in report.problems}
+
+
+def test_a_union_of_splits_in_place_of_train_is_a_leak(tmp_path, caplog):
+    cache, tmp_path = tmp_path / "cache", tmp_path / "corpus"
+    tmp_path.mkdir()
+    for name in ("train_dev.tsv", "dev.tsv", "test.tsv"):
+        (tmp_path / name).write_text(COLUMNS, encoding="utf-8")
+    corpus = folder_corpora(tmp_path)[""]
+    assert list(corpus.splits) == list(SPLITS)
+    assert [path.name for path in corpus.overlapping] == ["train_dev.tsv"]
+    assert "validation is beside it" in warnings_of(tmp_path)["train_dev.tsv"]
+    load_documents(tmp_path)
+    assert "validation is beside it" in caplog.text
+    builder = FilesBuilder(data_dir=tmp_path, cache_dir=str(cache))
+    builder.download_and_prepare()
+    assert any("validation is beside it" in problem.message for problem in builder.report.problems)
+    # Without the other split there is no leak.
+    (tmp_path / "dev.tsv").unlink()
+    assert folder_corpora(tmp_path)[""].overlapping == {}
+    assert "train_dev.tsv" not in warnings_of(tmp_path)
+
+
+def test_a_folder_that_is_read_as_one_names_what_is_left_out(tmp_path):
+    files = {
+        "train.conll": COLUMNS,
+        "train_dev.conll": COLUMNS,
+        "types.json": "{}",
+        "more.jsonl": json.dumps({"doc_key": "a", "sentences": [["Ada"]], "ner": [[[0, 0, "PER"]]]}),
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    documents, report = read(tmp_path, format="conll")
+    assert [document["doc_key"] for document in documents] == ["train-1"]
+    found = {Path(problem.path).name: problem.message for problem in report.problems}
+    assert set(found) == {"train_dev.conll", "types.json", "more.jsonl"}
+    assert "joins the splits" in found["train_dev.conll"]
+    assert "read as conll" in found["more.jsonl"]
+
+
+def test_data_is_not_taken_for_something_else_by_a_word(tmp_path):
+    # A name that begins like that of a description, and a gene that begins like Parquet.
+    (tmp_path / "citations.conll").write_text(COLUMNS, encoding="utf-8")
+    (tmp_path / "par.conll").write_text("PAR1\tB-GENE\nis\tO\n", encoding="utf-8")
+    documents, report = read(tmp_path)
+    assert ([document["doc_key"] for document in documents], report.problems) == (["citations-1", "par-1"], [])

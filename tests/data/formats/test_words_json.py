@@ -69,7 +69,8 @@ def test_documents_are_named_by_their_ids_or_by_the_file(tmp_path):
         ({"tokens": WORDS}, "keys tokens"),
         ({"tokns": WORDS, "entities": []}, "keys tokns"),
         ({"tokenized_text": WORDS}, "'ner'"),
-        ({**SPERT, "relations": [{"type": "RUNS", "head": 0, "tail": 7}]}, "another structure"),
+        ({**SPERT, "relations": [{"type": "RUNS", "head": 0, "tail": 7}]}, "entity 7, expected"),
+        ({**SPERT, "relations": [{"type": "RUNS", "head": 0, "tail": -1}]}, "entity -1, expected"),
         ({**GLINER, "ner": [[0, 9, "PER"]]}, "9"),
     ],
 )
