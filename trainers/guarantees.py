@@ -95,7 +95,7 @@ def guarantee(
     try:
         for number, name in enumerate(chosen):
             part = parts[name]
-            _check_order(part)
+            _check_order(name, part)
             own = documents[number :: len(chosen)]
             if name == "relations" and "entities" in parts:
                 own = with_found_entities(parts["entities"], own, batch_tokens)
@@ -271,7 +271,7 @@ def _checked_level(at_most_wrong: float | None, at_least_found: float | None, co
     return level
 
 
-def _check_order(part: Any) -> None:
+def _check_order(name: str, part: Any) -> None:
     """A higher threshold must return a part of what a lower one returns, and nothing else."""
     config = part.config
     if config.compat is not None or getattr(config, "pair_scores", "log_softmax") != "log_softmax":
@@ -279,3 +279,9 @@ def _check_order(part: Any) -> None:
             "a guarantee needs predictions that are sorted by their score: set pair_scores to log_softmax, and compat "
             "to None"
         )
+    for label, constraint in config.schema.constraints.items() if name == "relations" else ():
+        if constraint.one_per_head or constraint.one_per_tail:
+            raise PLMarkerError(
+                f"a guarantee needs a higher threshold to return nothing new, and the constraint of {label!r} breaks that: "
+                "a relation that falls below the threshold makes room for another one; remove one_per_head and one_per_tail"
+            )
