@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 # What goes into an install: a change of these makes a new one.
-SOURCES := $(wildcard *.py modeling/*.py original/*.py hub/*.py cli/*.py serving/*.py data/*.py data/*.yaml data/sample/* data/*/*.py data/builders/*.yaml trainers/*.py trainers/span_f1/* hub_configs/*) setup.cfg pyproject.toml README.md
+SOURCES := $(wildcard *.py modeling/*.py original/*.py hub/*.py encoders/*.py reports/* cli/*.py serving/*.py data/*.py data/*.yaml data/sample/* data/*/*.py data/builders/*.yaml trainers/*.py trainers/span_f1/* hub_configs/*) setup.cfg pyproject.toml README.md
 
 .PHONY: demo test test-oldest test-newest fuzz format docs clean
 

@@ -140,6 +140,8 @@ def evaluate(
 
 def write_report(folder: Path, result: Any, title: str) -> None:
     """Write the pages of an evaluation."""
+    from ..trainers.findings import scores_of
+
     gold, found = {}, []
     for document in result.documents:
         raw = raw_document(document)
@@ -151,6 +153,7 @@ def write_report(folder: Path, result: Any, title: str) -> None:
         found.append(annotated_extraction({**raw, **predicted}))
     with whole_file(folder / "documents.html") as file:
         file.write(documents_page(found, title, gold))
+    scores = {name: scores_of(findings) for name, findings in result.findings.items()}
     with whole_file(folder / "index.html") as file:
-        file.write(evaluation_page(result.metrics, result.errors, result.documents, title))
+        file.write(evaluation_page(result.metrics, result.errors, result.documents, title, scores))
     print(f"{folder / 'index.html'}: the report\n")

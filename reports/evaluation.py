@@ -1,15 +1,14 @@
-"""The page of an evaluation: figures, errors, confusion of types, and F1 by width and distance."""
+"""The page of an evaluation: figures, errors, confusion of types, F1 by width and distance, and what scores say."""
 
 from __future__ import annotations
 
 import html
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from importlib import resources
-from string import Template
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from .page import script_data
+from .page import html_page
+from .scores import Scores, scores_picture
 
 # The last bar of a chart has all larger values.
 LAST_BAR = 8
@@ -22,6 +21,7 @@ def evaluation_page(
     errors: Mapping[str, Counter[str]],
     documents: Sequence[Mapping[str, Any]],
     title: str = "Evaluation",
+    scores: Mapping[str, Scores] | None = None,
 ) -> str:
     """A self-contained page, which links to `documents.html` beside it.
 
@@ -30,6 +30,7 @@ def evaluation_page(
         errors: counts of errors by kind.
         documents: typed documents with `ner`, `relations`, `predicted_ner` and `predicted_relations`.
         title: the heading.
+        scores: what the scores say, under the names of `errors`, see `scores_picture`.
     """
     tables = [_figures(metrics), *_by_label(metrics), *_errors(errors)]
     charts = []
@@ -39,8 +40,8 @@ def evaluation_page(
     if any(document.get("predicted_relations") for document in documents):
         charts.append(_chart("Rel F1 by words between head and tail", documents, "relations", _distance))
     data = {"tables": [table for table in tables if table["rows"]], "charts": charts}
-    template = resources.files(__package__).joinpath("evaluation.html").read_text(encoding="utf-8")
-    return Template(template).substitute(title=html.escape(title), data=script_data(data))
+    link = '<p><a href="documents.html">All sentences, with what was found and what is annotated</a></p>'
+    return html_page("evaluation", title, data, link, "".join(_pictures(scores or {})))
 
 
 def _percent(value: float) -> str:
@@ -75,6 +76,17 @@ def _errors(errors: Mapping[str, Counter[str]]) -> list[dict[str, Any]]:
         }
         for name, kinds in errors.items()
     ]
+
+
+def _pictures(scores: Mapping[str, Scores]) -> Iterator[str]:
+    """A figure for each task in which something was found."""
+    titles = dict(FIGURES)
+    for name, found in scores.items():
+        if found["bins"]:
+            title = titles.get(name, name)
+            caption = f"{title}: scores" + ("" if name == "ent" else "; a symmetric relation counts once")
+            picture = scores_picture(title, found)
+            yield f'<figure class="scores"><figcaption>{html.escape(caption)}</figcaption>{picture}</figure>'
 
 
 def _rows(document: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:

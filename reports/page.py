@@ -13,6 +13,9 @@ from typing import Any
 # Where a text may be broken into blocks that are drawn one below the other.
 BREAK = re.compile(r"(?<=[.!?。！？])\s+|\n+")
 
+# The script fills both.
+FILTERS = '<form id="filters" aria-label="Filters"></form>\n<p class="count" id="count" role="status"></p>'
+
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -43,8 +46,24 @@ def documents_page(
     """
     shown = [_document(document, (gold or {}).get(str(document["doc_key"]))) for document in documents]
     data = {"documents": shown, "has_gold": bool(gold)}
-    template = resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
-    return Template(template).substitute(title=html.escape(title), data=script_data(data))
+    return html_page("documents", title, data, FILTERS)
+
+
+def html_page(name: str, title: str, data: Any, header: str = "", content: str = "") -> str:
+    """A page of one kind: the frame that all pages share, with its own style and script.
+
+    Args:
+        name: the kind: a CSS file and a JavaScript file of this folder.
+        title: the heading, as plain text.
+        data: JSON-ready values, which the script draws.
+        header, content: HTML below the heading, and in the page before the script runs.
+    """
+    folder = resources.files(__package__)
+    base, style, script = (
+        folder.joinpath(file).read_text(encoding="utf-8") for file in ("base.html", f"{name}.css", f"{name}.js")
+    )
+    parts = {"style": style, "script": script, "header": header, "content": content}
+    return Template(base).substitute(parts, title=html.escape(title), data=script_data(data))
 
 
 def script_data(data: Any) -> str:

@@ -13,11 +13,9 @@ from ..modeling.prediction_plmarker import BATCH_TOKENS
 from ..modeling.schema_plmarker import PLMarkerError
 from ..modeling.task_plmarker import Document
 from ..modeling.windows_plmarker import WordTokenizer
-from .findings import Found
+from .findings import Found, score_bins
 from .scoring import findings_of, parts_of, scored_documents, with_found_entities
 
-# Scores of this many bins of equal width are compared with what is right.
-BINS = 10
 # With fewer predictions the error of calibration says nothing.
 MIN_PREDICTIONS = 50
 # A label with fewer annotations keeps all predictions.
@@ -165,12 +163,12 @@ def _calibrate(name: str, read: Read, precision: float | None, recall: float | N
         temperature=temperature,
         thresholds=thresholds,
         predictions=len(flat),
-        error_before=_error(_bins(flat)),
-        error_after=_error(_bins(crossed)),
+        error_before=_error(score_bins(flat)),
+        error_after=_error(score_bins(crossed)),
         f1_before=_f1(final, annotated),
         f1_after=_f1(kept, annotated),
         unreached=unreached,
-        bins={"before": _bins(flat), "after": _bins(crossed)},
+        bins={"before": score_bins(flat), "after": score_bins(crossed)},
     )
 
 
@@ -182,17 +180,6 @@ def _loss_by_document(documents: Sequence[Sequence[Found]]) -> list[float]:
         right = np.array([one.is_right for one in found], dtype=bool)
         losses.append(float(-np.log(np.where(right, scores, 1 - scores)).sum()) if found else 0.0)
     return losses
-
-
-def _bins(found: Sequence[Found]) -> list[tuple[float, float, int]]:
-    """Mean score, share of right predictions, and number of predictions of each bin that has any."""
-    members: dict[int, list[Found]] = {}
-    for one in found:
-        members.setdefault(min(int(one.score * BINS), BINS - 1), []).append(one)
-    return [
-        (float(np.mean([o.score for o in part])), float(np.mean([o.is_right for o in part])), len(part))
-        for _, part in sorted(members.items())
-    ]
 
 
 def _error(bins: Sequence[tuple[float, float, int]]) -> float:

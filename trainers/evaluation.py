@@ -28,6 +28,7 @@ from ..modeling.task_plmarker import Document
 from ..modeling.windows_plmarker import WordTokenizer
 from .constraint_changes import ConstraintChanges
 from .cooccurrence import FalseRelations, joined_documents, negative_sentences, scores_across
+from .findings import Findings
 from .metrics import Metrics
 from .pruning import measure_pruner
 from .tasks import tools_for
@@ -45,6 +46,8 @@ class Evaluation:
         metrics: the figures, as fractions: `ent_*` of the entity model; `rel_*`, `rel_strict_*` and `retyped_ent_f1`
             with predicted entities; the same behind `gold_` with gold entities.
         errors: counts of errors by kind, under `ent`, `rel` and `gold_rel`.
+        findings: what was found in each document with its score, and whether it is right, under the same names. A
+            symmetric relation counts once in them, and entity types at the ends of a relation do not count.
         coverage: annotations that no candidate can match, under `entities` and `relations`.
         documents: the documents with `predicted_ner` and `predicted_relations`. The relations join predicted entities
             where there are any.
@@ -57,6 +60,7 @@ class Evaluation:
 
     metrics: Metrics = field(default_factory=dict)
     errors: dict[str, Counter[str]] = field(default_factory=dict)
+    findings: dict[str, list[Findings]] = field(default_factory=dict)
     coverage: dict[str, Coverage] = field(default_factory=dict)
     documents: list[dict[str, Any]] = field(default_factory=list)
     constraints: dict[str, ConstraintChanges] = field(default_factory=dict)
@@ -104,15 +108,21 @@ def evaluate_documents(
 
     def run(name: str, model: Any, source: list[Any], prefix: str, keep: Callable[[Any, Any], None]) -> None:
         task = model.task
-        evaluator = tools_for(task).evaluator(task, entity_types)
+        tools = tools_for(task)
+        assert tools.matched is not None
+        evaluator = tools.evaluator(task, entity_types)
         coverage = Coverage()
+        kind = f"{prefix}{'ent' if model is entity else 'rel'}"
+        findings = result.findings[kind] = []
         for number, rows, beside, scored in _scored(model, tokenize, source, batch_tokens, name, show_progress):
-            coverage += tools_for(task).coverage(task, rows, beside)
-            keep(given[number], evaluator.add(beside, scored, len(source[number]["sentences"])))
+            coverage += tools.coverage(task, rows, beside)
+            found = evaluator.add(beside, scored, len(source[number]["sentences"]))
+            findings.append(tools.matched(task, found, beside))
+            keep(given[number], found)
         result.metrics |= {f"{prefix}{key}": value for key, value in evaluator.compute().items()}
         # Gold entities come last: what they cannot reach is what no entities can.
-        result.coverage[tools_for(task).name] = coverage
-        result.errors[f"{prefix}{'ent' if model is entity else 'rel'}"] = evaluator.errors
+        result.coverage[tools.name] = coverage
+        result.errors[kind] = evaluator.errors
         changes = getattr(evaluator, "changes", None)
         if changes is not None:
             result.constraints[GOLD if prefix else PREDICTED] = changes

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..modeling.prediction_plmarker import BATCH_TOKENS
 from ..modeling.schema_plmarker import NIL, PLMarkerError
 from ..modeling.task_plmarker import Document
-from .findings import Findings
+from .findings import Findings, counts_from
 from .scoring import findings_of, parts_of, scored_documents, with_found_entities
 
 # The thresholds that are tried for `at_most_wrong`, highest first. They are fixed before any score is seen. Near 0 and
@@ -95,7 +95,7 @@ def guarantee(
     try:
         for number, name in enumerate(chosen):
             part = parts[name]
-            _check_order(part)
+            _check_order(name, part)
             own = documents[number :: len(chosen)]
             if name == "relations" and "entities" in parts:
                 own = with_found_entities(parts["entities"], own, batch_tokens)
@@ -198,7 +198,7 @@ def documents_for_found(level: float) -> int:
 
 def wrong_shares(found: Sequence[Findings], thresholds: Sequence[float]) -> tuple[Array, Array]:
     """The share of what is returned that is wrong, and how much is returned; shape (thresholds, documents) each."""
-    right, returned = _counts(found, thresholds)
+    right, returned = counts_from(found, thresholds)
     return np.where(returned > 0, 1 - right / np.maximum(returned, 1), 0.0), returned
 
 
@@ -208,20 +208,9 @@ def missed_shares(found: Sequence[Findings], thresholds: Sequence[float]) -> Arr
     Args:
         found: documents that all have annotations.
     """
-    right, _ = _counts(found, thresholds)
+    right, _ = counts_from(found, thresholds)
     missed: Array = 1 - right / np.array([document.annotated.total() for document in found])
     return missed
-
-
-def _counts(found: Sequence[Findings], thresholds: Sequence[float]) -> tuple[Array, Array]:
-    """How much that is right is returned, and how much in all; shape (thresholds, documents) each."""
-
-    def above(scores: list[float]) -> Array:
-        return np.asarray(len(scores) - np.searchsorted(np.sort(scores), thresholds, side="left"), dtype=np.float64)
-
-    right = [above([one.score for one in document.found if one.is_right]) for document in found]
-    returned = [above([one.score for one in document.found]) for document in found]
-    return np.stack(right, axis=1), np.stack(returned, axis=1)
 
 
 def is_below(losses: Array, level: float, confidence: float) -> NDArray[np.bool_]:
@@ -246,7 +235,7 @@ def is_below(losses: Array, level: float, confidence: float) -> NDArray[np.bool_
 
 def _guarantee(found: Sequence[Findings], threshold: float, thresholds: dict[str, float]) -> Guarantee:
     wrong, _ = wrong_shares(found, [threshold])
-    right, returned = (counts.sum() for counts in _counts(found, [threshold]))
+    right, returned = (counts.sum() for counts in counts_from(found, [threshold]))
     annotated = [document for document in found if document.annotated.total()]
     total = sum(document.annotated.total() for document in annotated)
     return Guarantee(
@@ -271,7 +260,7 @@ def _checked_level(at_most_wrong: float | None, at_least_found: float | None, co
     return level
 
 
-def _check_order(part: Any) -> None:
+def _check_order(name: str, part: Any) -> None:
     """A higher threshold must return a part of what a lower one returns, and nothing else."""
     config = part.config
     if config.compat is not None or getattr(config, "pair_scores", "log_softmax") != "log_softmax":
@@ -279,3 +268,9 @@ def _check_order(part: Any) -> None:
             "a guarantee needs predictions that are sorted by their score: set pair_scores to log_softmax, and compat "
             "to None"
         )
+    for label, constraint in config.schema.constraints.items() if name == "relations" else ():
+        if constraint.one_per_head or constraint.one_per_tail:
+            raise PLMarkerError(
+                f"a guarantee cannot be given with the constraint one_per_head or one_per_tail, which {label!r} has: a "
+                "relation below the threshold makes room for another one"
+            )

@@ -12,7 +12,7 @@ from ..modeling.pair_tasks_plmarker import PairTask
 from ..modeling.span_tasks_plmarker import SpanTask
 from ..modeling.task_plmarker import Task
 from .evaluator import EntityEvaluator, Evaluator, JointEvaluator, RelationEvaluator
-from .findings import Findings, entity_findings, relation_findings
+from .findings import Findings, entity_findings, matched_entities, matched_relations, relation_findings
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class TaskTools:
         evaluator: makes the evaluator of a task.
         coverage: counts the annotations of a document that no candidate can match.
         findings: what is found in a document, and what of it is right. None where each part of a model has its own.
+        matched: the same, from what an evaluator has decoded.
     """
 
     name: str
@@ -35,10 +36,19 @@ class TaskTools:
     evaluator: Callable[..., Evaluator]
     coverage: Callable[..., Coverage]
     findings: Callable[..., Findings] | None = None
+    matched: Callable[..., Findings] | None = None
 
 
 TOOLS: dict[type[Task[Any, Any]], TaskTools] = {
-    SpanTask: TaskTools("entities", "ent_f1", {"ent_f1": "ent_f1"}, EntityEvaluator, entity_coverage, entity_findings),
+    SpanTask: TaskTools(
+        "entities",
+        "ent_f1",
+        {"ent_f1": "ent_f1"},
+        EntityEvaluator,
+        entity_coverage,
+        entity_findings,
+        matched_entities,
+    ),
     PairTask: TaskTools(
         "relations",
         "rel_strict_f1",
@@ -46,6 +56,7 @@ TOOLS: dict[type[Task[Any, Any]], TaskTools] = {
         RelationEvaluator,
         relation_coverage,
         relation_findings,
+        matched_relations,
     ),
     JointTask: TaskTools(
         "entities and relations",

@@ -19,8 +19,8 @@ from plmarker import (
     load_documents,
 )
 from plmarker.cli import main
-from plmarker.trainers.calibration import _bins, _calibrate, _error, _thresholds, calibrate
-from plmarker.trainers.findings import Found
+from plmarker.trainers.calibration import _calibrate, _error, _thresholds, calibrate
+from plmarker.trainers.findings import Found, score_bins
 
 
 def overconfident(seed: int, n_documents: int = 200) -> Any:
@@ -83,9 +83,9 @@ def test_what_cannot_be_reached_is_named_and_rare_labels_keep_all():
 
 def test_the_error_is_the_mean_distance_from_the_diagonal():
     found = [Found("A", 0.9, True)] * 3 + [Found("A", 0.9, False)] + [Found("A", 1.0, True)] * 4
-    assert _bins(found)[0][2] == 8
+    assert score_bins(found)[0][2] == 8
     found = [Found("A", 0.85, True)] * 4 + [Found("A", 0.15, False)] * 4
-    assert _error(_bins(found)) == pytest.approx(0.15)
+    assert _error(score_bins(found)) == pytest.approx(0.15)
 
 
 @pytest.fixture

@@ -196,6 +196,18 @@ def test_a_promise_is_kept_whole_or_not_at_all(model: PLMarkerModel) -> None:
         guarantee(model, documents, at_least_found=0.5, task="entities")
 
 
+def test_relations_that_compete_for_a_place_get_no_promise(model: PLMarkerModel) -> None:
+    documents = list(load_documents("sample")["test"])
+    assert model.relation is not None
+    label = model.config.schema.relation_labels[0]
+    for part in (model.entity, model.relation):
+        part.config.constraints = {label: {"one_per_head": True}}
+    with pytest.raises(PLMarkerError, match="makes room for another one"):
+        guarantee(model, documents, at_most_wrong=0.5, task="relations")
+    # Entities do not depend on it.
+    assert guarantee(model, documents, at_least_found=0.02, task="entities")["entities"].missed <= 0.98
+
+
 def test_findings_count_what_is_no_candidate_and_symmetric_relations_once(make_tiny_model: Any) -> None:
     labels = LabelSchema(("Person",), ("OWNS", "SPOUSE_OF"), ("SPOUSE_OF",))
     entity = make_tiny_model(PLMarkerForEntityRecognition, schema=labels, max_span_length=2)

@@ -16,6 +16,7 @@ from plmarker.data.documents import write_documents
 from plmarker.trainers import evaluate_documents
 from plmarker.trainers.examples import TrainingExamples
 from plmarker.trainers.experiment import load_experiment
+from plmarker.trainers.findings import scores_of
 from plmarker.trainers.training import run_experiment
 
 
@@ -48,7 +49,12 @@ def test_entities_and_relations_are_learnt_together(
     assert figures["eval_rel_strict_f1"] > 0.9
     assert figures["eval_rel_gold_entities"] == 0.0
     # The Trainer and the models read alone give the same figures.
-    expected = evaluate_documents(documents, model.tokenizer, model.entity, model.relation).metrics
+    evaluation = evaluate_documents(documents, model.tokenizer, model.entity, model.relation)
+    expected = evaluation.metrics
+    for name in ("ent", "rel", "gold_rel"):
+        assert scores_of(evaluation.findings[name])["by_least_score"][0][1:] == pytest.approx(
+            [expected[f"{name}_{part}"] for part in ("precision", "recall", "f1")]
+        )
     for name in ("ent_f1", "rel_f1", "rel_strict_f1"):
         assert figures[f"eval_{name}"] == pytest.approx(expected[name])
     assert model.entity.config.pruner_threshold > 0

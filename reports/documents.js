@@ -1,79 +1,6 @@
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy"
-      content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
-<title>$title</title>
-<style>
-:root {
-  color-scheme: light dark;
-  --paper: #fff; --ink: #1d2430; --quiet: #5b6575; --line: #d8dde6; --panel: #f5f7fa;
-  --light: 42%; --wrong: #b3261e; --missing: #8a5a00;
-}
-@media (prefers-color-scheme: dark) {
-  :root {
-    --paper: #14181f; --ink: #e6eaf0; --quiet: #9aa5b5; --line: #333c49; --panel: #1c222b;
-    --light: 68%; --wrong: #ff8a80; --missing: #ffc46b;
-  }
-}
-* { box-sizing: border-box; }
-html { scrollbar-gutter: stable; }
-body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
-header { padding: 1rem 1.5rem; background: var(--panel); border-bottom: 1px solid var(--line); }
-h1 { margin: 0 0 .5rem; font-size: 1.15rem; }
-fieldset { display: inline-block; margin: 0 1rem .4rem 0; padding: 0; border: 0; vertical-align: top; }
-legend { padding: 0; color: var(--quiet); font-size: .8rem; }
-label { margin-right: .8rem; font-size: .9rem; white-space: nowrap; }
-.swatch { display: inline-block; width: .8em; height: .8em; margin-right: .25em; border-radius: 2px; }
-main { padding: 0 1.5rem 3rem; }
-section { padding: .8rem 0; border-bottom: 1px solid var(--line); content-visibility: auto; contain-intrinsic-size: auto 9rem; }
-h2 { margin: 0 0 .3rem; color: var(--quiet); font-size: .85rem; font-weight: 600; overflow-wrap: anywhere; }
-.block { position: relative; overflow-wrap: anywhere; white-space: pre-wrap; }
-.block svg { position: absolute; inset: 0; width: 100%; height: 100%; overflow: visible; pointer-events: none; }
-.block svg g { pointer-events: auto; cursor: default; }
-.block svg g:focus { outline: none; }
-.block svg g:focus .stroke, .block svg g:hover .stroke { stroke-width: 4; }
-svg text { font: 11px system-ui, sans-serif; fill: var(--ink); paint-order: stroke; stroke: var(--paper); stroke-width: 3px; }
-.arc { fill: none; stroke-width: 1.5; }
-.missing .stroke { stroke-dasharray: 4 3; }
-details { color: var(--quiet); font-size: .85rem; }
-table { border-collapse: collapse; }
-td, th { padding: .1rem .9rem .1rem 0; text-align: left; font-weight: normal; vertical-align: top; }
-th { color: var(--quiet); }
-.count { color: var(--quiet); font-size: .85rem; }
-:focus-visible { outline: 2px solid #3b82f6; outline-offset: 2px; }
-</style>
-</head>
-<body>
-<header>
-<h1>$title</h1>
-<form id="filters" aria-label="Filters"></form>
-<p class="count" id="count" role="status"></p>
-</header>
-<main id="documents"></main>
-<script type="application/json" id="data">$data</script>
-<script>
-"use strict";
-const data = JSON.parse(document.getElementById("data").textContent);
-const SVG = "http://www.w3.org/2000/svg";
 const LANE = 17, LEVEL = 18, TEXT_LINE = 26;
 const STATUS = {correct: "correct", spurious: "not in gold", missing: "in gold alone"};
 const state = {hidden: new Set(), threshold: {entities: 0, relations: 0}, status: new Set(["correct", "spurious", "missing"])};
-
-function make(name, attributes = {}, ...children) {
-  const node = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  node.append(...children);
-  return node;
-}
-function draw(name, attributes = {}, ...children) {
-  const node = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  node.append(...children);
-  return node;
-}
 
 // Labels get hues that are as far from each other as the golden angle allows.
 const labels = {entities: new Map(), relations: new Map()};
@@ -81,15 +8,15 @@ for (const found of data.documents)
   for (const kind of ["entities", "relations"])
     for (const row of found[kind]) labels[kind].set(row.label, (labels[kind].get(row.label) || 0) + 1);
 const hues = new Map([...labels.entities.keys(), ...labels.relations.keys()].map((label, n) => [label, (n * 137.5) % 360]));
-const color = label => `hsl($${hues.get(label)} 65% var(--light))`;
+const color = label => `hsl(${hues.get(label)} 65% var(--light))`;
 
 function visible(row, kind) {
   return !state.hidden.has(kind + row.label) && (row.score ?? 1) >= state.threshold[kind]
     && (!row.status || state.status.has(row.status));
 }
 function describe(row) {
-  const score = row.score === null || row.score === undefined ? "" : ` $${row.score.toFixed(2)}`;
-  return row.label + score + (row.status ? `, $${STATUS[row.status]}` : "");
+  const score = row.score === null || row.score === undefined ? "" : ` ${row.score.toFixed(2)}`;
+  return row.label + score + (row.status ? `, ${STATUS[row.status]}` : "");
 }
 
 // The words that a relation was read from: those without which its score falls most come first.
@@ -97,7 +24,7 @@ const wordsOf = row => [...(row.explanation?.words || [])].sort((a, b) => b.drop
 const attention = word => [...word.head, ...word.tail].reduce((a, b) => a + b, 0);
 function describeWords(row, found) {
   const name = word => found.characters.slice(word.start, word.end).join("");
-  return wordsOf(row).map(word => `without \u201c$${name(word)}\u201d $${(row.score - word.drop).toFixed(2)}`).join(", ");
+  return wordsOf(row).map(word => `without \u201c${name(word)}\u201d ${(row.score - word.drop).toFixed(2)}`).join(", ");
 }
 function describeRelation(row, found) {
   return [describe(row), describeWords(row, found)].filter(Boolean).join("; ");
@@ -199,21 +126,21 @@ function drawMarks(box, pieces, entities, relations, found) {
       {r, line: tail.top, from: down ? 0 : width, to, ends: true, left: down ? 0 : to, right: down ? to : width},
     ];
   });
-  box.style.lineHeight = `$${TEXT_LINE}px`;
+  box.style.lineHeight = `${TEXT_LINE}px`;
   box.style.padding = "0";
   let stretches = stretchesOf(measure());
   stack(stretches);
   const height = Math.max(-1, ...stretches.map(s => s.level)) + 1;
   // Lines move apart to make room for marks below and arcs above.
-  box.style.lineHeight = `$${TEXT_LINE + depth * LANE + height * LEVEL}px`;
+  box.style.lineHeight = `${TEXT_LINE + depth * LANE + height * LEVEL}px`;
   const layout = measure();
   stretches = stretchesOf(layout);
   stack(stretches);
   const svg = draw("svg", {role: "group", "aria-label": "entities and relations"});
   for (const [e, rows] of layout.places) {
     const group = draw("g", {tabindex: 0, role: "img", class: e.status || "",
-      "aria-label": `$${describe(e)}: $${found.characters.slice(e.start, e.end).join("")}`});
-    group.append(draw("title", {}, `$${describe(e)}: $${found.characters.slice(e.start, e.end).join("")}`));
+      "aria-label": `${describe(e)}: ${found.characters.slice(e.start, e.end).join("")}`});
+    group.append(draw("title", {}, `${describe(e)}: ${found.characters.slice(e.start, e.end).join("")}`));
     rows.forEach((row, n) => {
       const y = row.bottom + 1 + lanes.get(e) * LANE;
       group.append(draw("line", {class: "stroke", x1: row.left, x2: row.right, y1: y, y2: y, stroke: edge(e), "stroke-width": 3}));
@@ -224,15 +151,15 @@ function drawMarks(box, pieces, entities, relations, found) {
   for (const s of stretches) {
     const base = s.line - 1, y = base - 9 - s.level * LEVEL;
     const group = draw("g", {tabindex: s.starts ? 0 : -1, role: "img", class: s.r.status || "",
-      "aria-label": `relation $${describeRelation(s.r, found)}`});
+      "aria-label": `relation ${describeRelation(s.r, found)}`});
     group.append(draw("title", {}, describeRelation(s.r, found)));
     for (const event of ["mouseenter", "focus"])
       group.addEventListener(event, () => markWords(box, svg, pieces, s.r, found));
     for (const event of ["mouseleave", "blur"])
       group.addEventListener(event, () => markWords(box, svg, pieces, null, found));
-    const path = `M $${s.from} $${s.starts ? base : y} V $${y} H $${s.to}` + (s.ends ? ` V $${base}` : "");
+    const path = `M ${s.from} ${s.starts ? base : y} V ${y} H ${s.to}` + (s.ends ? ` V ${base}` : "");
     group.append(draw("path", {class: "arc stroke", d: path, stroke: edge(s.r)}));
-    if (s.ends) group.append(draw("path", {d: `M $${s.to - 4} $${base - 6} h 8 l -4 6 z`, fill: edge(s.r)}));
+    if (s.ends) group.append(draw("path", {d: `M ${s.to - 4} ${base - 6} h 8 l -4 6 z`, fill: edge(s.r)}));
     // A label that is wider than its arc stands above it, inside the page.
     const half = s.r.label.length * 3.4 + 4, middle = (s.left + s.right) / 2;
     const x = Math.min(Math.max(middle, half), Math.max(layout.width - half, half));
@@ -250,11 +177,11 @@ function renderTable(found) {
   const rows = [
     ...entities.map(e => make("tr", {}, make("td", {}, name(e)), make("td", {}, describe(e)))),
     ...relations.map(r => make("tr", {},
-      make("td", {}, `$${name(found.entities[r.head])} \u2192 $${name(found.entities[r.tail])}`),
+      make("td", {}, `${name(found.entities[r.head])} \u2192 ${name(found.entities[r.tail])}`),
       make("td", {}, describeRelation(r, found)))),
   ];
   const head = make("thead", {}, make("tr", {}, make("th", {scope: "col"}, "text"), make("th", {scope: "col"}, "label and score")));
-  return make("details", {}, make("summary", {}, `$${entities.length} entities, $${relations.length} relations`),
+  return make("details", {}, make("summary", {}, `${entities.length} entities, ${relations.length} relations`),
     make("table", {}, head, make("tbody", {}, ...rows)));
 }
 
@@ -268,7 +195,6 @@ function render(section) {
   section.stale = false;
 }
 
-const main = document.getElementById("documents");
 const near = new Set();
 const observer = new IntersectionObserver(entries => {
   for (const {target, isIntersecting} of entries) {
@@ -293,7 +219,7 @@ function refresh() {
   for (const found of data.documents)
     for (const kind of ["entities", "relations"]) shown[kind] += found[kind].filter(row => visible(row, kind)).length;
   document.getElementById("count").textContent =
-    `$${data.documents.length} document$${data.documents.length === 1 ? "" : "s"}, $${shown.entities} entities, $${shown.relations} relations shown`;
+    `${data.documents.length} document${data.documents.length === 1 ? "" : "s"}, ${shown.entities} entities, ${shown.relations} relations shown`;
 }
 function filters() {
   const form = document.getElementById("filters");
@@ -307,8 +233,8 @@ function filters() {
         state.hidden[box.checked ? "delete" : "add"](kind + label);
         refresh();
       });
-      const swatch = make("span", {class: "swatch", style: `background: $${color(label)}`});
-      group.append(make("label", {}, box, " ", swatch, `$${label} ($${count})`));
+      const swatch = make("span", {class: "swatch", style: `background: ${color(label)}`});
+      group.append(make("label", {}, box, " ", swatch, `${label} (${count})`));
     }
     const slider = make("input", {type: "range", min: 0, max: 1, step: .01, value: 0, "data-threshold": kind});
     const value = make("output", {}, "0.00");
@@ -338,6 +264,3 @@ refresh();
 // Another width breaks lines elsewhere. A scroll bar that appears changes it, too.
 let width = main.clientWidth;
 new ResizeObserver(() => { if (main.clientWidth !== width) { width = main.clientWidth; refresh(); } }).observe(main);
-</script>
-</body>
-</html>
