@@ -15,7 +15,8 @@ from typing import Any
 
 from ..modeling.schema_plmarker import PLMarkerError, one_sentence
 from .documents import STANDARD_INPUT, existing_file, lines_with_numbers
-from .formats.unread import JSON_ENDINGS
+from .formats import FORMATS
+from .formats.unread import JSON_ENDINGS, unread_kind
 
 # What is read of a row with columns.
 COLUMNS = ("doc_key", "text", "sentences", "entities", "predicted_ner")
@@ -86,6 +87,7 @@ class Inputs:
             raise PLMarkerError(f"{self.name}: a file has no splits and no configurations")
         if self.name != STANDARD_INPUT:
             existing_file(self.name)
+            _check_is_text(Path(self.name))
 
     def records(self, start: int = 0) -> Iterator[Record]:
         """The records, in order, from a number on.
@@ -98,6 +100,21 @@ class Inputs:
         if Path(self.name).suffix == PARQUET:
             return islice(read_parquet(self.name), start, None)
         return islice(read_lines(self.name), start, None)
+
+
+def _check_is_text(path: Path) -> None:
+    """Raise `PLMarkerError` for a corpus or another file that would be read as raw text, a line each."""
+    if path.name.endswith(FILE_ENDINGS):
+        return
+    for found in FORMATS.values():
+        if path.name.endswith(found.endings):
+            raise PLMarkerError(
+                f"{path}: a file of this name is a corpus, {found.description}; `plmarker data export {path} --out "
+                "documents.jsonl` makes documents of it"
+            )
+    kind = unread_kind(path)
+    if kind is not None:
+        raise PLMarkerError(f"{path}: this is {kind}")
 
 
 def read_lines(path: str | Path) -> Iterator[Record]:

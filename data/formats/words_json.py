@@ -102,6 +102,9 @@ def _raw(
         found, problems = entities_from_tags([changes.get(tag, tag) for tag in tags], scheme)
         for word, message, fatal in problems:
             report.problem(path, line, f"word {word}: {message}", fatal)
+        if entry.get("relations"):
+            message = f"{len(entry['relations'])} relations left out: entities that tags give have no numbers"
+            report.problem(path, line, message, fatal=False)
         return {"doc_key": key, "sentences": [words], "ner": [[list(entity) for entity in found]]}
     if "tokenized_text" in entry:
         ner = [[row[0], row[1], row[2]] for row in entry["ner"]]

@@ -1,6 +1,7 @@
 """The inputs of predict: files, Parquet, datasets, and where an interrupted call goes on."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -131,3 +132,19 @@ def test_parquet_has_the_same_content_as_lines(tmp_path: Path) -> None:
     write_resumable(out, records, process, {})
     assert parquet.read_table(out).to_pylist() == results
     assert [path.name for path in tmp_path.iterdir()] == ["out.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("a.conll", "Ada B-PER\n", "words and tags in columns; `plmarker data export"),
+        ("a.ann", "T1\tPER 0 3\tAda\n", "is a corpus, .txt and .ann files"),
+        ("a.xml", '<?xml version="1.0"?><collection><source>PubTator</source></collection>', "this is "),
+    ],
+)
+def test_a_corpus_is_no_raw_text(name: str, text: str, expected: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(PLMarkerError, match=re.escape(expected)):
+        Inputs(str(tmp_path / name)).check()
+    (tmp_path / "notes.log").write_text("Ada sings.\n")
+    Inputs(str(tmp_path / "notes.log")).check()

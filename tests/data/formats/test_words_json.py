@@ -80,3 +80,13 @@ def test_problems_name_their_line(tmp_path, entry, part):
     documents, report = read(path)
     assert len(documents) == 1
     assert part in report.fatal[0].message
+
+
+def test_relations_beside_tags_are_reported(tmp_path: Path) -> None:
+    entry = {"tokens": ["Ada", "left"], "ner_tags": ["B-PER", "O"], "relations": [{"head": 0, "tail": 0, "type": "x"}]}
+    (tmp_path / "a.json").write_text(json.dumps([entry]))
+    report = ReadingReport()
+    (document,) = read_corpus(tmp_path / "a.json", report)
+    assert document["ner"] == [[{"start": 0, "end": 0, "label": "PER"}]]
+    assert [problem.fatal for problem in report.problems] == [False]
+    assert "1 relations left out" in report.problems[0].message
