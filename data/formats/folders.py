@@ -177,4 +177,11 @@ def _of_one_split(source: Path, split: str, paths: list[Path], takes: Callable[[
         if not re.match(re.escape(main.stem) + r"[-_.]\w", other.stem):
             names = " and ".join(path.name for path in sorted(paths))
             raise PLMarkerError(f"{source}: {names} both belong to the split {split!r}, expected one file per split")
-    return {split: [main]} | {re.sub(r"\W+", "_", other.stem): [other] for other in others}
+    found = {split: [main]}
+    for other in others:
+        name = re.sub(r"\W+", "_", other.stem)
+        if name in found:
+            names = f"{found[name][0].name} and {other.name}"
+            raise PLMarkerError(f"{source}: {names} both belong to the split {name!r}, expected one file per split")
+        found[name] = [other]
+    return found

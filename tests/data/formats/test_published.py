@@ -215,3 +215,10 @@ def test_data_is_not_taken_for_something_else_by_a_word(tmp_path):
     (tmp_path / "par.conll").write_text("PAR1\tB-GENE\nis\tO\n", encoding="utf-8")
     documents, report = read(tmp_path)
     assert ([document["doc_key"] for document in documents], report.problems) == (["citations-1", "par-1"], [])
+
+
+def test_two_files_with_one_name_of_a_split_are_not_one(tmp_path):
+    for name in ("test.conll", "test-x.conll", "test_x.conll"):
+        (tmp_path / name).write_text(COLUMNS, encoding="utf-8")
+    with pytest.raises(PLMarkerError, match=r"test-x\.conll and test_x\.conll both belong"):
+        folder_corpora(tmp_path)
