@@ -11,14 +11,14 @@ import typer
 from ..data.files import whole_file
 from ..modeling.schema_plmarker import PLMarkerError
 from ..reports.reliability import reliability_picture
-from .options import Dataset, ModelOptions, exclude_each_other, must_exist, one_of
+from .options import Dataset, RunOptions, exclude_each_other, must_exist, one_of
 
 
 def calibrate(
     context: typer.Context,
     model: Annotated[str, typer.Argument(help="A folder, whose config is changed; or a Hub id, with --out.")],
     dataset: Dataset,
-    options: ModelOptions,
+    options: RunOptions,
     split: Annotated[str, typer.Option(help="A split that the model was not trained on.")] = "validation",
     precision: Annotated[
         float | None, typer.Option(metavar="P", help="Find thresholds that reach this precision by label.")
@@ -71,11 +71,12 @@ def calibrate(
     must_exist(model, dataset)
     from ..data.loading import load_split
     from ..hub.loading import load_model
+    from .models import chosen_device
     from .quiet import quiet_models
 
     context.with_resource(quiet_models())
 
-    loaded, _ = load_model(model, options.device or "cpu")
+    loaded, _ = load_model(model, chosen_device(options.device))
     documents: Any = load_split(dataset, split, loaded.config.schema)
     if promises:
         results = _guarantee(loaded, documents, at_most_wrong, at_least_found, confidence, task, options.batch_tokens)

@@ -74,16 +74,15 @@ def load_models(
     Raises:
         PLMarkerError: for two models of one task, and for models that do not fit each other.
     """
-    if device is None and torch.accelerator.is_available():
-        device = str(torch.accelerator.current_accelerator())
-    loaded = [load_model(name, device or "cpu") for name in names]
+    device = chosen_device(device)
+    loaded = [load_model(name, device) for name in names]
     parts = [part for model, _ in loaded for part in _parts(model)]
     entities = [part for part in parts if isinstance(part, PLMarkerForEntityRecognition)]
     relations = [part for part in parts if isinstance(part, PLMarkerForRelationExtraction)]
     if len(entities) > 1 or len(relations) > 1:
         raise PLMarkerError(f"{' and '.join(names)}: expected one entity model and one relation model at most")
     if dtype == "auto":
-        dtype = str(fastest_cpu_dtype()).removeprefix("torch.") if (device or "cpu") == "cpu" else None
+        dtype = str(fastest_cpu_dtype()).removeprefix("torch.") if device == "cpu" else None
     for part in parts:
         if dtype is not None and isinstance(part, torch.nn.Module):
             part.to(dtype=getattr(torch, dtype))
@@ -96,6 +95,13 @@ def load_models(
         if compat is not None:
             model.config.compat = compat
     return models
+
+
+def chosen_device(device: str | None) -> str:
+    """The device that was named, or else an accelerator if there is one."""
+    if device is not None:
+        return device
+    return str(torch.accelerator.current_accelerator()) if torch.accelerator.is_available() else "cpu"
 
 
 def _parts(model: object) -> list[object]:

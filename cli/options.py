@@ -41,12 +41,25 @@ Dataset = Annotated[str, typer.Option(metavar="NAME", help="A Hub id, a folder, 
 
 
 @dataclass
-class ModelOptions:
-    """The options of commands that run a model."""
+class RunOptions:
+    """The options of commands that read documents with a model as it was saved."""
 
     batch_tokens: Annotated[int, typer.Option("--batch_tokens", metavar="N", help="Most text tokens of a batch.")] = (
         BATCH_TOKENS
     )
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Device of the model, such as cpu or cuda:1, by default an accelerator if there is one.",
+        ),
+    ] = None
+
+
+@dataclass
+class ModelOptions(RunOptions):
+    """The options of commands that run a model."""
+
     compat: Annotated[
         str | None,
         one_of("--compat", ("original",), "Compute what the published scripts compute, with their quirks."),
@@ -58,13 +71,6 @@ class ModelOptions:
             DTYPES,
             "Number type of the model, by default as it was saved. auto runs a self-test, and takes bfloat16 where a "
             "CPU is faster with it.",
-        ),
-    ] = None
-    device: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Device of the model, such as cpu or cuda:1, by default an accelerator if there is one.",
         ),
     ] = None
 
