@@ -65,7 +65,7 @@ def chart(title: str, panels: Sequence[Panel]) -> str:
     """
     width = len(panels) * (SIZE + MARGIN) + MARGIN
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {SIZE + 2 * MARGIN}" role="img"'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {SIZE + MARGIN}" role="img"'
         ' font-family="system-ui, sans-serif" font-size="11">',
         f"<title>{html.escape(title)}</title>",
         '<rect width="100%" height="100%" fill="#fff"/>',
@@ -99,7 +99,9 @@ def _panel(panel: Panel) -> list[str]:
         parts.append(f'<text x="-4" y="{SIZE}" text-anchor="end">{bottom:.3g}</text>')
         parts.append(f'<text x="-4" y="9" text-anchor="end">{top:.3g}</text>')
     parts += [
-        f'<text x="8" y="{16 + 14 * index}" fill="{line.color}">{html.escape(line.name)}</text>'
+        # A white edge keeps the name readable above a line.
+        f'<text x="8" y="{16 + 14 * index}" fill="{line.color}" stroke="#fff" stroke-width="3" paint-order="stroke">'
+        f"{html.escape(line.name)}</text>"
         for index, line in enumerate(panel.lines)
     ]
     return parts

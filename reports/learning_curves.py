@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -172,7 +173,8 @@ def learning_curves(history: Logs) -> str:
 
 
 def _line(rows: Sequence[Mapping[str, float]], name: str, color: str) -> Line:
-    shown = [row for row in rows if name in row]
+    # The loss of a training that has come apart is no number, and has no place.
+    shown = [row for row in rows if math.isfinite(row.get(name, math.nan))]
     hints = [f"epoch {row['epoch']:g}: {name} {_shown(name, row[name])}" for row in shown]
     return Line(name, [(row["epoch"], row[name]) for row in shown], color, hints)
 

@@ -39,4 +39,4 @@ def reliability_panel(name: str, lines: Iterable[tuple[str, Bins, str]]) -> Pane
         )
         for kind, bins, color in lines
     ]
-    return Panel(f"score of {name}", "share that is right", drawn, diagonal=True)
+    return Panel(f"score of {name}", "share that is right", drawn, diagonal=True, has_ticks=True)

@@ -52,6 +52,11 @@ def test_a_picture_has_a_point_for_each_figure_and_lies_in_its_frame() -> None:
         assert 0 <= float(circle.get("cx")) <= 220
         assert 0 <= float(circle.get("cy")) <= 220
     assert "<circle" not in learning_curves([])
+    broken = learning_curves(
+        [*HISTORY, {"eval_dev_rel_f1": 0.0, "eval_dev_loss": float("nan"), "step": 9, "epoch": 3.0}]
+    )
+    assert "nan" not in broken
+    assert broken.count("<circle") == 8
 
 
 @pytest.mark.parametrize("as_table", [True, False])
