@@ -713,11 +713,6 @@ def test_the_training_data_are_named(
     assert "no split 'trian', only 'train', 'validation', 'test'" in capsys.readouterr().err
 
 
-def test_a_trained_model_is_no_encoder(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["train", str(experiment(str(model), tmp_path))]) == 2
-    assert "trained model" in capsys.readouterr().err
-
-
 def test_an_adapter_is_trained_saved_and_merged(encoder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("peft")
     task = {"model": {"max_seq_length": 64}, "training": {"max_steps": 3, "save_strategy": "no", "eval_strategy": "no"}}

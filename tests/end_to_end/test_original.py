@@ -145,11 +145,19 @@ def test_what_is_wrong_in_relation_results_is_named(tmp_path: Path, content: str
     ("arguments", "expected"),
     [
         (["convert", "nowhere", "--schema", "scierc", "--out", "x"], "nowhere: no such folder"),
-        (["convert", "nowhere", "--schema", "ace06", "--out", "x"], "ace06: no such file, nor one of the presets"),
-        (["convert", "nowhere", "--schema", "scierc", "--out", "x", "--entity", "flat"], "expected KEY=VALUE"),
+        (["convert", "data", "--schema", "ace06", "--out", "x"], "ace06: no such file, nor one of the presets"),
+        (["convert", "data", "--schema", "scierc", "--out", "x", "--entity", "flat"], "expected KEY=VALUE"),
     ],
 )
-def test_a_bad_conversion_is_one_line(arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]):
+def test_a_bad_conversion_is_one_line(
+    arguments: list[str],
+    expected: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "data").mkdir()
+    monkeypatch.chdir(tmp_path)
     assert main(arguments) == 2
     error = capsys.readouterr().err.strip().splitlines()
     assert len(error) == 1

@@ -266,8 +266,8 @@ def test_thresholds_by_label_leave_other_labels_alone(model, tokenize):
 
 @pytest.mark.parametrize("name", ["entity_threshold", "relation_threshold"])
 def test_a_threshold_of_an_unknown_label_is_an_error(model, name):
-    with pytest.raises(PLMarkerError, match="threshold for an unknown label 'NIL'"):
-        model.extract("Ann.", **{name: {"NIL": 0.5}})
+    with pytest.raises(PLMarkerError, match="threshold for an unknown label 'NO'"):
+        model.extract("Ann.", **{name: {"NO": 0.5}})
     for wrong in ([], "0.5", {"PER": "0.5"}):
         with pytest.raises(PLMarkerError, match="a threshold is a number"):
             model.extract("Ann.", **{name: wrong})

@@ -14,7 +14,7 @@ from plmarker.data import typed_document
 from plmarker.modeling.decoding_plmarker import ScoredRelation
 from plmarker.trainers import evaluate_documents
 from plmarker.trainers.constraint_changes import ConstraintChanges
-from plmarker.trainers.report import constraints_table
+from plmarker.trainers.report import constraints_tables
 
 LABELS: Any = (("PER", "ORG"), ("MARRIED", "WORKS_FOR", "OWNS"), ("MARRIED",))
 MARRIED, WORKS_FOR, OWNS = 1, 2, 3
@@ -144,7 +144,9 @@ def test_evaluation_tells_both_figures_in_one_run(combined):
     assert {row["constraint"] for row in found.rows()} == {"types"}
     assert bound.excluded.to_dict()["excluded"] == 2
     assert bound.coverage["relations"].excluded == 2
-    assert "Rel+ F1 without constraints" in constraints_table(bound.constraints, bound.metrics)
+    figures = constraints_tables(bound.constraints, bound.metrics)[-1]
+    assert figures.columns == ("without", "with")
+    assert [name for name, _ in figures.rows] == ["Rel F1", "Rel+ F1"]
     # A model that returns nothing returns nothing false.
     assert all(false.share(0.0) == 0.0 for false in bound.false_relations.values())
 

@@ -153,9 +153,9 @@ def test_a_file_with_a_shared_encoder_trains_one_model(still_encoder: str, docum
         ({"relation": None}, "both 'entity' and 'relation'"),
         ({"entity": {"training": {"max_steps": 1}}}, "entity.training"),
         ({"shared_encoder": None}, "'training' at the top"),
-        ({"pair_weight": 0}, "'pair_weight' is a number above 0"),
-        ({"shared_encoder": "yes please"}, "'shared_encoder' is true or false"),
-        ({"training": {"max_step": 1}}, "shared.training.max_step"),
+        ({"pair_weight": 0}, "'pair_weight' should be greater than 0"),
+        ({"shared_encoder": "yes please"}, "'shared_encoder' should be a valid boolean"),
+        ({"training": {"max_step": 1}}, "'training.max_step'"),
     ],
 )
 def test_what_is_wrong_beside_a_shared_encoder_is_named(changes: Any, expected: str, tmp_path: Path) -> None:
