@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # What goes into an install: a change of these makes a new one.
 SOURCES := $(wildcard *.py modeling/*.py original/*.py hub/*.py encoders/*.py reports/* cli/*.py serving/*.py data/*.py data/*.yaml data/sample/* data/*/*.py data/builders/*.yaml trainers/*.py trainers/span_f1/* hub_configs/*) setup.cfg pyproject.toml README.md
 
-.PHONY: demo test test-oldest test-newest fuzz format docs clean
+.PHONY: demo test test-oldest test-newest fuzz kills format docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/plmarker train demo --overwrite
@@ -48,6 +48,10 @@ docs: .venv-docs/installed
 	mkdir -p .venv-docs/source
 	ln -sfn ../.. .venv-docs/source/plmarker
 	touch $@
+
+# Prediction and training that are killed and continued; by hand, since it takes minutes.
+kills: $(VENV)/installed
+	$(BIN)/python benchmarks/kills.py
 
 format: $(VENV)/installed-test
 	$(BIN)/ruff format .

@@ -29,7 +29,7 @@ from plmarker import LabelSchema, PLMarkerForEntityRecognition, PLMarkerModel, l
 from plmarker.encoders.loading import load_tokenizer
 
 COMMAND = (sys.executable, "-m", "plmarker")
-COPIES, STEPS = 300, 5
+COPIES, STEPS = 20, 3
 
 
 def run(arguments: list[str], seconds: float | None) -> bool:

@@ -3,14 +3,14 @@
     python benchmarks/sweep.py --models RUNS --long TEXTS --json benchmarks/sweep.json --plot benchmarks/sweep.svg
 
 RUNS is the folder that price_models.py has written; TEXTS is a brat folder with long documents (LitBank). All cases
-read the first 256 sentences of its longest documents:
+read the first 64 sentences of its longest documents:
 
 - `batch_tokens`: batches of so many text tokens. The token classifier takes as many windows as fill them;
 - `sentences`: documents cut into pieces of so many sentences; windows of their own, or shared;
 - `entities`: relations of one sentence with so many given entities, by the exact relation model and the shared one.
   Both score every ordered pair.
 
-Figures are words a second, and seconds for `entities`; the median of three turns.
+Figures are words a second, and seconds for `entities`; the mean of two turns.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from plmarker.data.report import ReadingReport
 from plmarker.modeling.prediction_plmarker import predict_spans
 from plmarker.modeling.windows_plmarker import WordTokenizer
 
-SENTENCES = 256
-BATCH_TOKENS = (256, 512, 1024, 2048, 4096)
-PIECES = (1, 4, 16, 64)
+SENTENCES = 64
+BATCH_TOKENS = (256, 1024, 4096)
+PIECES = (1, 8, 64)
 ENTITIES = (8, 16, 32, 64)
 WORDS_AN_ENTITY = 8
-TURNS = 3
+TURNS = 2
 
 
 def long_sentences(folder: str) -> list[list[str]]:
