@@ -291,3 +291,12 @@ def _documents(
             names.add(name)
             yield document
         earlier |= names
+
+
+def __getattr__(name: str) -> Any:
+    """Load `documents_of_tokens` when it is asked for: it needs `datasets`, which the readers of files do not."""
+    if name == "documents_of_tokens":
+        from ..tokens import documents_of_tokens
+
+        return documents_of_tokens
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

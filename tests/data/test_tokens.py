@@ -149,3 +149,10 @@ def test_a_folder_of_parquet_is_loaded_by_name(tmp_path, monkeypatch):
     dataset(Value("int64")).to_parquet(bare / "test.parquet")
     with pytest.raises(PLMarkerError, match=r"bare-test: .*'ner_tags'"):
         load_documents(bare)
+
+
+def test_token_datasets_are_also_found_beside_the_formats() -> None:
+    from plmarker.data import formats, tokens
+
+    assert formats.documents_of_tokens is tokens.documents_of_tokens
+    assert not hasattr(formats, "documents_of_letters")
