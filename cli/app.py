@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from ..modeling.schema_plmarker import PLMarkerError
-from .options import Listening, LoadingOptions, must_exist
+from .options import Listening, LoadingOptions, ModelName, must_exist
 
 PORT = 7860
 
 
 def app(
     context: typer.Context,
-    model: Annotated[str, typer.Argument(help="A Hub id or a folder.")],
+    model: ModelName,
     options: LoadingOptions,
     listening: Listening,
 ) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,12 +10,22 @@ import typer
 from ..data.files import whole_file
 from ..modeling.schema_plmarker import PLMarkerError
 from ..reports.reliability import reliability_picture
-from .options import BATCH_TOKENS, BatchTokens, Dataset, Device, exclude_each_other, must_exist, one_of
+from .options import (
+    BATCH_TOKENS,
+    BatchTokens,
+    ChangedModel,
+    Dataset,
+    Device,
+    exclude_each_other,
+    must_be_changeable,
+    must_exist,
+    one_of,
+)
 
 
 def calibrate(
     context: typer.Context,
-    model: Annotated[str, typer.Argument(help="A folder, whose config is changed; or a Hub id, with --out.")],
+    model: ChangedModel,
     dataset: Dataset,
     split: Annotated[str, typer.Option(help="A split that the model was not trained on.")] = "validation",
     precision: Annotated[
@@ -60,8 +69,7 @@ def calibrate(
 ) -> Any:
     """Make scores probabilities, and find thresholds by label."""
     exclude_each_other(precision=precision, recall=recall, at_most_wrong=at_most_wrong, at_least_found=at_least_found)
-    if out is None and not Path(model).is_dir():
-        raise PLMarkerError(f"{model}: no folder, so its config cannot be changed; give --out FOLDER")
+    must_be_changeable(model, out)
     if picture and not picture.endswith(".svg"):
         raise PLMarkerError(f"{picture}: the picture is an SVG file, name it so")
     promises = at_most_wrong is not None or at_least_found is not None
@@ -72,7 +80,7 @@ def calibrate(
     must_exist(model, dataset)
     from ..data.loading import load_split
     from ..hub.loading import load_model
-    from .models import device_of
+    from .models import device_of, save_changed
     from .quiet import quiet_models
 
     context.with_resource(quiet_models())
@@ -83,10 +91,7 @@ def calibrate(
         results = _guarantee(loaded, documents, at_most_wrong, at_least_found, confidence, task, batch_tokens)
     else:
         results = _calibrate(loaded, documents, precision, recall, batch_tokens)
-    if out is None:
-        loaded.config.save_pretrained(model)
-    else:
-        loaded.save_pretrained(out)
+    save_changed(loaded, model, out)
     print(f"{out or model}: calibrated on {dataset}, {split}")
     if picture:
         with whole_file(picture) as file:

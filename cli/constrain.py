@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ..data.excluded import ExcludedGold
 from ..modeling.schema_plmarker import LabelSchema, PLMarkerError
-from .options import exclude_each_other, must_exist
+from .options import ChangedModel, exclude_each_other, must_be_changeable, must_exist
 
 
 def constrain(
     context: typer.Context,
-    model: Annotated[str, typer.Argument(help="A folder, whose config is changed; or a Hub id, with --out.")],
+    model: ChangedModel,
     dataset: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Learn them from this dataset: a Hub id, a folder, a file, or sample."),
@@ -38,11 +37,11 @@ def constrain(
     if dataset is None and schema is None and not remove:
         raise typer.BadParameter("give --dataset, --schema or --remove.")
     must_exist(model)
-    if out is None and not Path(model).is_dir():
-        raise PLMarkerError(f"{model}: no folder, so its config cannot be changed; give --out FOLDER")
+    must_be_changeable(model, out)
     from ..data.loading import load_split
     from ..data.presets import load_preset
     from ..hub.loading import load_model
+    from .models import save_changed
     from .quiet import quiet_models
 
     context.with_resource(quiet_models())
@@ -77,10 +76,7 @@ def constrain(
         print(line)
     if excluded is not None and excluded.counts:
         print("\n".join(excluded.lines()))
-    if out is None:
-        loaded.config.save_pretrained(model)
-    else:
-        loaded.save_pretrained(out)
+    save_changed(loaded, model, out)
     print(f"{out or model}: {len(chosen.constraints)} of {len(chosen.relation_labels)} labels constrained")
     return {"constraints": values, "excluded_gold": excluded.to_dict() if excluded is not None else None}
 

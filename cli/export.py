@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
-from .options import must_exist, one_of
+from .options import ModelName, must_exist, one_of
 
 
 def export(
     context: typer.Context,
-    model: Annotated[str, typer.Argument(help="A Hub id or a folder.")],
+    model: ModelName,
     out: Annotated[str, typer.Option(metavar="FOLDER", help="A new or empty folder.")],
     format: Annotated[str, one_of("--format", ("onnx", "openvino"), "The runtime.")] = "onnx",
     int8: Annotated[bool, typer.Option("--int8", help="Give the weights 8 bits, with onnx.")] = False,

@@ -106,3 +106,11 @@ def device_of(given: str | None) -> str:
 
 def _parts(model: object) -> list[object]:
     return [model.entity, model.relation] if isinstance(model, PLMarkerModel) else [model]
+
+
+def save_changed(model: Any, name: str, out: str | None) -> None:
+    """Save a model in another folder, or else its config in its own folder."""
+    if out is None:
+        model.config.save_pretrained(name)
+    else:
+        model.save_pretrained(out)

@@ -37,6 +37,8 @@ def one_of(option: str, names: Collection[str], help: str, metavar: str | None =
 Format = Annotated[
     str | None, one_of("--format", FORMATS, f"Format of the input, by default found from it: {FORMATS_HELP}.", "NAME")
 ]
+ModelName = Annotated[str, typer.Argument(help="A Hub id or a folder.")]
+ChangedModel = Annotated[str, typer.Argument(help="A folder, whose config is changed; or a Hub id, with --out.")]
 Dataset = Annotated[str, typer.Option(metavar="NAME", help="A Hub id, a folder, a file, or sample.")]
 
 
@@ -139,6 +141,12 @@ def must_exist(*names: str) -> None:
         is_path = Path(name).is_absolute() or name.startswith(".") or len(Path(name).parts) > 2
         if is_path and not Path(name).exists():
             raise PLMarkerError(f"{name}: no such file or folder")
+
+
+def must_be_changeable(model: str, out: str | None) -> None:
+    """Raise an error for a model whose config cannot be changed in its place."""
+    if out is None and not Path(model).is_dir():
+        raise PLMarkerError(f"{model}: no folder, so its config cannot be changed; give --out FOLDER")
 
 
 def exclude_each_other(**given: Any) -> None:

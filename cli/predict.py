@@ -14,7 +14,7 @@ from ..data.documents import STANDARD_INPUT
 from ..data.outputs import Answer, write_resumable
 from ..data.records import Inputs, Record, groups_of
 from ..modeling.schema_plmarker import PLMarkerError
-from .options import ModelOptions, must_exist, one_of, threshold
+from .options import ModelName, ModelOptions, must_exist, one_of, threshold
 from .tables import print_rows
 
 SCORE = (
@@ -25,7 +25,7 @@ SCORE = (
 
 def predict(
     context: typer.Context,
-    model: Annotated[str, typer.Argument(help="A Hub id or a folder.")],
+    model: ModelName,
     options: ModelOptions,
     input: Annotated[
         str | None,
@@ -107,12 +107,12 @@ def predict(
     must_exist(model)
     from tqdm.auto import tqdm
 
-    from ..serving.record_reader import ReadingOptions, RecordReader
+    from ..serving.record_reader import ExtractionOptions, RecordReader
     from .models import load_models
     from .quiet import quiet_models
 
     context.with_resource(quiet_models())
-    reading = ReadingOptions(
+    reading = ExtractionOptions(
         options.batch_tokens,
         batch_documents,
         threshold("--entity_threshold", entity_threshold),

@@ -9,7 +9,7 @@ import typer
 from .. import __version__
 from ..modeling.schema_plmarker import PLMarkerError
 from ..serving.limits import Limits
-from .options import Listening, ModelOptions, must_exist
+from .options import Listening, ModelName, ModelOptions, must_exist
 
 LIMITS = Limits()
 PORT = 8000
@@ -17,7 +17,7 @@ PORT = 8000
 
 def serve(
     context: typer.Context,
-    model: Annotated[str, typer.Argument(help="A Hub id or a folder.")],
+    model: ModelName,
     options: ModelOptions,
     listening: Listening,
     max_bytes: Annotated[

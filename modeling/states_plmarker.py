@@ -215,14 +215,18 @@ def has_local_layers(encoder: nn.Module) -> bool:
     return "sliding_attention" in (getattr(getattr(encoder, "config", None), "layer_types", None) or ())
 
 
+def no_masks(encoder: nn.Module) -> dict[str, None] | None:
+    """The argument `attention_mask` that lets an encoder make no mask."""
+    # Without a mask for each kind, encoders with local layers would make a mask over the whole row for them.
+    return {"full_attention": None, "sliding_attention": None} if has_local_layers(encoder) else None
+
+
 def call_encoder(encoder: nn.Module, embedded: Tensor, position_ids: Tensor, reading: Any) -> Tensor:
     """The encoder's output for one row of tokens, whose attention `reading` computes; shape (tokens, hidden size)."""
-    # Without a mask for each kind, encoders with local layers would make a mask over the whole row for them.
-    masks = {"full_attention": None, "sliding_attention": None} if has_local_layers(encoder) else None
     batch: dict[str, Any] = {
         "inputs_embeds": embedded[None],
         "position_ids": position_ids[None],
-        "attention_mask": masks,
+        "attention_mask": no_masks(encoder),
     }
     states: Tensor = encoder(**batch, reading=reading).last_hidden_state[0]
     return states

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from ..modeling.attention_plmarker import Heads
 from ..modeling.encoders_plmarker import position_offset
-from ..modeling.states_plmarker import has_local_layers
+from ..modeling.states_plmarker import no_masks
 
 
 @dataclass
@@ -79,7 +79,7 @@ class _Pass(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.offset = position_offset(encoder)
-        self.masks = {"full_attention": None, "sliding_attention": None} if has_local_layers(encoder) else None
+        self.masks = no_masks(encoder)
 
     def run(self, embedded: Tensor, positions: Tensor, reading: Any) -> Tensor:
         states: Tensor = self.encoder(

@@ -22,7 +22,7 @@ from ..data.outputs import Answer
 from ..data.records import Inputs, Record, groups_of
 from ..modeling.schema_plmarker import PLMarkerError, one_sentence
 from .model_files import model_files, model_of_files
-from .record_reader import ReadingOptions, RecordReader
+from .record_reader import ExtractionOptions, RecordReader
 
 
 def connect() -> None:
@@ -37,7 +37,7 @@ def connect() -> None:
 
 
 def read_on_ray(
-    model: Any, inputs: Inputs, start: int, options: ReadingOptions, workers: int | None = None
+    model: Any, inputs: Inputs, start: int, options: ExtractionOptions, workers: int | None = None
 ) -> Iterator[Answer]:
     """The answers of `RecordReader`, in order, from a pool of workers.
 
@@ -71,7 +71,7 @@ def read_on_ray(
         raise PLMarkerError(f"a Ray worker failed: {one_sentence(error)}") from error
 
 
-def _answers(files: Any, inputs: Inputs, start: int, options: ReadingOptions, size: int, on_gpu: bool) -> Dataset:
+def _answers(files: Any, inputs: Inputs, start: int, options: ExtractionOptions, size: int, on_gpu: bool) -> Dataset:
     """The plan of the job. A row is a group of records, and each row is a block: Ray never cuts or joins groups."""
     context = DataContext.get_current()
     context.execution_options.preserve_order = True
@@ -160,7 +160,7 @@ class _Worker:
         on_gpu: whether it has a GPU of its own.
     """
 
-    def __init__(self, files: Any, options: ReadingOptions, on_gpu: bool) -> None:
+    def __init__(self, files: Any, options: ExtractionOptions, on_gpu: bool) -> None:
         # Workers side by side need no more threads, and the number of threads may change the last digit of a score.
         torch.set_num_threads(1)
         model = model_of_files(ray.get(files), "cuda" if on_gpu else "cpu")

@@ -16,7 +16,7 @@ from ..modeling.schema_plmarker import Threshold
 
 
 @dataclass(frozen=True)
-class ReadingOptions:
+class ExtractionOptions:
     """How documents are read, as the methods of a model take it.
 
     Args:
@@ -49,7 +49,7 @@ class RecordReader:
     """
 
     model: Any
-    options: ReadingOptions
+    options: ExtractionOptions
 
     def __call__(self, records: Iterable[Record]) -> Iterator[Answer]:
         """The checksum of each record, in order, and what was found in its document as JSON.

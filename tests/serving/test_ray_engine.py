@@ -11,10 +11,10 @@ import torch
 from plmarker import PLMarkerError, PLMarkerForEntityRecognition, PLMarkerForRelationExtraction, PLMarkerModel
 from plmarker.data.outputs import Answer
 from plmarker.data.records import Inputs, groups_of
-from plmarker.serving.record_reader import ReadingOptions, RecordReader
+from plmarker.serving.record_reader import ExtractionOptions, RecordReader
 
 ray = pytest.importorskip("ray")
-OPTIONS = ReadingOptions(batch_tokens=768, batch_documents=2)
+OPTIONS = ExtractionOptions(batch_tokens=768, batch_documents=2)
 
 
 @pytest.fixture(scope="module")

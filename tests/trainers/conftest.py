@@ -8,6 +8,13 @@ import torch
 from datasets import Dataset
 from transformers import BertConfig, BertModel, PreTrainedTokenizerBase
 
+from plmarker import (
+    LabelSchema,
+    PLMarkerForEntityRecognition,
+    PLMarkerForRelationExtraction,
+    PLMarkerModel,
+    load_documents,
+)
 from plmarker.data import dataset_of, typed_document
 
 
@@ -54,3 +61,13 @@ def raw_document(number: int) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def documents() -> Dataset:
     return dataset_of([typed_document(raw_document(number)) for number in range(12)])
+
+
+@pytest.fixture
+def model(make_tiny_model: Any) -> PLMarkerModel:
+    """A model that finds much, and nothing that is right but by chance."""
+    labels = LabelSchema.from_documents(load_documents("sample")["test"], ["SPOUSE_OF"])
+    common = {"schema": labels, "max_seq_length": 64}
+    entity = make_tiny_model(PLMarkerForEntityRecognition, max_span_length=3, **common)
+    relation = make_tiny_model(PLMarkerForRelationExtraction, seed=3, **common)
+    return PLMarkerModel.from_models(entity, relation, entity.tokenizer)

@@ -11,10 +11,7 @@ import pytest
 from transformers import AutoModel
 
 from plmarker import (
-    LabelSchema,
     PLMarkerError,
-    PLMarkerForEntityRecognition,
-    PLMarkerForRelationExtraction,
     PLMarkerModel,
     load_documents,
 )
@@ -86,16 +83,6 @@ def test_the_error_is_the_mean_distance_from_the_diagonal():
     assert score_bins(found)[0][2] == 8
     found = [Found("A", 0.85, True)] * 4 + [Found("A", 0.15, False)] * 4
     assert _error(score_bins(found)) == pytest.approx(0.15)
-
-
-@pytest.fixture
-def model(make_tiny_model: Any) -> PLMarkerModel:
-    """A model that finds much, and nothing that is right but by chance."""
-    labels = LabelSchema.from_documents(load_documents("sample")["test"], ["SPOUSE_OF"])
-    common = {"schema": labels, "max_seq_length": 64}
-    entity = make_tiny_model(PLMarkerForEntityRecognition, max_span_length=3, **common)
-    relation = make_tiny_model(PLMarkerForRelationExtraction, seed=3, **common)
-    return PLMarkerModel.from_models(entity, relation, entity.tokenizer)
 
 
 def test_a_model_is_calibrated_saved_and_used(model: PLMarkerModel, tmp_path: Path, capsys: Any) -> None:

@@ -133,16 +133,6 @@ def test_with_a_least_score_nil_gives_way() -> None:
     assert len(label_spans(places, logits, least_nil=1.0)) == 2
 
 
-@pytest.fixture
-def model(make_tiny_model: Any) -> PLMarkerModel:
-    """A model that finds much, and nothing that is right but by chance."""
-    labels = LabelSchema.from_documents(load_documents("sample")["test"], ["SPOUSE_OF"])
-    common = {"schema": labels, "max_seq_length": 64}
-    entity = make_tiny_model(PLMarkerForEntityRecognition, max_span_length=3, **common)
-    relation = make_tiny_model(PLMarkerForRelationExtraction, seed=3, **common)
-    return PLMarkerModel.from_models(entity, relation, entity.tokenizer)
-
-
 def test_a_promise_is_saved_and_kept_by_extract(model: PLMarkerModel, tmp_path: Path, capsys: Any) -> None:
     documents = list(load_documents("sample")["test"])
     found = guarantee(model, documents, at_least_found=0.02, task="entities")["entities"]
