@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -242,10 +243,11 @@ class SubjectTask(BothDirectionsTask):
         for subject in given:
             # The subject itself is an object too: so its type is predicted.
             objects = [entity for entity in given if self.config.entity_head or entity != subject]
-            yield from _in_windows([(subject, entity) for entity in objects], sentence, segmented)
+            windows = segmented.windows_around(sentence, *subject)
+            yield from _in_windows([(subject, entity) for entity in objects], partial(segmented.best_of, windows))
         if not training or not self.config.entity_head:
             return
-        for reading in list(segmented.readings(sentence)):
+        for reading in segmented.readings(sentence):
             inside = [span for span in given if reading.first_word <= span[0] and span[1] <= reading.last_word]
             # Two solid markers without a subject take the last places of a window.
             if inside and reading.window.length + SPECIAL_TOKENS + SOLID_MARKERS < self.config.max_seq_length:
@@ -332,7 +334,7 @@ class SharedTask(BothDirectionsTask):
         self, given: Sequence[Span], sentence: int, segmented: SegmentedDocument, training: bool
     ) -> Iterator[tuple[Window, list[Pair]]]:
         pairs = [(subject, entity) for subject in given for entity in given if subject != entity]
-        yield from _in_windows(pairs, sentence, segmented)
+        yield from _in_windows(pairs, partial(segmented.window_of, sentence))
 
     def examples(self, rows: Sequence[PairRow]) -> list[Example[PairRow]]:
         return [self.example(row, 0, len(row.labels)) for row in rows if row.labels]
@@ -400,7 +402,7 @@ class LevitatedPairTask(PairTask):
         self, given: Sequence[Span], sentence: int, segmented: SegmentedDocument, training: bool
     ) -> Iterator[tuple[Window, list[Pair]]]:
         pairs = [(subject, entity) for subject in given for entity in given]
-        yield from _in_windows(pairs, sentence, segmented)
+        yield from _in_windows(pairs, partial(segmented.window_of, sentence))
 
     def examples(self, rows: Sequence[PairRow]) -> list[Example[PairRow]]:
         return _with_answers(self, [self.example(row, 0, len(row.labels)) for row in rows if row.labels])
@@ -444,16 +446,19 @@ def _inputs(document: Document) -> dict[str, Any]:
 
 
 def _in_windows(
-    pairs: Sequence[Pair], sentence: int, segmented: SegmentedDocument
+    pairs: Sequence[Pair], window_of: Callable[[int, int], Window | None]
 ) -> Iterator[tuple[Window, list[Pair]]]:
-    """Pairs by the window that reads both spans. A pair that no window holds is left out."""
+    """Pairs by the window that reads both spans. A pair that no window holds is left out.
+
+    Args:
+        window_of: the window of a range of words, by its first and last word.
+    """
     found: dict[Window, list[Pair]] = defaultdict(list)
     for pair in pairs:
-        window = segmented.window_of(sentence, min(pair)[0], max(span[1] for span in pair))
+        window = window_of(min(pair)[0], max(span[1] for span in pair))
         if window is not None:
             found[window].append(pair)
-    order = {reading.window: number for number, reading in reversed(list(enumerate(segmented.readings(sentence))))}
-    yield from sorted(found.items(), key=lambda item: order[item[0]])
+    yield from sorted(found.items(), key=lambda item: (item[0].start, item[0].stop))
 
 
 def _append(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import string
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -121,6 +122,10 @@ class Window:
         """Subwords of the window, without special tokens."""
         return self.stop - self.start
 
+    def holds(self, start: int, stop: int) -> bool:
+        """Whether a slice of the document's subwords is in the window."""
+        return self.start <= start and stop <= self.stop
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -185,16 +190,55 @@ class SegmentedDocument:
         """
         starts = self.subwords.word_starts
         start, stop = starts[first_word], starts[last_word + 1]
-        best, best_margin = None, -1
-        for reading in self.readings(sentence):
-            if reading.first_word <= first_word and last_word <= reading.last_word:
-                margin = min(start - reading.window.start, reading.window.stop - stop)
-                if margin > best_margin:
-                    best, best_margin = reading.window, margin
-        if best is None and stop - start <= self.room:
-            best = window_around(starts, first_word, last_word, self.room)
-            self._readings[sentence].append(Reading(first_word, last_word, best))
-        return best
+        # A sentence may have many windows. Only those that are near are looked at.
+        readings = self.readings(sentence)
+        near = slice(
+            bisect_left(readings, last_word, key=lambda reading: reading.last_word),
+            bisect_right(readings, first_word, key=lambda reading: reading.first_word),
+        )
+        if readings[near]:
+            return self.best_of([reading.window for reading in readings[near]], first_word, last_word)
+        if stop - start > self.room:
+            return None
+        # Words at nearly the same place share a window, unless they fill it.
+        step = max(1, self.room // 8)
+        middle = start - (self.room - (stop - start)) // 2
+        window = self._window_at(round(middle / step) * step)
+        return window if window.holds(start, stop) else window_around(starts, first_word, last_word, self.room)
+
+    def best_of(self, windows: Sequence[Window], first_word: int, last_word: int) -> Window | None:
+        """The window that reads some words with most text on the poorer side; the first one of several.
+
+        Returns:
+            The window, or None where no window holds the words.
+        """
+        start, stop = self.subwords.word_starts[first_word], self.subwords.word_starts[last_word + 1]
+        holding = [window for window in windows if window.holds(start, stop)]
+        return max(holding, key=lambda window: min(start - window.start, window.stop - stop), default=None)
+
+    def windows_around(self, sentence: int, first_word: int, last_word: int) -> list[Window]:
+        """The windows that read some words of a sentence together with any other word that is near enough.
+
+        They are few, whatever the other words are: one for a sentence that fits a window, else five. The words are at
+        the end, at the beginning, and at three places between them.
+
+        Returns:
+            The windows; none where the words have more than `room` subwords.
+        """
+        readings = self.readings(sentence)
+        if len(readings) == 1 and (readings[0].first_word, readings[0].last_word) == self.sentences[sentence]:
+            return [readings[0].window]
+        start, stop = (self.subwords.word_starts[word] for word in (first_word, last_word + 1))
+        left_over = self.room - (stop - start)
+        if left_over < 0:
+            return []
+        return list(dict.fromkeys(self._window_at(start - left_over * part // 4) for part in range(4, -1, -1)))
+
+    def _window_at(self, start: int) -> Window:
+        """The window that begins at a subword, moved into the document."""
+        length = self.subwords.word_starts[-1]
+        start = max(0, min(start, length - self.room))
+        return Window(start, min(start + self.room, length))
 
     def input_ids(self, window: Window, tokenize: WordTokenizer) -> list[int]:
         """The subwords of a window between `[CLS]` and `[SEP]`."""

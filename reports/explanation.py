@@ -24,9 +24,9 @@ from ..modeling.prediction_plmarker import Scorer, evaluation_view
 from ..modeling.rows_plmarker import PairRow
 from ..modeling.schema_plmarker import PLMarkerError
 from ..modeling.states_plmarker import TextStates, call_encoder
-from ..modeling.task_plmarker import Example, Scored
+from ..modeling.task_plmarker import SPECIAL_TOKENS, Example, Scored
 from ..modeling.text_plmarker import Offsets
-from ..modeling.windows_plmarker import Span, Subwords, WordTokenizer, segment
+from ..modeling.windows_plmarker import Span, Subwords, WordTokenizer
 
 # The words of an explanation. Each of them is masked once.
 MOST_WORDS = 8
@@ -83,7 +83,7 @@ class _Explainer:
         label = self.model.config.schema.relation_class(found.label)
         document = self._document(found)
         places = places_of(self.task, document, self.tokenize, head, tail)
-        of_head, of_tail = self._attention(document, found.head.sentence, head, tail, places[0])
+        of_head, of_tail = self._attention(document, *places[0])
         total = (of_head + of_tail).mean(axis=0)
         chosen = [int(word) for word in np.argsort(-total, kind="stable")[:MOST_WORDS] if total[word] > 0]
         readings = [places]
@@ -112,19 +112,18 @@ class _Explainer:
                 given[entity.sentence].append({**span, "label": entity.label})
         return {"sentences": sentences, "predicted_ner": given}
 
-    def _attention(
-        self, document: Mapping[str, Any], sentence: int, head: Span, tail: Span, place: Place
-    ) -> tuple[Array, Array]:
+    def _attention(self, document: Mapping[str, Any], example: Example[PairRow], number: int) -> tuple[Array, Array]:
         """The attention of the markers of head and tail to the words of the document; shape (layers, words) each."""
-        example, number = place
-        segmented = segment(document["sentences"], self.tokenize, self.task.room, self.model.config.shared_windows)
-        window = segmented.window_of(sentence, min(head, tail)[0], max(head[1], tail[1]))
-        assert window is not None
-        starts = segmented.subwords.word_starts
-        inside = np.searchsorted(starts, np.arange(window.start, window.stop), side="right") - 1
+        row = example.row
+        starts = self.tokenize([word for words in document["sentences"] for word in words]).word_starts
+        # The row says where the subject is in its window. The window begins that many subwords before it.
+        place = example.first + number
+        begin = starts[row.subject_word_starts[place]] - (row.subject_starts[place] - 1)
+        inside = (
+            np.searchsorted(starts, np.arange(begin, begin + len(row.input_ids) - SPECIAL_TOKENS), side="right") - 1
+        )
         word_of = np.array([-1, *inside, -1])
         if self.task.n_text_states:
-            row = example.row
             first, last = row.subject_starts[example.first], row.subject_ends[example.first]
             word_of = np.insert(word_of, [first, last + 1], -1)
         weights = marker_attention(self.model, example, number)

@@ -53,13 +53,15 @@ def test_a_document_has_one_row_for_each_distinct_window(
     windows = set()
     for sentence, (first, last) in enumerate(segmented.sentences):
         given_spans = [(row["start"], row["end"]) for row in document["ner"][sentence]]
-        ranges = (
-            [(min(a, b)[0], max(a[1], b[1])) for a in given_spans for b in given_spans]
-            if task.row_class is PairRow
-            else task.candidates(document, sentence, first, last)
-        )
-        # A sentence is asked for its windows as often as the task asks, so in any order.
-        windows |= {segmented.window_of(sentence, *span) for span in ranges} - {None}
+        pairs = [(a, (min(a, b)[0], max(a[1], b[1]))) for a in given_spans for b in given_spans]
+        if task.row_class is SpanRow:
+            windows |= {segmented.window_of(sentence, *s) for s in task.candidates(document, sentence, first, last)}
+        elif task.n_text_states:
+            # Each subject has windows of its own.
+            windows |= {segmented.best_of(segmented.windows_around(sentence, *a), *both) for a, both in pairs}
+        else:
+            windows |= {segmented.window_of(sentence, *both) for _, both in pairs}
+    windows -= {None}
     if task.row_class is SpanRow or (training and not values):
         # Windows without a candidate of their own: a stretch of a long sentence, or a place for missing subjects.
         extra = {

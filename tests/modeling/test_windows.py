@@ -90,9 +90,42 @@ def test_every_span_of_at_most_the_room_has_a_window_and_no_wider_one(case):
                 assert window.length <= room
                 # The same question has the same answer.
                 assert document.window_of(0, start, end) == window
-    # Windows that were made for wide spans are among those of the sentence, and none is there twice.
-    readings = document.readings(0)
-    assert len(set(readings)) == len(readings)
+
+
+@given(sentences())
+def test_few_windows_read_words_with_any_other_word_that_is_near_enough(case):
+    word_starts, first, last, room = case
+    document = document_of(*case)
+    for start in range(first, last + 1):
+        windows = document.windows_around(0, start, start)
+        assert len(windows) <= 5
+        for end in range(start, last + 1):
+            inside = document.best_of(windows, start, end)
+            assert (inside is not None) == (word_starts[end + 1] - word_starts[start] <= room)
+            before = document.best_of(document.windows_around(0, end, end), start, end)
+            assert (before is not None) == (inside is not None)
+            if inside is not None:
+                assert inside.length == min(room, word_starts[-1])
+
+
+def test_a_pair_is_read_with_context_on_both_sides():
+    # One subword a word; the sentence is longer than a window of 40.
+    document = SegmentedDocument(Subwords(list(range(200)), list(range(201))), [(0, 199)], 40)
+    windows = document.windows_around(0, 100, 100)
+    for distance in range(40):
+        window = document.best_of(windows, 100, 100 + distance)
+        margin = min(100 - window.start, window.stop - 101 - distance)
+        # What is left over is shared by both sides, but for the steps between the windows.
+        assert margin >= (39 - distance) // 2 - 5
+
+
+@given(st.integers(60, 400), st.integers(8, 40))
+def test_windows_of_a_long_sentence_are_linear_in_its_words(n_words, room):
+    document = SegmentedDocument(Subwords(list(range(n_words)), list(range(n_words + 1))), [(0, n_words - 1)], room)
+    pairs = [(a, b) for a in range(0, n_words, 3) for b in range(a, min(a + room, n_words), 3)]
+    windows = {document.window_of(0, a, b) for a, b in pairs}
+    # Eight for each window length, those of half steps among them, and one for each place of words that fill a window.
+    assert len(windows) <= n_words * (8 / room + 1)
 
 
 @given(sentences())
