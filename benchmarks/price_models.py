@@ -2,11 +2,13 @@
 
     python benchmarks/price_models.py --data FOLDER --out RUNS --models pruned late2 exact --seeds 42
 
-`exact`, `pruned`, `late2` (markers in the last two layers) and `joined` (survivors see each other) are entity models,
-`relation` is the exact relation model. `shared` finds both by one encoder; `shared5` has a `pair_weight` of 5.
+`exact`, `pruned`, `late2` (markers in the last two layers), `joined` (survivors see each other) and `windows` (pruned;
+sentences share windows of 128 subwords) are entity models, `relation` is the exact relation model. `shared` finds both
+by one encoder; `shared5` has a `pair_weight` of 5.
 
 All have one recipe: MiniLM, windows of 256 subwords, batches of 4,096 tokens, learning rate 1e-4, 4 epochs
-unless `--epochs` says otherwise.
+unless `--epochs` says otherwise. With `--drop_relations 0.3` a shared encoder trains without the pairs of 30 % of the
+windows of a batch.
 RUNS/NAME holds the model of the first seed. RUNS/figures.json holds, by name and seed, Ent F1 (as a fraction) on
 validation and test, the validation figures after each epoch, the pruner's figures on validation, and the seconds of
 training.
@@ -16,7 +18,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 import time
+from collections.abc import Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +38,13 @@ from plmarker import (
     load_documents,
     tune_pruner,
 )
+from plmarker.modeling.joint_plmarker import JointRow
+from plmarker.modeling.task_plmarker import Example
 from plmarker.trainers import evaluate_documents
 
 PRUNER_SIZE, LEARNING_RATE, BATCH_TOKENS, WINDOW = 128, 1e-4, 4096, 256
+# An abstract of SciERC has 160 subwords. Windows of 256 would hold nearly all documents whole.
+SHARED_WINDOW = 128
 
 FIGURES = ("ent_f1", "rel_f1", "rel_strict_f1", "gold_rel_f1", "gold_rel_strict_f1")
 
@@ -58,13 +67,47 @@ def start_model(name: str, schema: LabelSchema) -> Any:
         options["pruner_size"] = PRUNER_SIZE
     if name == "joined":
         options["joined_survivors"] = True
+    if name == "windows":
+        options |= {"shared_windows": True, "max_seq_length": SHARED_WINDOW}
     if name.startswith("late"):
         options["late_layers"] = int(name.removeprefix("late"))
     return PLMarkerForEntityRecognition.from_encoder("minilm", schema, **options)
 
 
+class WithoutPairs:
+    """A collator that leaves out the pairs of some windows, chosen at random in each batch.
+
+    Evaluation reads pairs of what was found, so that it is not affected.
+
+    Args:
+        collate: lays out the examples.
+        share: the share of the windows that lose their pairs.
+        seed: of the random numbers.
+    """
+
+    def __init__(self, collate: Any, share: float, seed: int) -> None:
+        self.collate, self.share, self.random = collate, share, random.Random(seed)
+
+    def __call__(self, examples: Sequence[Example[Any]]) -> dict[str, Any]:
+        return dict(self.collate([self.thinned(example) for example in examples]))
+
+    def thinned(self, example: Example[Any]) -> Example[Any]:
+        """The example, with its pairs or without them."""
+        if self.random.random() >= self.share:
+            return example
+        columns = [item.name for item in fields(JointRow) if item.name.startswith(("pair_", "subject_", "object_"))]
+        return replace(example, row=replace(example.row, **{name: [] for name in columns}))
+
+
 def train(
-    name: str, seed: int, data: Any, schema: LabelSchema, folder: Path, epochs: float, bf16: bool
+    name: str,
+    seed: int,
+    data: Any,
+    schema: LabelSchema,
+    folder: Path,
+    epochs: float,
+    bf16: bool,
+    drop_relations: float = 0.0,
 ) -> dict[str, Any]:
     """Train one model, choose its threshold, save it, and return its figures."""
     set_seed(seed)
@@ -83,6 +126,8 @@ def train(
         processing_class=model.tokenizer,
         batch_tokens=BATCH_TOKENS,
     )
+    if drop_relations:
+        trainer.data_collator = WithoutPairs(trainer.data_collator, drop_relations, seed)
     start = time.perf_counter()
     trainer.train()
     figures: dict[str, Any] = {"training_seconds": time.perf_counter() - start}
@@ -117,6 +162,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=float, default=4)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--bf16", action="store_true", help="train in bfloat16 (autocast)")
+    parser.add_argument("--drop_relations", type=float, default=0.0, metavar="SHARE")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     data = load_documents(options.data)
@@ -127,11 +173,13 @@ def main() -> None:
     for seed in options.seeds:
         for name in options.models:
             folder = options.out / (name if seed == options.seeds[0] else f"{name}-{seed}")
-            figures.setdefault(f"{name}, {options.epochs:g} epochs", {})[str(seed)] = train(
-                name, seed, data, schema, folder, options.epochs, options.bf16
-            )
+            key = f"{name}, {options.epochs:g} epochs"
+            if options.drop_relations:
+                key += f", {options.drop_relations:.0%} without pairs"
+            found = train(name, seed, data, schema, folder, options.epochs, options.bf16, options.drop_relations)
+            figures.setdefault(key, {})[str(seed)] = found
             file.write_text(json.dumps(figures, indent=1) + "\n")
-            print(name, seed, figures[f"{name}, {options.epochs:g} epochs"][str(seed)], flush=True)
+            print(name, seed, found, flush=True)
 
 
 if __name__ == "__main__":

@@ -119,10 +119,8 @@ class _Explainer:
         # The row says where the subject is in its window. The window begins that many subwords before it.
         place = example.first + number
         begin = starts[row.subject_word_starts[place]] - (row.subject_starts[place] - 1)
-        inside = (
-            np.searchsorted(starts, np.arange(begin, begin + len(row.input_ids) - SPECIAL_TOKENS), side="right") - 1
-        )
-        word_of = np.array([-1, *inside, -1])
+        read = np.arange(begin, begin + len(row.input_ids) - SPECIAL_TOKENS)
+        word_of = np.array([-1, *(np.searchsorted(starts, read, side="right") - 1), -1])
         if self.task.n_text_states:
             first, last = row.subject_starts[example.first], row.subject_ends[example.first]
             word_of = np.insert(word_of, [first, last + 1], -1)
