@@ -2,9 +2,9 @@
 
     python benchmarks/price_models.py --data FOLDER --out RUNS --models pruned late2 exact --seeds 42
 
-`exact`, `pruned`, `late2` (markers in the last two layers), `joined` (survivors see each other) and `windows` (pruned;
-sentences share windows of 128 subwords) are entity models, `relation` is the exact relation model. `shared` finds both
-by one encoder; `shared5` has a `pair_weight` of 5.
+`exact`, `pruned`, `late2` (markers in the last two layers) and `windows` (pruned; sentences share windows of 128
+subwords) are entity models, `relation` is the exact relation model. `shared` finds both by one encoder; `shared5` has a
+`pair_weight` of 5.
 
 All have one recipe: MiniLM, windows of 256 subwords, batches of 4,096 tokens, learning rate 1e-4, 4 epochs
 unless `--epochs` says otherwise. With `--drop_relations 0.3` a shared encoder trains without the pairs of 30 % of the
@@ -65,8 +65,6 @@ def start_model(name: str, schema: LabelSchema) -> Any:
         return PLMarkerForRelationExtraction.from_encoder("minilm", schema, **options)
     if name != "exact":
         options["pruner_size"] = PRUNER_SIZE
-    if name == "joined":
-        options["joined_survivors"] = True
     if name == "windows":
         options |= {"shared_windows": True, "max_seq_length": SHARED_WINDOW}
     if name.startswith("late"):

@@ -154,7 +154,6 @@ class PLMarkerEntityConfig(PLMarkerTaskConfig):
             every span has markers. `PLMarkerTrainer` chooses it on its evaluation set, see `tune_pruner`.
         pruner_keep_f1: share of the unpruned model's Ent F1 that the threshold keeps.
         pruner_recall: share of the gold entities among the candidates that get markers; in place of `pruner_keep_f1`.
-        joined_survivors: the markers of the spans of a sentence that survive the pruner see each other.
         late_layers: how many of the encoder's last layers markers pass. They start from the text states at their
             positions. None passes all layers, which is the published method.
     """
@@ -173,7 +172,6 @@ class PLMarkerEntityConfig(PLMarkerTaskConfig):
     pruner_threshold: float = 0.0
     pruner_keep_f1: float = 0.997
     pruner_recall: float | None = None
-    joined_survivors: bool = False
     late_layers: int | None = None
 
     def validate_pruner(self):
@@ -187,8 +185,6 @@ class PLMarkerEntityConfig(PLMarkerTaskConfig):
                 raise ValueError(f"pruner_keep_f1 and pruner_recall are above 0 and at most 1, got {share}")
         if self.pruner_threshold and not self.pruner_size:
             raise ValueError("pruner_threshold needs a pruner: set pruner_size")
-        if self.joined_survivors and not self.pruner_size:
-            raise ValueError("joined_survivors needs a pruner: set pruner_size")
         if self.late_layers is not None and self.late_layers < 1:
             raise ValueError(f"late_layers is at least 1, got {self.late_layers}")
         for name in ("pruner_size", "late_layers"):

@@ -116,7 +116,6 @@ class PLMarkerForEntityRecognition(ExtractsFromText, PLMarkerPreTrainedModel):
         labels: Tensor | None = None,
         num_items_in_batch: Tensor | int | None = None,
         pruner_threshold: float | None = None,
-        marker_groups: Tensor | None = None,
         text: TextStates | None = None,
         weights: Tensor | None = None,
     ) -> EntityRecognitionOutput:
@@ -128,7 +127,6 @@ class PLMarkerForEntityRecognition(ExtractsFromText, PLMarkerPreTrainedModel):
             num_items_in_batch: what the loss is divided by, as Trainer counts it over accumulated batches; by default
                 the sum of the weights of the labels.
             pruner_threshold: in place of the config's. In training the pruner has a low threshold of its own.
-            marker_groups: with `joined_survivors` alone, as `Task.batch` makes them.
             text: the states of the text where they are there already; `input_ids` is not read then.
             weights: shape (spans,), what each span counts in the loss: the weight of its document.
         """
@@ -139,7 +137,6 @@ class PLMarkerForEntityRecognition(ExtractsFromText, PLMarkerPreTrainedModel):
             "read_index": read_index,
             "marker_ids": marker_ids,
             "marker_positions": marker_positions,
-            "marker_groups": marker_groups,
             "text": text,
         }
         total, count = loss_totals(num_items_in_batch)

@@ -104,11 +104,6 @@ class SpanTask(Task[PLMarkerEntityConfig, SpanRow]):
         ids = np.asarray(self.config.marker_token_ids[: self.n_markers], dtype=np.int64)
         return np.tile(ids, (len(example), 1)), columns(example, "starts", "ends")[:, : self.n_markers]
 
-    def marker_groups(self, example: Example[SpanRow]) -> NDArray[np.int64] | None:
-        if not self.config.joined_survivors:
-            return None
-        return np.unique(example.values("sentences"), return_inverse=True)[1]
-
     def decode(
         self, scored: Sequence[Scored[SpanRow]], n_sentences: int, least_nil: float = 0.0
     ) -> list[list[ScoredSpan]]:

@@ -229,7 +229,6 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
             windows = torch.arange(len(lengths), device=input_ids.device).repeat_interleave(window_sizes[:, 1])
             counts = torch.bincount(windows[chosen], minlength=len(lengths)).tolist()
             read_index, marker_ids, marker_positions = read_index[chosen], marker_ids[chosen], marker_positions[chosen]
-            marker_groups = None if marker_groups is None else marker_groups[chosen]
             embedded_markers = self._embed(marker_ids)
 
         def logits(markers: Tensor, place: slice) -> tuple[Tensor, ...]:

@@ -34,8 +34,6 @@ def score_dense(
         raise PLMarkerError("late_layers needs levitated attention: a dense mask cannot let markers enter late")
     groups = None
     if marker_groups is not None:
-        if choose is not None:
-            raise PLMarkerError("survivors that see each other need levitated attention: a dense mask shows them all")
         groups = marker_groups.repeat_interleave(task.n_markers)
     text = TextLayout(lengths, input_ids.device)
     sizes = tuple(count * task.n_markers for count in counts)

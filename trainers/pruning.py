@@ -48,8 +48,6 @@ def measure_pruner(
 ) -> list[PrunerFigures]:
     """Figures of a pruner for several thresholds, from one pass over documents with markers for all spans.
 
-    Survivors that see each other have other scores for each threshold. Such a model makes a pass for each of them.
-
     Args:
         model: an entity model with a pruner.
         documents: annotated documents, or documents that are mapped to rows.
@@ -64,15 +62,12 @@ def measure_pruner(
     levels = [0.0, *thresholds]
     evaluators = [EntityEvaluator(task) for _ in levels]
     counts = [PrunerCounts() for _ in levels]
-    read = list(_evaluation_documents(model, documents)) if model.config.joined_survivors else None
-    places = list(range(len(levels)))
-    for passed in [places] if read is None else [[place] for place in places]:
-        scorer = Scorer.of_model(model, batch_tokens, pruner_threshold=levels[passed[0]])
-        items = (((beside, n), rows) for beside, rows, n in read or _evaluation_documents(model, documents))
-        for (beside, n_sentences), scored in scorer.stream(items):
-            for place in passed:
-                counts[place].add(scored, levels[place])
-                evaluators[place].add(beside, [_prune(item, levels[place]) for item in scored], n_sentences)
+    scorer = Scorer.of_model(model, batch_tokens, pruner_threshold=0.0)
+    items = (((beside, n), rows) for beside, rows, n in _evaluation_documents(model, documents))
+    for (beside, n_sentences), scored in scorer.stream(items):
+        for level, count, evaluator in zip(levels, counts, evaluators, strict=True):
+            count.add(scored, level)
+            evaluator.add(beside, [_prune(item, level) for item in scored], n_sentences)
     if not counts[0].sentences:
         raise PLMarkerError("there is no sentence to measure the pruner on")
     f1 = [evaluator.compute()["ent_f1"] for evaluator in evaluators]
@@ -129,8 +124,7 @@ def tune_pruner(
     assert share is not None
     if not 0.0 < share <= 1.0:
         raise PLMarkerError(f"a share is above 0 and at most 1, got {share}")
-    n_thresholds = 12 if model.config.joined_survivors else 56
-    thresholds = [0.0, *(float(value) for value in 1 / (1 + np.exp(-np.linspace(-9.0, 2.0, n_thresholds))))]
+    thresholds = [0.0, *(float(value) for value in 1 / (1 + np.exp(-np.linspace(-9.0, 2.0, 56))))]
     best = None
     for figures in measure_pruner(model, documents, thresholds, batch_tokens):
         kept = figures.recall if recall is not None else figures.f1 / max(figures.unpruned_f1, 1e-12)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_models import FAMILIES, TEXTS, TOLERANCE, assert_equal_gradients, gradients, span_batch, tiny_model
+from tiny_models import FAMILIES, TEXTS, TOLERANCE, assert_equal_gradients, gradients, tiny_model
 from transformers import AutoModel
 
 from plmarker import (
@@ -133,25 +133,6 @@ def test_entities_of_a_sentence_see_each_other_and_no_other_sentence():
     changed = (found - expected).abs().amax(dim=1) > 1e-3
     # The pairs of the first window all change, also those that do not have the third entity in them.
     assert changed.tolist() == [True] * 6 + [False] * 2
-
-
-def test_survivors_that_see_each_other_change_with_the_survivors():
-    model = tiny_model("bert", pruner_size=4, joined_survivors=True, max_seq_length=64)
-    alone = tiny_model("bert", pruner_size=4, max_seq_length=64)
-    batch = span_batch(model)
-    assert batch["marker_groups"].tolist() == [0, 0, 0, 0, 0, 1]
-    with torch.no_grad():
-        every = model(**batch)
-        model.marker_tokens = 2
-        torch.testing.assert_close(model(**batch).logits, every.logits, **TOLERANCE)
-        kept = every.pruner_logits.sigmoid() >= (threshold := float(every.pruner_logits[:5].sigmoid().median()))
-        few = model(**batch, pruner_threshold=threshold).logits[:5][kept[:5]]
-        assert not torch.allclose(few, every.logits[:5][kept[:5]], atol=1e-3)
-        # One marker pair in a sentence sees what it sees without the option.
-        torch.testing.assert_close(every.logits[5], alone(**span_batch(alone)).logits[5], **TOLERANCE)
-        model.set_attn_implementation("sdpa")
-        with pytest.raises(PLMarkerError, match="dense"):
-            model(**batch)
 
 
 @given(

@@ -121,15 +121,3 @@ def test_late_markers_learn_too(still_encoder, documents, tmp_path):
     trainer = trainer_for(still_encoder, documents, tmp_path, late_layers=1)
     trainer.train()
     assert trainer.evaluate()["eval_ent_f1"] > 0.9
-
-
-def test_survivors_that_see_each_other_are_measured_as_they_are_used(still_encoder, documents, tmp_path):
-    trainer = trainer_for(still_encoder, documents, tmp_path, joined_survivors=True)
-    trainer.train()
-    model = trainer.model
-    assert model.config.pruner_threshold > 0
-    found = evaluate_documents(documents, model.tokenizer, model).metrics
-    figures = measure_pruner(model, iter(documents), [0.0, model.config.pruner_threshold])
-    assert found["ent_f1"] == pytest.approx(figures[1].f1)
-    assert figures[0].f1 == figures[1].unpruned_f1 > 0.9
-    assert figures[0].recall == 1.0
