@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 # A room imports rooms before it in this list, and none behind it.
-FLOORS = ["modeling", "reports", "encoders", "data", "original", "hub", "trainers", "serving", "cli"]
+FLOORS = ["modeling", "encoders", "data", "original", "hub", "trainers", "reports", "serving", "cli"]
 MODULES = [
     path for folder in ("", *FLOORS, "hub_configs") for path in (ROOT / folder).glob("**/*.py" if folder else "*.py")
 ]
