@@ -7,8 +7,8 @@ subwords) are entity models, `relation` is the exact relation model. `shared` fi
 `pair_weight` of 5.
 
 All have one recipe: MiniLM, windows of 256 subwords, batches of 4,096 tokens, learning rate 1e-4, 4 epochs
-unless `--epochs` says otherwise. With `--drop_relations 0.3` a shared encoder trains without the pairs of 30 % of the
-windows of a batch.
+unless `--epochs` says otherwise. `--pair_dropout` sets this option of a shared encoder.
+
 RUNS/NAME holds the model of the first seed. RUNS/figures.json holds, by name and seed, Ent F1 (as a fraction) on
 validation and test, the validation figures after each epoch, the pruner's figures on validation, and the seconds of
 training.
@@ -18,10 +18,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
 import time
-from collections.abc import Sequence
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +35,6 @@ from plmarker import (
     load_documents,
     tune_pruner,
 )
-from plmarker.modeling.joint_plmarker import JointRow
-from plmarker.modeling.task_plmarker import Example
 from plmarker.trainers import evaluate_documents
 
 PRUNER_SIZE, LEARNING_RATE, BATCH_TOKENS, WINDOW = 128, 1e-4, 4096, 256
@@ -72,31 +67,6 @@ def start_model(name: str, schema: LabelSchema) -> Any:
     return PLMarkerForEntityRecognition.from_encoder("minilm", schema, **options)
 
 
-class WithoutPairs:
-    """A collator that leaves out the pairs of some windows, chosen at random in each batch.
-
-    Evaluation reads pairs of what was found, so that it is not affected.
-
-    Args:
-        collate: lays out the examples.
-        share: the share of the windows that lose their pairs.
-        seed: of the random numbers.
-    """
-
-    def __init__(self, collate: Any, share: float, seed: int) -> None:
-        self.collate, self.share, self.random = collate, share, random.Random(seed)
-
-    def __call__(self, examples: Sequence[Example[Any]]) -> dict[str, Any]:
-        return dict(self.collate([self.thinned(example) for example in examples]))
-
-    def thinned(self, example: Example[Any]) -> Example[Any]:
-        """The example, with its pairs or without them."""
-        if self.random.random() >= self.share:
-            return example
-        columns = [item.name for item in fields(JointRow) if item.name.startswith(("pair_", "subject_", "object_"))]
-        return replace(example, row=replace(example.row, **{name: [] for name in columns}))
-
-
 def train(
     name: str,
     seed: int,
@@ -105,11 +75,13 @@ def train(
     folder: Path,
     epochs: float,
     bf16: bool,
-    drop_relations: float = 0.0,
+    pair_dropout: float = 0.0,
 ) -> dict[str, Any]:
     """Train one model, choose its threshold, save it, and return its figures."""
     set_seed(seed)
     model = start_model(name, schema)
+    if isinstance(model, PLMarkerModel):
+        model.config.pair_dropout = pair_dropout
     arguments = TrainingArguments(
         str(folder), num_train_epochs=epochs, learning_rate=LEARNING_RATE, warmup_steps=0.1, weight_decay=0.01,
         save_strategy="no",
@@ -124,8 +96,6 @@ def train(
         processing_class=model.tokenizer,
         batch_tokens=BATCH_TOKENS,
     )
-    if drop_relations:
-        trainer.data_collator = WithoutPairs(trainer.data_collator, drop_relations, seed)
     start = time.perf_counter()
     trainer.train()
     figures: dict[str, Any] = {"training_seconds": time.perf_counter() - start}
@@ -160,7 +130,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=float, default=4)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--bf16", action="store_true", help="train in bfloat16 (autocast)")
-    parser.add_argument("--drop_relations", type=float, default=0.0, metavar="SHARE")
+    parser.add_argument("--pair_dropout", type=float, default=0.0, metavar="SHARE")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     data = load_documents(options.data)
@@ -172,9 +142,9 @@ def main() -> None:
         for name in options.models:
             folder = options.out / (name if seed == options.seeds[0] else f"{name}-{seed}")
             key = f"{name}, {options.epochs:g} epochs"
-            if options.drop_relations:
-                key += f", {options.drop_relations:.0%} without pairs"
-            found = train(name, seed, data, schema, folder, options.epochs, options.bf16, options.drop_relations)
+            if options.pair_dropout:
+                key += f", {options.pair_dropout:.0%} of pairs dropped"
+            found = train(name, seed, data, schema, folder, options.epochs, options.bf16, options.pair_dropout)
             figures.setdefault(key, {})[str(seed)] = found
             file.write_text(json.dumps(figures, indent=1) + "\n")
             print(name, seed, found, flush=True)

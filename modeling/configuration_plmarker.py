@@ -291,6 +291,8 @@ class PLMarkerConfig(_SafeConfig):
         relation_config: configuration of the relation model. None for a model that finds entities alone.
         shared_encoder: both models read one text pass of one encoder. Then the relation model has `shared` markers.
         pair_weight: weight of the decisions about pairs in the loss of a shared encoder, where one about a span has 1.
+        pair_dropout: share of the windows of a training batch whose pairs do not count in the loss of a shared encoder.
+            They are drawn anew for each batch.
         training_run: how the models were trained, for the card.
     """
 
@@ -301,6 +303,7 @@ class PLMarkerConfig(_SafeConfig):
     relation_config: SubConfig = None
     shared_encoder: bool = False
     pair_weight: float = 1.0
+    pair_dropout: float = 0.0
     training_run: dict[str, Any] | None = None
 
     def __post_init__(self, **kwargs):
@@ -320,6 +323,8 @@ class PLMarkerConfig(_SafeConfig):
         entity, relation = self.entity_config, self.relation_config
         if self.pair_weight <= 0:
             raise ValueError(f"pair_weight is above 0, got {self.pair_weight}")
+        if not 0.0 <= self.pair_dropout < 1.0:
+            raise ValueError(f"pair_dropout is from 0 to below 1, got {self.pair_dropout}")
         if relation is None or relation.subject_markers != "shared":
             raise ValueError("shared_encoder needs a relation_config with subject_markers 'shared'")
         for name in ("max_seq_length", "shared_windows"):

@@ -26,6 +26,9 @@ from .task_model_plmarker import PLMarkerPreTrainedModel
 from .task_plmarker import Document
 from .tasks_plmarker import task_of
 
+# `cross_entropy` passes over this label.
+UNCOUNTED = -100
+
 
 @dataclass
 class EntityRecognitionOutput(ModelOutput):
@@ -380,6 +383,8 @@ class PLMarkerModel(ExtractsFromText, PLMarkerBaseModel):
             total = sum_of_weights(inputs["labels"], self.entity.config.nil_weight, inputs.get("weights"))
         text = self.entity.read_windows(input_ids, window_sizes, read_tokens)
         pairs = {n.removeprefix(PAIR_PREFIX): inputs.pop(n) for n in list(inputs) if n.startswith(PAIR_PREFIX)}
+        if self.training and "labels" in pairs and pair_index is not None:
+            pairs["labels"] = self._drop_pairs(pairs["labels"], pair_index, pairs["window_sizes"][:, 1])
         found = self.entity(
             input_ids,
             window_sizes,
@@ -394,6 +399,17 @@ class PLMarkerModel(ExtractsFromText, PLMarkerBaseModel):
         if found.loss is not None and linked.loss is not None:
             loss = found.loss + self.config.pair_weight * linked.loss
         return JointOutput(loss, found.logits, found.pruner_logits, linked.logits)
+
+    def _drop_pairs(self, labels: Tensor, pair_index: Tensor, n_entities: Tensor) -> Tensor:
+        """The labels of pairs, where those of some windows do not count, see `pair_dropout`.
+
+        Args:
+            labels: shape (pairs,).
+            pair_index: subject and object of each pair; shape (pairs, 2).
+            n_entities: marked entities of each window; shape (windows,).
+        """
+        dropped = torch.rand(len(n_entities), device=labels.device) < self.config.pair_dropout
+        return labels.masked_fill(dropped.repeat_interleave(n_entities)[pair_index[:, 0]], UNCOUNTED)
 
     @classmethod
     def from_models(

@@ -54,6 +54,7 @@ class Experiment:
         shared_encoder: train both models together, on one text pass of one encoder. Then `training` takes the place of
             `training` in `entity` and `relation`.
         pair_weight: weight of decisions about pairs in the loss, with `shared_encoder` alone.
+        pair_dropout: share of the windows of a batch whose pairs do not count in it, with `shared_encoder` alone.
         training: fields of `transformers.TrainingArguments`, with `shared_encoder` alone.
         symmetric_labels: the relation labels that have no direction.
         entity_labels, relation_labels: the labels. Without them they are collected from the data.
@@ -79,6 +80,7 @@ class Experiment:
     relation: Task | None = None
     shared_encoder: bool = False
     pair_weight: Annotated[float, Field(gt=0)] = 1.0
+    pair_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     training: dict[str, Any] = field(default_factory=dict)
     symmetric_labels: tuple[str, ...] = ()
     entity_labels: tuple[str, ...] | None = None
@@ -97,7 +99,8 @@ class Experiment:
         """What is trained, by name: each model, or both together."""
         if self.shared_encoder:
             parts = {name: task.model for name, task in (("entity", self.entity), ("relation", self.relation)) if task}
-            return {"shared": Task({"shared_encoder": True, "pair_weight": self.pair_weight, **parts}, self.training)}
+            loss = {"pair_weight": self.pair_weight, "pair_dropout": self.pair_dropout}
+            return {"shared": Task({"shared_encoder": True, **loss, **parts}, self.training)}
         return {name: task for name, task in (("entity", self.entity), ("relation", self.relation)) if task}
 
 

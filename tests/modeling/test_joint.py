@@ -207,6 +207,34 @@ def test_one_pass_gives_what_both_models_give_alone(joint, shared_windows, minil
     torch.testing.assert_close(halved.loss, output.loss / 2, **TOLERANCE)
 
 
+def test_pair_dropout_leaves_out_the_pairs_of_whole_windows_in_training_alone(joint, minilm_tokenizer):
+    model = joint(pruner_size=4)
+    rows = [model.task.rows({**typed(DOCUMENT), "doc_key": key}, WordTokenizer(minilm_tokenizer), training=True)[0]
+            for key in "abc"]  # fmt: skip
+    batch = model.task.batch(model.task.examples(rows)).inputs
+    sizes = batch["pair_window_sizes"][:, 1]
+    n_pairs = len(batch["pair_labels"]) // 3
+    model.config.pair_dropout = 0.5
+    numbers = set()
+    for seed in range(20):
+        torch.manual_seed(seed)
+        labels = model._drop_pairs(batch["pair_labels"], batch["pair_index"], sizes).reshape(3, n_pairs)
+        kept = batch["pair_labels"].reshape(3, n_pairs)
+        dropped = (labels == -100).all(dim=1)
+        assert torch.equal(labels[~dropped], kept[~dropped])
+        assert (labels[dropped] == -100).all()
+        numbers.add(int(dropped.sum()))
+    assert len(numbers) > 1
+    assert model.config.pair_dropout
+    expected = model.eval()(**batch).loss
+    model.config.pair_dropout = 0.0
+    torch.testing.assert_close(model(**batch).loss, expected)
+    # Without any pair the loss is that of the spans.
+    spans = {name: value for name, value in batch.items() if not name.startswith("pair_")}
+    dropped = {**batch, "pair_labels": torch.full_like(batch["pair_labels"], -100)}
+    torch.testing.assert_close(model(**dropped).loss, model.entity(**spans).loss)
+
+
 def test_a_batch_without_pairs_has_a_loss(joint, minilm_tokenizer):
     model = joint()
     document = {**typed(DOCUMENT), "ner": [[], [], [], []], "relations": [[], [], [], []]}

@@ -89,6 +89,7 @@ def test_a_file_that_extends_another_holds_only_what_differs(tmp_path: Path) -> 
         ("folds: [fold0, 5]", "x.yaml:5: 'folds.1' should be a valid string, got 5"),
         ("encoder: other", "x.yaml:5: 'encoder' is given twice, first at .*x.yaml:1"),
         ("pair_weight: 0", "x.yaml:5: 'pair_weight' should be greater than 0, got 0"),
+        ("pair_dropout: 1", "x.yaml:5: 'pair_dropout' should be less than 1, got 1"),
         ("extends: nowhere", "nowhere: no such file"),
     ],
 )
