@@ -165,6 +165,7 @@ def test_predict_relates_given_entities(model: Path, tmp_path: Path, capsys: pyt
     for line, expected in (
         ({"text": TEXT}, "under 'entities'"),
         ({"text": TEXT, "entities": [[0, 3, "Gene"]]}, "does not know the label 'Gene'"),
+        ({"text": TEXT, "entities": [{"text": "Ada", "label": "Person"}]}, "got {'label': 'Person', 'text': 'Ada'}"),
         ({"sentences": [["Ada"]]}, "under 'predicted_ner'"),
         ({"sentences": [["Ada"]], "predicted_ner": [[[0, 1, "Person"]]]}, "not inside 0 to 0"),
     ):
