@@ -9,12 +9,12 @@ import numpy as np
 
 from .data.alignment import sentences_of_tokens
 from .hub.loading import load_model
-from .modeling.extraction_plmarker import Entity, Extraction, build_extraction
-from .modeling.given_plmarker import align_given, checked_given
+from .modeling.extraction_plmarker import Entity, Extraction
+from .modeling.given_plmarker import with_given
 from .modeling.modeling_plmarker import PLMarkerForEntityRecognition, PLMarkerModel
 from .modeling.prediction_plmarker import BATCH_TOKENS
 from .modeling.schema_plmarker import PLMarkerError, Threshold
-from .modeling.text_plmarker import Offsets, locate_words, split_sentences
+from .modeling.text_plmarker import Offsets, locate_words, located_document, split_sentences
 
 try:
     from spacy.language import Language
@@ -131,37 +131,30 @@ class PLMarkerComponent(Pipe):
                 self.get_error_handler()(self.name, self, docs, error)
 
     def _annotate(self, docs: Sequence[Doc]) -> None:
-        texts = [doc.text for doc in docs]
-        located = [_locate_tokens(doc) for doc in docs]
-        documents: list[dict[str, Any]] = [{"doc_key": ""} for _ in docs]
+        documents = [located_document("", doc.text, _locate_tokens(doc)) for doc in docs]
         if self.given_entities is not None:
-            for number, (doc, document) in enumerate(zip(docs, documents, strict=True)):
-                fitted = self._given(doc, located[number], f"document {number}")
-                located[number], document["predicted_ner"] = fitted
-        for text, sentences, document in zip(texts, located, documents, strict=True):
-            document["sentences"] = [[text[start:end] for start, end in sentence] for sentence in sentences]
-        found = self.model.predict(
+            documents = [
+                self._with_given(doc, document, f"document {number}")
+                for number, (doc, document) in enumerate(zip(docs, documents, strict=True))
+            ]
+        found = self.model.read_texts(
             documents,
             self.batch_tokens,
             self.entity_threshold,
             self.relation_threshold,
             given_entities=self.given_entities is not None,
         )
-        schema = self.model.config.schema
-        for doc, text, sentences, (_, spans, relations) in zip(docs, texts, located, found, strict=True):
-            self._write(doc, build_extraction(text, sentences, spans, relations, schema))
+        for doc, (_, extraction) in zip(docs, found, strict=True):
+            self._write(doc, extraction)
 
-    def _given(
-        self, doc: Doc, located: list[list[Offsets]], name: str
-    ) -> tuple[list[list[Offsets]], list[list[dict[str, Any]]]]:
-        """The words of a document, and the entities that it has already, by these words."""
+    def _with_given(self, doc: Doc, document: dict[str, Any], name: str) -> dict[str, Any]:
+        """A document with the entities that spaCy's document has already."""
         key = self.given_entities
         if key != "ents" and key not in doc.spans:
             raise PLMarkerError(f"{name}: given_entities is {key!r}, but doc.spans has {sorted(doc.spans)}")
         spans = doc.ents if key == "ents" else doc.spans[key]
         rows = [(span.start_char, span.end_char, span.label_) for span in spans]
-        entities = checked_given(rows, len(doc.text), self.model.config.schema, name)
-        return align_given(doc.text, located, entities, name)
+        return with_given(document, rows, self.model.config.schema, name)
 
     def _write(self, doc: Doc, extraction: Extraction) -> None:
         spans = [_span(doc, _place(entity)) for entity in extraction.entities]

@@ -53,6 +53,15 @@ def evaluate(
         int | None,
         typer.Option("--max_candidates", metavar="N", help="How many of them in a sentence, by default 256."),
     ] = None,
+    joined_sentences: Annotated[
+        int,
+        typer.Option(
+            "--joined_sentences",
+            metavar="N",
+            min=0,
+            help="Make so many sentences, each of two unrelated ones, and count the false relations across the border.",
+        ),
+    ] = 0,
     predictions: Annotated[
         str | None,
         typer.Option(metavar="FOLDER", help="Write ent_pred_SPLIT.json and pred_results.json, as the original does."),
@@ -105,7 +114,7 @@ def evaluate(
         options.batch_tokens,
         show_progress=sys.stderr.isatty(),
         unpruned=True,
-        cooccurrence=True,
+        joined_sentences=joined_sentences,
     )
     for task, coverage in result.coverage.items():
         print(f"{dataset}, {split}, {task}: {coverage}")
@@ -141,6 +150,7 @@ def evaluate(
 def write_report(folder: Path, result: Any, title: str) -> None:
     """Write the pages of an evaluation."""
     from ..trainers.findings import scores_of
+    from ..trainers.report import constraints_tables, false_relations_table
 
     gold, found = {}, []
     for document in result.documents:
@@ -154,6 +164,10 @@ def write_report(folder: Path, result: Any, title: str) -> None:
     with whole_file(folder / "documents.html") as file:
         file.write(documents_page(found, title, gold))
     scores = {name: scores_of(findings) for name, findings in result.findings.items()}
+    tables = constraints_tables(result.constraints, result.metrics)
+    if result.false_relations:
+        tables.append(false_relations_table(result.false_relations))
+    more = [table.to_page() for table in tables]
     with whole_file(folder / "index.html") as file:
-        file.write(evaluation_page(result.metrics, result.errors, result.documents, title, scores))
+        file.write(evaluation_page(result.metrics, result.errors, result.documents, title, scores, more))
     print(f"{folder / 'index.html'}: the report\n")

@@ -132,6 +132,8 @@ def predict(
         raise PLMarkerError("--given_entities needs INPUT: a --text has no entities")
     joined = models.reader()
     # Checked before a partial file is written, which a corrected call could not continue.
+    if explain and models.relation is None:
+        raise PLMarkerError(f"{model}: --explain explains relations, and this model finds none")
     joined.check_thresholds(reading.entity_threshold, reading.relation_threshold, reading.pruner_threshold)
     reader = RecordReader(joined, reading)
     if inputs is None:
@@ -168,6 +170,9 @@ def print_extraction(result: dict[str, Any]) -> None:
         print_rows(("start", "end", "score", "label", "text"), entities, numbers=(0, 1, 2))
         relations = [(f"{relation['score']:.2f}", *_ends(result, relation)) for relation in result["relations"]]
         print_rows(("score", "head", "label", "tail"), relations, numbers=(0,))
+        for relation in result["relations"]:
+            if _without_words(relation):
+                print(f"{' '.join(_ends(result, relation))}: {_without_words(relation)}")
         return
     for entity in result["entities"]:
         place = f"{entity['start']:>5} {entity['end']:>5}"
@@ -176,10 +181,15 @@ def print_extraction(result: dict[str, Any]) -> None:
     for relation in result["relations"]:
         head, label, tail = _ends(result, relation)
         print(f"  {relation['score']:.2f}  {head}  --{label}->  {tail}")
-        words = relation.get("explanation", {"words": ()})["words"]
-        if words:
-            drops = sorted(words, key=lambda word: -word["drop"])
-            print("        without " + ", ".join(f"{w['text']} {relation['score'] - w['drop']:.2f}" for w in drops))
+        if _without_words(relation):
+            print(f"        {_without_words(relation)}")
+
+
+def _without_words(relation: dict[str, Any]) -> str:
+    """The scores of a relation without each of the words that it was read from; empty without an explanation."""
+    words = relation.get("explanation", {"words": ()})["words"]
+    drops = sorted(words, key=lambda word: -word["drop"])
+    return "without " + ", ".join(f"{w['text']} {relation['score'] - w['drop']:.2f}" for w in drops) if drops else ""
 
 
 def _ends(result: dict[str, Any], relation: dict[str, Any]) -> tuple[str, str, str]:

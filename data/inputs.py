@@ -5,19 +5,17 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from ..modeling.given_plmarker import align_given, checked_given, given_words
+from ..modeling.given_plmarker import with_given
 from ..modeling.schema_plmarker import LabelSchema, PLMarkerError
-from ..modeling.text_plmarker import join_words, locate_words, split_sentences
+from ..modeling.text_plmarker import join_words, locate_words, located_document, split_sentences
 from .documents import Document, parse_line
 from .records import Record
 from .validation import document_problems, is_unicode
 
 
 def text_document(key: str, text: str, language: str = "en") -> Document:
-    """A raw text as a document: `text`, `located` (character offsets of its words) and `sentences`."""
-    located = locate_words(text, partial(split_sentences, language=language))
-    sentences = [[text[start:end] for start, end in sentence] for sentence in located]
-    return {"doc_key": key, "text": text, "located": located, "sentences": sentences}
+    """A raw text as a document, see `located_document`."""
+    return located_document(key, text, locate_words(text, partial(split_sentences, language=language)))
 
 
 def document_of(record: Record, language: str = "en", schema: LabelSchema | None = None) -> Document:
@@ -55,8 +53,7 @@ def _words_document(key: str, sentences: Any) -> Document:
     problem = next((m for m, fatal in document_problems({"doc_key": key, "sentences": sentences}) if fatal), None)
     if problem:
         raise ValueError(f"expected 'text' or 'sentences': {problem}")
-    text, located = join_words(sentences)
-    return {"doc_key": key, "text": text, "located": located, "sentences": sentences}
+    return located_document(key, *join_words(sentences))
 
 
 def _with_given(document: Document, raw: Document, schema: LabelSchema) -> Document:
@@ -65,24 +62,20 @@ def _with_given(document: Document, raw: Document, schema: LabelSchema) -> Docum
     Raises:
         ValueError: where the line gives none, or bad ones.
     """
-    text, located = document["text"], document["located"]
     if "text" in raw:
         if not isinstance(raw.get("entities"), list):
             raise ValueError("given entities are expected under 'entities', as [start, end, label] each")
-        entities = checked_given([_row(entity) for entity in raw["entities"]], len(text), schema, "entities")
-        located, given = align_given(text, located, entities, document["doc_key"])
-        sentences = [[text[start:end] for start, end in sentence] for sentence in located]
-        return {**document, "located": located, "sentences": sentences, "predicted_ner": given}
+        return with_given(document, map(_row, raw["entities"]), schema, "entities")
     found = raw.get("predicted_ner")
-    if not isinstance(found, list) or len(found) != len(located) or not all(isinstance(part, list) for part in found):
+    n_sentences = len(document["sentences"])
+    if not isinstance(found, list) or len(found) != n_sentences or not all(isinstance(part, list) for part in found):
         raise ValueError("given entities are expected under 'predicted_ner', a list for each sentence")
     rows = [_row(entity) for part in found for entity in part]
-    entities = checked_given(rows, sum(map(len, located)) - 1, schema, "predicted_ner")
-    return {**document, "predicted_ner": given_words(located, entities, "predicted_ner")}
+    return with_given(document, rows, schema, "predicted_ner", by_words=True)
 
 
 def _row(entity: Any) -> Any:
-    """An entity as a row, where it is a mapping."""
-    if isinstance(entity, dict):
+    """An entity as a row, where it is a mapping with a place."""
+    if isinstance(entity, dict) and entity.keys() >= {"start", "end"}:
         return [entity.get("start"), entity.get("end"), entity.get("label")]
     return entity

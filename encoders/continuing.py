@@ -224,6 +224,9 @@ def describe(name: str, config: PLMarkerTaskConfig, trained: PLMarkerTaskConfig,
         text += f" ({', '.join(absent)} not in the new data)" if absent else ""
         added = [label for label in now if label not in old]
         parts.append(text + (f", {', '.join(added)} added" if added else ""))
+    constrained = [label for label in trained.constraints if label not in given.constraints]
+    if constrained and config.model_type != "plmarker-ner":
+        parts.append(f"its constraints on {', '.join(constrained)} kept, since the new labels have none on them")
     dropped = [field for field in DROPPED if getattr(trained, field, None) not in (None, {}, 0.0)]
     if trained.temperature == 1.0:
         dropped = [field for field in dropped if field != "temperature"]

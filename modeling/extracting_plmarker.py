@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 
 from .decoding_plmarker import ScoredRelation, ScoredSpan, remove_overlaps
 from .extraction_plmarker import Extraction, build_extraction
-from .given_plmarker import align_given, checked_given, given_words
+from .given_plmarker import with_given
 from .joint_plmarker import JointScorer
 from .prediction_plmarker import (
     BATCH_TOKENS,
@@ -23,7 +23,7 @@ from .prediction_plmarker import (
 )
 from .schema_plmarker import NIL, LabelSchema, PLMarkerError, Threshold, least_scores
 from .task_plmarker import Document
-from .text_plmarker import Offsets, SentenceSplitter, join_words, locate_words, split_sentences
+from .text_plmarker import SentenceSplitter, join_words, locate_words, located_document, split_sentences
 from .windows_plmarker import WordTokenizer
 
 # A document with the entities and the relations of each of its sentences, as words and classes.
@@ -223,12 +223,16 @@ class ExtractsFromText:
             located_texts = [join_words(_sentences(item)) for item in ([words] if is_one else words)]
         else:
             located_texts = [(item, locate_words(item, sentence_splitter)) for item in _texts(text)]
-        documents: list[dict[str, Any]] = [{"doc_key": str(number)} for number in range(len(located_texts))]
+        documents = [located_document(str(number), *found) for number, found in enumerate(located_texts)]
         if entities is not None:
-            located_texts = self._give_entities(located_texts, entities, documents, is_one, words is not None)
-        for document, (item, located) in zip(documents, located_texts, strict=True):
-            document["sentences"] = [[item[a:b] for a, b in sentence] for sentence in located]
-        predictions = self.read_documents(
+            lists = [entities] if is_one else list(entities)
+            if len(lists) != len(documents):
+                raise PLMarkerError(f"entities= has {len(lists)} lists for {len(documents)} texts")
+            documents = [
+                with_given(document, given, self.config.schema, f"text {number}", by_words=words is not None)
+                for number, (document, given) in enumerate(zip(documents, lists, strict=True))
+            ]
+        found = self.read_texts(
             documents,
             batch_tokens,
             entity_threshold,
@@ -236,51 +240,51 @@ class ExtractsFromText:
             pruner_threshold,
             entities is not None,
             constraints,
+            explain,
         )
-        progress = tqdm(predictions, total=len(located_texts), disable=not show_progress, unit="text")
-        results = []
-        for (item, located), (_, spans, relations) in zip(located_texts, progress, strict=True):
-            found = build_extraction(item, located, spans, relations, self.config.schema)
-            results.append(self.explained(found, located) if explain else found)
+        progress = tqdm(found, total=len(documents), disable=not show_progress, unit="text")
+        results = [extraction for _, extraction in progress]
         return results[0] if is_one else results
 
-    def explained(self, extraction: Extraction, located: Sequence[Sequence[Offsets]]) -> Extraction:
-        """An extraction of this model, whose relations have explanations.
+    def read_texts(
+        self,
+        documents: Iterable[Document],
+        batch_tokens: int,
+        entity_threshold: Threshold | None = None,
+        relation_threshold: Threshold | None = None,
+        pruner_threshold: float | None = None,
+        given_entities: bool = False,
+        constraints: bool = True,
+        explain: bool = False,
+    ) -> Iterator[tuple[Document, Extraction]]:
+        """`extract` for a stream of documents.
 
         Args:
-            located: character offsets of the words of every sentence.
+            documents: what `located_document` or, with `given_entities`, `with_given` returns. They may have more keys.
+
+        Yields:
+            Each document, in order, with its extraction.
 
         Raises:
-            PLMarkerError: where the package plmarker is not installed.
+            PLMarkerError: as `extract`, and for `explain` where the package plmarker is not installed.
         """
-        if self.explainer is None:
+        if explain and self.explainer is None:
             raise PLMarkerError("explain=True needs the package plmarker: import plmarker")
-        return self.explainer(extraction, located)
-
-    def _give_entities(
-        self,
-        located_texts: list[tuple[str, list[list[Offsets]]]],
-        entities: Any,
-        documents: list[dict[str, Any]],
-        is_one: bool,
-        by_words: bool,
-    ) -> list[tuple[str, list[list[Offsets]]]]:
-        """Write given entities into documents as `predicted_ner`. Return the texts with the words that fit them."""
-        lists = [entities] if is_one else list(entities)
-        if len(lists) != len(located_texts):
-            raise PLMarkerError(f"entities= has {len(lists)} lists for {len(located_texts)} texts")
-        fitted = []
-        for number, ((text, located), found) in enumerate(zip(located_texts, lists, strict=True)):
-            name = f"text {number}"
-            # The last word is inclusive, the last character is not.
-            length = sum(map(len, located)) - 1 if by_words else len(text)
-            checked = checked_given(found, length, self.config.schema, name)
-            if by_words:
-                documents[number]["predicted_ner"] = given_words(located, checked, name)
-            else:
-                located, documents[number]["predicted_ner"] = align_given(text, located, checked, name)
-            fitted.append((text, located))
-        return fitted
+        predictions = self.read_documents(
+            documents,
+            batch_tokens,
+            entity_threshold,
+            relation_threshold,
+            pruner_threshold,
+            given_entities,
+            constraints,
+        )
+        for document, spans, relations in predictions:
+            located = document["located"]
+            extraction = build_extraction(document["text"], located, spans, relations, self.config.schema)
+            if explain and self.explainer is not None:
+                extraction = self.explainer(extraction, located)
+            yield document, extraction
 
 
 def chosen_threshold(part: Any | None, threshold: Threshold | None) -> Threshold:
@@ -293,6 +297,7 @@ def chosen_threshold(part: Any | None, threshold: Threshold | None) -> Threshold
 def _with_entities(document: Document, spans: list[list[ScoredSpan]], schema: LabelSchema) -> dict[str, Any]:
     """What the relation model reads of a document, with the document and its entities beside it."""
     return {
+        "doc_key": document.get("doc_key", ""),
         "sentences": document["sentences"],
         "predicted_ner": [as_annotations(sentence, schema.entity_classes) for sentence in spans],
         "source": document,

@@ -10,12 +10,36 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 from .schema_plmarker import LabelSchema, PLMarkerError
-from .text_plmarker import Offsets
+from .text_plmarker import Offsets, located_document
 
 logger = logging.getLogger(__name__)
 
 # Start, end and label of a given entity. Without a label the entity model is asked for it.
 Given = tuple[int, int, str | None]
+
+
+def with_given(
+    document: Mapping[str, Any], entities: Any, schema: LabelSchema, name: str, by_words: bool = False
+) -> dict[str, Any]:
+    """Give a text its entities as `predicted_ner`, with words and sentences that fit them.
+
+    Args:
+        document: what `located_document` returns.
+        entities: (start, end, label) or (start, end) each.
+        schema: the labels that there are.
+        name: the name of the text, for messages.
+        by_words: start and end are the first and the last word, not characters.
+
+    Raises:
+        PLMarkerError: as `checked_given`, `align_given` and `given_words`.
+    """
+    text, located = document["text"], document["located"]
+    # The last word is inclusive, the last character is not.
+    checked = checked_given(entities, sum(map(len, located)) - 1 if by_words else len(text), schema, name)
+    if by_words:
+        return {**document, "predicted_ner": given_words(located, checked, name)}
+    located, given = align_given(text, located, checked, name)
+    return {**document, **located_document(document["doc_key"], text, located), "predicted_ner": given}
 
 
 def checked_given(entities: Any, length: int, schema: LabelSchema, name: str) -> list[Given]:

@@ -442,7 +442,7 @@ class LevitatedPairTask(PairTask):
 def _inputs(document: Document) -> dict[str, Any]:
     """A document without what is annotated for the relation model; the given entities are its input."""
     given = document.get("predicted_ner")
-    return {"ner": document.get("ner") if given is None else None, "predicted_ner": given}
+    return {**document, "ner": document.get("ner") if given is None else None, "relations": None}
 
 
 def _in_windows(

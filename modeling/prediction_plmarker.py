@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from .decoding_plmarker import ScoredRelation, ScoredSpan
-from .rows_plmarker import Row
+from .rows_plmarker import Row, entities_of
 from .schema_plmarker import LabelSchema, PLMarkerError, Threshold, least_scores
 from .task_plmarker import Batch, Document, Example, Scored, Task, batches
 from .text_plmarker import BATCH_TOKENS
@@ -183,7 +183,12 @@ def predict_types(
             given = document.get("predicted_ner")
             if given is None or len(given) != len(document["sentences"]):
                 raise PLMarkerError(f"document {number}: expected predicted_ner with a list for each sentence")
-            asked = [[(e["start"], e["end"]) for e in entities if e["label"] is None] for entities in given]
+            asked: list[list[tuple[int, int]]] = [[] for _ in given]
+            try:
+                for sentence, start, end, label in entities_of(document, "predicted_ner"):
+                    asked[sentence] += [(start, end)] if label is None else []
+            except PLMarkerError as error:
+                raise PLMarkerError(f"document {number} ({document.get('doc_key', 'no doc_key')}): {error}") from None
             if any(asked) and (model is None or not model.task.scores_spans):
                 raise PLMarkerError(
                     f"document {number}: entities without a label need an entity model that scores spans"

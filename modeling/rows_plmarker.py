@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
-from .schema_plmarker import LabelSchema
+from .schema_plmarker import LabelSchema, PLMarkerError
+from .text_plmarker import sentence_ranges
 from .windows_plmarker import Span
 
 RowType = TypeVar("RowType", bound="Row")
@@ -124,15 +125,18 @@ class Annotations:
         """Read `ner`, `relations` and `predicted_ner` of a document.
 
         Raises:
-            PLMarkerError: for a label that the schema does not have.
+            PLMarkerError: naming the document, for a label that the schema does not have, an entity outside its
+                sentence, a relation outside the document, and annotations of another form.
         """
-        gold = list(_entities(document.get("ner"), schema))
-        given = document.get("predicted_ner")
-        return cls(
-            _unique(gold),
-            _unique(_relations(document.get("relations"), schema)),
-            _unique(gold if given is None else _entities(given, schema)),
-        )
+        try:
+            gold, given = (
+                _unique([*place, schema.entity_class(label)] for *place, label in entities_of(document, name))
+                for name in ("ner", "predicted_ner")
+            )
+            is_given = document.get("predicted_ner") is not None
+            return cls(gold, _unique(_relations(document, schema)), given if is_given else gold)
+        except PLMarkerError as error:
+            raise PLMarkerError(f"document {document.get('doc_key', '')!r}: {error}") from None
 
     def entities(self, sentence: int) -> list[list[int]]:
         """Annotated entities of a sentence, as [start, end, class]."""
@@ -152,17 +156,51 @@ class Annotations:
         return sorted(self.given_entities) == sorted(self.gold_entities)
 
 
-def _entities(sentences: Sequence[Any] | None, schema: LabelSchema) -> Iterator[list[int]]:
-    for number, entities in enumerate(sentences or ()):
-        for entity in entities:
-            yield [number, entity["start"], entity["end"], schema.entity_class(entity["label"])]
+def entities_of(document: Mapping[str, Any], name: str) -> Iterator[tuple[int, int, int, Any]]:
+    """The entities of a typed document as (sentence, start, end, label). A given entity may have the label None.
+
+    Args:
+        name: `ner` or `predicted_ner`.
+
+    Raises:
+        PLMarkerError: for an entity outside its sentence, and for annotations of another form.
+    """
+    for number, entity, (first, last) in _annotations(document, name):
+        start, end, label = _values(entity, ("start", "end", "label"), name)
+        if not first <= start <= end <= last:
+            place = f"its sentence {number}, which has the words {first}..{last}"
+            raise PLMarkerError(f"{name}: the entity {start}..{end} ({label}) is outside {place}")
+        yield number, start, end, label
 
 
-def _relations(sentences: Sequence[Any] | None, schema: LabelSchema) -> Iterator[list[int]]:
-    for number, relations in enumerate(sentences or ()):
-        for relation in relations:
-            ends = [relation[name] for name in ("head_start", "head_end", "tail_start", "tail_end")]
-            yield [number, *ends, schema.relation_class(relation["label"])]
+def _relations(document: Mapping[str, Any], schema: LabelSchema) -> Iterator[list[int]]:
+    last = sum(map(len, document["sentences"])) - 1
+    for number, relation, _ in _annotations(document, "relations"):
+        *ends, label = _values(relation, ("head_start", "head_end", "tail_start", "tail_end", "label"), "relations")
+        # A relation to another sentence is valid, but no model can find it.
+        if not all(0 <= start <= end <= last for start, end in (ends[:2], ends[2:])):
+            place = f"its document, which has the words 0..{last}"
+            raise PLMarkerError(f"relations: the relation {ends} ({label}) is outside {place}")
+        yield [number, *ends, schema.relation_class(label)]
+
+
+def _annotations(document: Mapping[str, Any], name: str) -> Iterator[tuple[int, Any, Span]]:
+    """Each annotation with its sentence, and the first and last word of that."""
+    sentences = document.get(name)
+    if sentences is None:
+        return
+    ranges = sentence_ranges(document["sentences"])
+    if len(sentences) != len(ranges):
+        raise PLMarkerError(f"{name} has a list for each sentence, got {len(sentences)} for {len(ranges)} sentences")
+    for number, (rows, span) in enumerate(zip(sentences, ranges, strict=True)):
+        for row in rows:
+            yield number, row, span
+
+
+def _values(row: Any, names: Sequence[str], kind: str) -> list[Any]:
+    if not isinstance(row, Mapping) or not row.keys() >= set(names):
+        raise PLMarkerError(f"{kind}: expected a mapping with {', '.join(names)}, got {row!r}")
+    return [row[name] for name in names]
 
 
 def _of_sentence(rows: Sequence[Sequence[int]], sentence: int) -> list[list[int]]:

@@ -6,6 +6,7 @@ import logging
 import reprlib
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
+from typing import Any
 
 import regex
 
@@ -120,6 +121,12 @@ def join_words(sentences: Sequence[Sequence[str]]) -> tuple[str, list[list[Offse
         text += "\n"
         located.append(offsets)
     return text[:-1], located
+
+
+def located_document(key: str, text: str, located: Sequence[Sequence[Offsets]]) -> dict[str, Any]:
+    """A text as a document: `text`, `located` (character offsets of the words of every sentence) and `sentences`."""
+    sentences = [[text[start:end] for start, end in sentence] for sentence in located]
+    return {"doc_key": key, "text": text, "located": located, "sentences": sentences}
 
 
 def sentence_ranges(sentences: Sequence[Sequence[str]]) -> list[Span]:

@@ -127,12 +127,16 @@ function drawMarks(box, pieces, entities, relations, found) {
     ];
   });
   box.style.lineHeight = `${TEXT_LINE}px`;
-  box.style.padding = "0";
+  box.style.padding = box.style.margin = "0";
   let stretches = stretchesOf(measure());
   stack(stretches);
   const height = Math.max(-1, ...stretches.map(s => s.level)) + 1;
   // Lines move apart to make room for marks below and arcs above.
-  box.style.lineHeight = `${TEXT_LINE + depth * LANE + height * LEVEL}px`;
+  const line = TEXT_LINE + depth * LANE + height * LEVEL, above = (line - TEXT_LINE) / 2;
+  box.style.lineHeight = `${line}px`;
+  // A line of text stands in the middle of its room. The first line needs more above it, and the last one less below.
+  box.style.paddingTop = `${Math.max(0, height * LEVEL - above)}px`;
+  box.style.marginBottom = `${Math.min(0, depth * LANE - above)}px`;
   const layout = measure();
   stretches = stretchesOf(layout);
   stack(stretches);

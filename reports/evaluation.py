@@ -22,6 +22,7 @@ def evaluation_page(
     documents: Sequence[Mapping[str, Any]],
     title: str = "Evaluation",
     scores: Mapping[str, Scores] | None = None,
+    more_tables: Sequence[dict[str, Any]] = (),
 ) -> str:
     """A self-contained page, which links to `documents.html` beside it.
 
@@ -31,6 +32,7 @@ def evaluation_page(
         documents: typed documents with `ner`, `relations`, `predicted_ner` and `predicted_relations`.
         title: the heading.
         scores: what the scores say, under the names of `errors`, see `scores_picture`.
+        more_tables: further tables, each with `caption`, `head` and `rows`.
     """
     tables = [_figures(metrics), *_by_label(metrics), *_errors(errors)]
     charts = []
@@ -39,6 +41,7 @@ def evaluation_page(
         charts.append(_chart("Ent F1 by words of the entity", documents, "ner", lambda e: e["end"] - e["start"] + 1))
     if any(document.get("predicted_relations") for document in documents):
         charts.append(_chart("Rel F1 by words between head and tail", documents, "relations", _distance))
+    tables += more_tables
     data = {"tables": [table for table in tables if table["rows"]], "charts": charts}
     link = '<p><a href="documents.html">All sentences, with what was found and what is annotated</a></p>'
     return html_page("evaluation", title, data, link, "".join(_pictures(scores or {})))

@@ -8,11 +8,10 @@ from typing import Any
 
 from ..data.inputs import text_document
 from ..data.validation import is_unicode
-from ..modeling.extraction_plmarker import build_extraction
-from ..modeling.given_plmarker import align_given, checked_given, given_words
+from ..modeling.given_plmarker import with_given
 from ..modeling.schema_plmarker import PLMarkerError, Threshold
 from ..modeling.task_plmarker import Document
-from ..modeling.text_plmarker import join_words
+from ..modeling.text_plmarker import join_words, located_document
 from .limits import Limits
 from .messages import DocumentBody, ExtractBody
 
@@ -42,7 +41,7 @@ class Reader:
     """Prepares and reads documents; one thread may prepare while another one reads.
 
     Args:
-        model: a model with `read_documents`. It is not changed.
+        model: a model with `read_texts`. It is not changed.
         limits: what is too large.
     """
 
@@ -91,12 +90,11 @@ class Reader:
         for numbers in groups.values():
             first = items[numbers[0]]
             documents = [items[number].document for number in numbers]
-            predictions = self.model.read_documents(
+            extractions = self.model.read_texts(
                 documents, self.limits.batch_tokens, *first.thresholds, first.given_entities
             )
             try:
-                for number, (document, spans, relations) in zip(numbers, predictions, strict=True):
-                    extraction = build_extraction(document["text"], document["located"], spans, relations, self.schema)
+                for number, (_, extraction) in zip(numbers, extractions, strict=True):
                     found[number] = extraction.to_dict()
             except PLMarkerError as error:
                 raise PLMarkerError(f"{first.document['doc_key']}: {error}") from error
@@ -113,8 +111,7 @@ class Reader:
             for sentence, found in enumerate(words):
                 if not all(word.strip() for word in found):
                     raise PLMarkerError(f"{name}, sentence {sentence}: a word is blank")
-            text, located = join_words(words)
-            document = {"doc_key": name, "text": text, "located": located, "sentences": words}
+            document = located_document(name, *join_words(words))
         n_words = sum(map(len, document["sentences"]))
         if n_words > self.limits.words:
             raise TooLargeError(f"{name} has {n_words} words, and the server takes at most {self.limits.words}")
@@ -125,21 +122,14 @@ class Reader:
         return document
 
     def _with_entities(self, document: Document, body: DocumentBody, name: str) -> Document:
-        text, located = document["text"], document["located"]
         rows = [(entity.start, entity.end, entity.label) for entity in body.entities or ()]
-        length = len(text) if body.text is not None else sum(map(len, located)) - 1
-        entities = checked_given(rows, length, self.schema, name)
-        if body.text is not None:
-            located, given = align_given(text, located, entities, name)
-        else:
-            given = given_words(located, entities, name)
-        most = max(map(len, given), default=0)
+        document = with_given(document, rows, self.schema, name, by_words=body.text is None)
+        most = max(map(len, document["predicted_ner"]), default=0)
         if most > self.limits.given_entities:
             raise TooLargeError(
                 f"{name} gives {most} entities in one sentence, and the server takes at most "
                 f"{self.limits.given_entities}"
             )
-        if not self.finds_types and any(label is None for _, _, label in entities):
+        if not self.finds_types and any(label is None for _, _, label in rows):
             raise PLMarkerError(f"{name}: the model scores no spans, so each entity needs a label")
-        sentences = [[text[start:end] for start, end in sentence] for sentence in located]
-        return {**document, "located": located, "sentences": sentences, "predicted_ner": given}
+        return document

@@ -11,7 +11,6 @@ from ..data.documents import Document
 from ..data.inputs import document_of
 from ..data.outputs import Answer
 from ..data.records import Record
-from ..modeling.extraction_plmarker import build_extraction
 from ..modeling.schema_plmarker import Threshold
 
 
@@ -58,14 +57,13 @@ class RecordReader:
             PLMarkerError: for a bad document, with its place.
         """
         options = self.options
-        schema = self.model.config.schema
-        given = schema if options.given_entities else None
+        given = self.model.config.schema if options.given_entities else None
 
         def documents() -> Iterator[Document]:
             for record in records:
                 yield {**document_of(record, options.language, given), "checksum": record.checksum}
 
-        found = self.model.read_documents(
+        found = self.model.read_texts(
             documents(),
             options.batch_tokens,
             options.entity_threshold,
@@ -73,10 +71,8 @@ class RecordReader:
             options.pruner_threshold,
             options.given_entities,
             options.constraints,
+            options.explain,
         )
-        for document, spans, relations in found:
-            extraction = build_extraction(document["text"], document["located"], spans, relations, schema)
-            if options.explain:
-                extraction = self.model.explained(extraction, document["located"])
+        for document, extraction in found:
             result = {"doc_key": document["doc_key"], **extraction.to_dict()}
             yield document["checksum"], json.dumps(result, ensure_ascii=False)

@@ -14,7 +14,6 @@ from ..modeling.task_plmarker import Document
 THRESHOLDS = (0.0, 0.5, 0.7, 0.9)
 # Longer sentences are not joined: a window must hold both.
 MOST_WORDS = 40
-JOINED_SENTENCES = 200
 
 
 @dataclass
@@ -57,9 +56,7 @@ def negative_sentences(document: Document) -> list[int]:
     ]
 
 
-def joined_documents(
-    documents: Iterable[Document], count: int = JOINED_SENTENCES, seed: int = 0
-) -> list[dict[str, Any]]:
+def joined_documents(documents: Iterable[Document], count: int, seed: int = 0) -> list[dict[str, Any]]:
     """Sentences that put unrelated entities side by side: each is made of two sentences of different documents.
 
     The words of the second sentence follow those of the first, and a comma takes the place of the first one's final
@@ -78,7 +75,7 @@ def joined_documents(
     Example:
         >>> one = {"sentences": [["Ada", "sings", "."]], "ner": [[{"start": 0, "end": 0, "label": "PER"}]]}
         >>> two = {"sentences": [["Acme", "grows", "."]], "ner": [[{"start": 0, "end": 0, "label": "ORG"}]]}
-        >>> sorted(joined_documents([one, two])[0]["sentences"][0])
+        >>> sorted(joined_documents([one, two], 1)[0]["sentences"][0])
         [',', '.', 'Acme', 'Ada', 'grows', 'sings']
     """
     sides: list[tuple[int, list[str], list[dict[str, Any]]]] = []

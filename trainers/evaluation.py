@@ -54,8 +54,9 @@ class Evaluation:
         constraints: what the constraints of the relation model's schema changed, under `predicted entities` and `gold
             entities`; empty for a schema without constraints.
         excluded: the annotated relations that the constraints exclude; None without constraints.
-        false_relations: with `cooccurrence`, the sentences without a relation in which the model returns one, under
-            `negative sentences` and `joined sentences` with `predicted entities` or `gold entities`.
+        false_relations: the sentences without a relation in which the model returns one, under `negative sentences`
+            and `joined sentences` with `predicted entities` or `gold entities`. Negative sentences have two or more
+            annotated entities and no annotated relation.
     """
 
     metrics: Metrics = field(default_factory=dict)
@@ -77,7 +78,7 @@ def evaluate_documents(
     batch_tokens: int = BATCH_TOKENS,
     show_progress: bool = False,
     unpruned: bool = False,
-    cooccurrence: bool = False,
+    joined_sentences: int = 0,
 ) -> Evaluation:
     """Compute Ent, Rel and Rel+ of annotated documents. Every relation figure's name says which entities it joins.
 
@@ -91,9 +92,8 @@ def evaluate_documents(
         batch_tokens: most text tokens of a batch.
         show_progress: show a progress bar for each model and source of entities.
         unpruned: for an entity model with a pruner, add `unpruned_ent_f1`: Ent F1 with markers for all spans.
-        cooccurrence: with a relation model, count the false relations in negative sentences, which have two or more
-            annotated entities and no annotated relation, and those across the border of two unrelated sentences that
-            were joined, see `joined_documents`. The thresholds of the model are not used.
+        joined_sentences: with a relation model, make so many sentences, at most, each of two unrelated ones, and count
+            the false relations across the border, see `joined_documents`. The thresholds of the model are not used.
 
     Raises:
         PLMarkerError: where some documents have `predicted_ner` and others do not.
@@ -145,8 +145,6 @@ def evaluate_documents(
 
         def counted(source: str, keep: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
             """Count false relations in the negative sentences, too."""
-            if not cooccurrence:
-                return keep
             false = result.false_relations["negative sentences", source] = FalseRelations()
 
             def both(document: dict[str, Any], sentences: Any) -> None:
@@ -168,13 +166,14 @@ def evaluate_documents(
             result.excluded = ExcludedGold(schema)
             for document in given:
                 result.excluded.add(document)
-        if cooccurrence:
-            result.false_relations |= _across_joints(given, tokenize, entity, relation, entity_types, batch_tokens)
+        if joined_sentences:
+            joined = joined_documents(given, joined_sentences)
+            result.false_relations |= _across_joints(joined, tokenize, entity, relation, entity_types, batch_tokens)
     return result
 
 
 def _across_joints(
-    documents: list[dict[str, Any]],
+    joined: list[dict[str, Any]],
     tokenize: WordTokenizer,
     entity: PLMarkerForEntityRecognition | None,
     relation: PLMarkerForRelationExtraction,
@@ -182,7 +181,6 @@ def _across_joints(
     batch_tokens: int,
 ) -> dict[tuple[str, str], FalseRelations]:
     """False relations across the border of two unrelated sentences that were joined."""
-    joined = joined_documents(documents)
     sources: dict[str, list[Any]] = {}
     if entity is not None:
         found = predict_spans(entity, tokenize, joined, batch_tokens)

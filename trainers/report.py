@@ -53,6 +53,11 @@ class Table:
         indent = "  " if self.title else ""
         return "\n".join([*lines, *(self._line(indent + name, cells) for name, cells in self.rows)])
 
+    def to_page(self) -> dict[str, Any]:
+        """The table as `evaluation_page` takes it."""
+        rows = [[name, *cells] for name, cells in self.rows]
+        return {"caption": self.title or self.corner, "head": ["", *self.columns], "rows": rows}
+
     def _line(self, name: str, cells: Sequence[str]) -> str:
         first, other = self.widths
         return (f"{name:<{first}}" + "".join(f"{cell:>{other}}" for cell in cells)).rstrip()

@@ -126,9 +126,8 @@ def _run(
         # The labels were given. A document with another label is an error that names file and line.
         data = load_documents(experiment.dataset, schema, config_name=fold)
     _warn_of_rare_labels(data)
-    _report_excluded(schema, data)
     tokenizer = load_tokenizer(experiment.encoder)
-    _check_models(experiment, schema, tokenizer)
+    _report_excluded(_check_models(experiment, schema, tokenizer), data)
     models = {
         name: _train(experiment, name, task, data, schema, tokenizer, resume, overwrite, progress)
         for name, task in experiment.tasks.items()
@@ -230,8 +229,12 @@ def _report_excluded(schema: LabelSchema, data: DatasetDict) -> None:
             logger.warning("%s: %s", name, "\n".join(excluded.lines()))
 
 
-def _check_models(experiment: Experiment, schema: LabelSchema, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Find mistakes in the options of all models before the first model is trained."""
+def _check_models(experiment: Experiment, schema: LabelSchema, tokenizer: PreTrainedTokenizerBase) -> LabelSchema:
+    """Find mistakes in the options of all models before the first model is trained.
+
+    Returns:
+        The labels of the last model, which finds relations where one does, with what it keeps of an earlier model.
+    """
     if experiment.relation is not None and not schema.relation_labels:
         raise PLMarkerError(f"{experiment.dataset}: no relations, nothing to train a relation model on")
     trained = load_encoder_config(experiment.encoder)
@@ -243,6 +246,8 @@ def _check_models(experiment: Experiment, schema: LabelSchema, tokenizer: PreTra
             check_arguments(_arguments(experiment, name, task, validates=False), task_of(config))
         except PLMarkerError as error:
             raise PLMarkerError(f"{name}.training: {error}") from None
+    labels: LabelSchema = config.schema
+    return labels
 
 
 def _checked_config(

@@ -21,8 +21,8 @@ from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel, PreTra
 import plmarker
 from plmarker.cli import main
 from plmarker.data.files import sole_writer
+from plmarker.modeling.extracting_plmarker import build_extraction
 from plmarker.modeling.modeling_plmarker import PLMarkerForEntityRecognition
-from plmarker.serving.record_reader import build_extraction
 from plmarker.trainers.trainer import PLMarkerTrainer
 
 TEXT = "Ada Morrow founded the Kelmoor Institute in 1998. 🙂 She married Tom Vell.\n\nHe writes songs."
@@ -140,7 +140,7 @@ def interrupt(model: Path, inputs: Path, out: Path, after: int, monkeypatch: pyt
         return build_extraction(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr("plmarker.serving.record_reader.build_extraction", build)
+        patch.setattr("plmarker.modeling.extracting_plmarker.build_extraction", build)
         assert main(["predict", str(model), str(inputs), "--out", str(out)]) == 130
     lines = out.with_name(out.name + ".partial").read_text(encoding="utf-8").splitlines(keepends=True)
     assert len(lines) == after
@@ -165,6 +165,7 @@ def test_predict_relates_given_entities(model: Path, tmp_path: Path, capsys: pyt
     for line, expected in (
         ({"text": TEXT}, "under 'entities'"),
         ({"text": TEXT, "entities": [[0, 3, "Gene"]]}, "does not know the label 'Gene'"),
+        ({"text": TEXT, "entities": [{"text": "Ada", "label": "Person"}]}, "got {'label': 'Person', 'text': 'Ada'}"),
         ({"sentences": [["Ada"]]}, "under 'predicted_ner'"),
         ({"sentences": [["Ada"]], "predicted_ner": [[[0, 1, "Person"]]]}, "not inside 0 to 0"),
     ):
@@ -361,7 +362,7 @@ def test_debug_shows_where_an_error_comes_from(
     def broken(*args: Any) -> Any:
         raise KeyError("inside")
 
-    monkeypatch.setattr("plmarker.serving.record_reader.build_extraction", broken)
+    monkeypatch.setattr("plmarker.modeling.extracting_plmarker.build_extraction", broken)
     call = ["predict", str(model), "--text", TEXT]
     assert main(call) == 2
     assert "plmarker: error: KeyError: 'inside'" in capsys.readouterr().err

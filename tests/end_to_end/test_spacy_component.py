@@ -141,7 +141,7 @@ def test_ents_are_the_longest_of_nested_spans(nlp: Language, monkeypatch: pytest
     relation = ScoredRelation((0, 1), (3, 3), 1, 0.6, 1, 1)
     component = nlp.get_pipe("plmarker")
     monkeypatch.setattr(
-        component.model, "predict", lambda documents, *_, **__: ((d, [spans], [[relation]]) for d in documents)
+        component.model, "read_documents", lambda documents, *_, **__: ((d, [spans], [[relation]]) for d in documents)
     )
     doc = nlp("Ann Bell and Bob met Acme")
     doc.ents = [doc[4:5]]
@@ -175,9 +175,9 @@ def test_a_stream_gives_what_single_documents_give(nlp: Language) -> None:
 def test_documents_share_batches(nlp: Language, monkeypatch: pytest.MonkeyPatch) -> None:
     component = nlp.get_pipe("plmarker")
     calls = []
-    predict = component.model.predict
+    read = component.model.read_texts
     monkeypatch.setattr(
-        component.model, "predict", lambda *given, **options: calls.append(given[1:]) or predict(*given, **options)
+        component.model, "read_texts", lambda *given, **options: calls.append(given[1:]) or read(*given, **options)
     )
     list(nlp.pipe(TEXTS, batch_size=len(TEXTS)))
     assert calls == [(BATCH_TOKENS, None, None)]

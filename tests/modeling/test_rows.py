@@ -105,6 +105,23 @@ def test_a_document_without_annotations_has_none(schema):
 
 
 @pytest.mark.parametrize(
+    ("field", "rows", "message"),
+    [
+        ("ner", [[], [entity(1, 2, "PER")]], r"ner: the entity 1..2 \(PER\) is outside its sentence 1, which .* 2..3"),
+        ("predicted_ner", [[entity(0, 9, "PER")], []], "predicted_ner: the entity 0..9 .* has the words 0..1"),
+        ("ner", [[entity(1, 0, "PER")], []], "the entity 1..0"),
+        ("relations", [[relation((0, 0), (4, 4), "OWNS")], []], "outside its document, which has the words 0..3"),
+        ("ner", [[]], "a list for each sentence, got 1 for 2 sentences"),
+        ("ner", [[[0, 0, "PER"]], []], r"expected a mapping with start, end, label, got \[0, 0, 'PER'\]"),
+    ],
+)
+def test_what_is_outside_the_text_is_an_error_that_names_the_document(schema, field, rows, message):
+    document = {"doc_key": "d7", "sentences": [["Ada", "sings"], ["So", "."]], field: rows}
+    with pytest.raises(PLMarkerError, match=f"document 'd7': .*{message}"):
+        Annotations.of_document(document, schema)
+
+
+@pytest.mark.parametrize(
     ("field", "row"),
     [
         ("ner", entity(0, 0, "GPE")),

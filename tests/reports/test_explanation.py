@@ -20,6 +20,7 @@ from plmarker import (
     PLMarkerModel,
 )
 from plmarker.cli import main
+from plmarker.cli.predict import print_extraction
 from plmarker.modeling.extracting_plmarker import ExtractsFromText
 from plmarker.modeling.prediction_plmarker import predict_relations
 from plmarker.modeling.windows_plmarker import WordTokenizer
@@ -164,9 +165,24 @@ def test_explanations_are_saved_read_and_shown(make: Any, tmp_path: Path, capsys
         Extraction.from_dict(saved)
 
 
-def test_what_cannot_be_explained_is_one_sentence(make: Any, make_tiny_model: Any, monkeypatch: Any) -> None:
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_the_words_are_printed(is_terminal: bool, monkeypatch: Any, capsys: Any) -> None:
+    ends = [{"text": text, "label": "PER", "start": 0, "end": 3, "score": 1.0} for text in ("Ann", "Bob")]
+    words = [{"text": "met", "drop": 0.5}, {"text": "so", "drop": -0.1}]
+    found = {"head": 0, "tail": 1, "label": "MET", "score": 0.8, "explanation": {"words": words}}
+    monkeypatch.setattr("sys.stdout.isatty", lambda: is_terminal)
+    print_extraction({"text": "Ann met Bob so.", "entities": ends, "relations": [found]})
+    assert "without met 0.30, so 0.90" in capsys.readouterr().out
+
+
+def test_what_cannot_be_explained_is_one_sentence(
+    make: Any, make_tiny_model: Any, monkeypatch: Any, tmp_path: Path, capsys: Any
+) -> None:
     entity = make_tiny_model(PLMarkerForEntityRecognition, schema=SCHEMA, max_seq_length=32, max_span_length=2)
     assert entity.extract("Ann met Bob.", explain=True).relations == []
+    entity.save_pretrained(tmp_path)
+    assert main(["predict", str(tmp_path), "--text", "Ann met Bob.", "--explain"]) == 2
+    assert "--explain explains relations, and this model finds none" in capsys.readouterr().err
     model = make("solid")
     asked = {"words": WORDS, "entities": ENTITIES, "explain": True}
     model.config.compat = "original"

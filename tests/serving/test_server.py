@@ -186,12 +186,12 @@ class Slow:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.model, name)
 
-    def read_documents(self, documents: Any, *options: Any) -> Any:
+    def read_texts(self, documents: Any, *options: Any) -> Any:
         assert self.gate.wait(10)
         self.calls.append([document["sentences"][0][0] for document in documents])
         if any("fails" in document["text"] for document in documents):
             raise RuntimeError("this document cannot be read")
-        return self.model.read_documents(documents, *options)
+        return self.model.read_texts(documents, *options)
 
 
 def together(model: Any, limits: Limits, use: Callable[[httpx.AsyncClient, Any], Any]) -> Any:

@@ -127,7 +127,7 @@ def test_extract_keeps_the_types_that_it_returns(combined, tmp_path: Path):
 
 def test_evaluation_tells_both_figures_in_one_run(combined):
     def evaluate(model: PLMarkerModel) -> Any:
-        return evaluate_documents(TYPED, model.tokenizer, model.entity, model.relation, cooccurrence=True)
+        return evaluate_documents(TYPED, model.tokenizer, model.entity, model.relation, joined_sentences=5)
 
     free = evaluate(combined({}))
     bound = evaluate(combined(NONE_AT_ALL))
@@ -148,6 +148,7 @@ def test_evaluation_tells_both_figures_in_one_run(combined):
     figures = constraints_tables(bound.constraints, bound.metrics)[-1]
     assert figures.columns == ("without", "with")
     assert [name for name, _ in figures.rows] == ["Rel F1", "Rel+ F1"]
+    assert {kind for kind, _ in bound.false_relations} == {"negative sentences", "joined sentences"}
     # A model that returns nothing returns nothing false.
     assert all(false.share(0.0) == 0.0 for false in bound.false_relations.values())
 
@@ -171,7 +172,18 @@ def test_the_commands_learn_evaluate_and_predict_with_constraints(combined, tmp_
     assert results["unconstrained_rel_f1"] >= 0.0
     assert results["false_relations"]["negative sentences, gold entities"]["sentences"] == 1
     assert re.search(r"^Constraints, gold entities +without +with$", printed, re.MULTILINE)
-    assert "joined sentences, gold entities" in printed
+    assert "joined sentences" not in printed
+    report = tmp_path / "report"
+    assert main(["evaluate", *arguments, "--joined_sentences", "5", "--report", str(report)]) == 0
+    page = (report / "index.html").read_text()
+    data = json.loads(page.partition('id="data">')[2].partition("</script>")[0])
+    tables = [(table["caption"], table["head"], table["rows"]) for table in data["tables"]]
+    f1 = [f"{100 * results[name]:.1f}" for name in ("gold_unconstrained_rel_f1", "gold_rel_f1")]
+    (bound,) = (rows for title, head, rows in tables if (title, head[1]) == ("Constraints, gold entities", "without"))
+    assert bound[0] == ["Rel F1", *f1]
+    ((_, columns, false),) = (table for table in tables if table[0].startswith("Sentences with a false relation"))
+    assert (columns[2:4], len(false)) == (["all", "from 0.5"], 4)
+    assert re.search(r"^joined sentences, gold entities +1 ", capsys.readouterr().out, re.MULTILINE)
     given = tmp_path / "given.yaml"
     given.write_text(
         "entity_labels: [PER, ORG]\nrelation_labels: [MARRIED, WORKS_FOR, OWNS]\n"

@@ -77,6 +77,39 @@ def test_a_model_goes_on_with_new_constraints(make_tiny_model: Any, minilm_token
     assert found.config.tokenizer_hash is None
 
 
+def test_kept_constraints_are_named_and_compared_with_the_new_data(
+    still_encoder: str, tmp_path: Path, caplog: Any
+) -> None:
+    constraints = {label: {"types": [["PER", "ORG"]]} for label in ("OWNS", "HIRES")}
+    old = LabelSchema(("PER", "ORG"), ("OWNS", "HIRES"), constraints=constraints)
+    trained("relation", still_encoder, old, tmp_path / "first")
+    raw = {
+        "doc_key": "n",
+        "sentences": [["Ann", "bought", "Oslo"]],
+        "ner": [[[0, 0, "PER"], [2, 2, "GPE"]]],
+        "relations": [[[0, 0, 2, 2, "OWNS"]]],
+    }
+    write_documents(tmp_path / "train.jsonl", dataset_of([typed_document(raw)]))
+    values = {
+        "encoder": str(tmp_path / "first"),
+        "dataset": str(tmp_path / "train.jsonl"),
+        "output_dir": str(tmp_path / "second"),
+        "constraints": {"HIRES": {"types": [["PER", "PER"]]}},
+        "relation_labels": ["OWNS", "HIRES"],
+        "relation": {"training": {"max_steps": 1, "use_cpu": True, "disable_tqdm": True}},
+    }
+    (tmp_path / "more.yaml").write_text(yaml.safe_dump(values))
+    with caplog.at_level("INFO", logger="plmarker"):
+        run_experiment(load_experiment(tmp_path / "more.yaml"))
+    assert "its constraints on OWNS kept, since the new labels have none on them" in caplog.text
+    expected = (
+        "train: 1 of 1 annotated relations are excluded by the constraints\n  OWNS types PER -> GPE: 1 (Ann - Oslo"
+    )
+    assert expected in caplog.text
+    model = PLMarkerForRelationExtraction.from_pretrained(tmp_path / "second")
+    assert model.config.constraints == {"OWNS": constraints["OWNS"], **values["constraints"]}
+
+
 def silence(model: Any, known: LabelSchema) -> None:
     """Give classes that are new a logit that never wins."""
     for name, parameter in model.named_parameters():

@@ -35,7 +35,7 @@ def test_negative_sentences_have_two_entities_and_no_relation():
 
 def test_joined_sentences_are_of_different_documents_and_keep_their_entities():
     documents = [document(number) for number in range(5)]
-    joined = joined_documents(documents)
+    joined = joined_documents(documents, 200)
     assert len(joined) == 5
     used: list[str] = []
     for one in joined:
@@ -51,21 +51,21 @@ def test_joined_sentences_are_of_different_documents_and_keep_their_entities():
         assert "." not in words[: one["border"]]
         used += names
     assert len(used) == len(set(used)) == 15
-    assert joined == joined_documents(documents)
-    assert joined != joined_documents(documents, seed=1)
+    assert joined == joined_documents(documents, 200)
+    assert joined != joined_documents(documents, 200, seed=1)
     assert joined_documents(documents, count=2) == joined[:2]
 
 
 def test_a_final_word_that_is_an_entity_or_a_word_stays():
     one, two = document(0), document(1, last="today")
-    for made in joined_documents([one, two]):
+    for made in joined_documents([one, two], 200):
         (words,) = made["sentences"]
         assert "today" in words or "Q1" not in words
         assert "sings" in words or "R0" not in words
     # One document gives no pair, nor do sentences that are too long.
-    assert joined_documents([one]) == []
+    assert joined_documents([one], 200) == []
     long = {**one, "sentences": [words + ["so"] * 50 for words in one["sentences"]]}
-    assert joined_documents([long, two]) == []
+    assert joined_documents([long, two], 200) == []
 
 
 def test_relations_across_the_border_alone_are_false():
