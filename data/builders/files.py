@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -80,9 +81,12 @@ class FilesBuilder(CorpusBuilder):
             restricted=self.format in LDC_FORMATS,
             language=(reading or ReadingOptions()).language,
         )
-        chosen = FORMATS[self.format]
+        reading = reading or FORMATS[self.format].reading
+        if "language" not in FORMATS[self.format].uses:
+            # The card names the language, also where reading does not depend on it.
+            reading = replace(reading, language=ReadingOptions.language)
         name = re.sub(r"\W+", "_", corpus_folder) or "documents"
-        super().__init__(data_dir=data_dir, reading=reading or chosen.reading, config_name=name, **options)
+        super().__init__(data_dir=data_dir, reading=reading, config_name=name, **options)
 
     def document_features(self) -> Features:
         return features_of_files([path for paths in self._files.values() for path in paths])

@@ -29,7 +29,16 @@ from .unread import JSON_ENDINGS, LABELS_NAME, unread_kind
 from .webanno import is_webanno, read_webanno
 from .words_json import WORD_KEYS, read_words_json
 
-__all__ = ["FORMATS", "Extent", "Format", "ReadingOptions", "folder_corpora", "guess_format", "read_corpus"]
+__all__ = [
+    "FORMATS",
+    "Extent",
+    "Format",
+    "ReadingOptions",
+    "check_options",
+    "folder_corpora",
+    "guess_format",
+    "read_corpus",
+]
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,7 @@ class Format:
         folders: true if `read` takes a whole folder.
         write: writes typed documents to a file, or to a folder if `folders` is true; None if the format has no writer.
         reading: the default reading options of the format.
+        uses: the names of the fields of `ReadingOptions` that `read` uses.
     """
 
     name: str
@@ -54,28 +64,35 @@ class Format:
     folders: bool = False
     write: Callable[[Path, Iterable[Mapping[str, Any]]], None] | None = None
     reading: ReadingOptions = field(default_factory=ReadingOptions)
+    uses: tuple[str, ...] = ()
 
 
 def _read_jsonl(path: Path, report: ReadingReport, options: ReadingOptions) -> Iterator[Document]:
     return read_jsonl(path, report)
 
 
+# The options of formats whose words are found in raw text.
+OF_TEXT = ("words", "language")
 FORMATS = {
     format.name: format
     for format in (
         Format("jsonl", "one document per line", _read_jsonl, JSON_ENDINGS, write=write_documents),
-        Format("conll", "words and tags in columns", read_columns, COLUMN_ENDINGS, write=write_columns),
-        Format("brat", ".txt and .ann files", read_brat, (".ann",), folders=True, write=write_brat),
-        Format("offsets", "Label Studio, Prodigy or Doccano", read_offsets, JSON_ENDINGS),
-        Format("mentions", "entities by their texts, as language models give them", read_mentions, JSON_ENDINGS),
-        Format("words", "JSON of GLiNER, SpERT or OneIE, or tokens with tags", read_words_json, JSON_ENDINGS),
+        Format("conll", "words and tags in columns", read_columns, COLUMN_ENDINGS, write=write_columns,
+               uses=("scheme", "columns")),
+        Format("brat", ".txt and .ann files", read_brat, (".ann",), folders=True, write=write_brat, uses=OF_TEXT),
+        Format("offsets", "Label Studio, Prodigy or Doccano", read_offsets, JSON_ENDINGS, uses=(*OF_TEXT, "annotator")),
+        Format("mentions", "entities by their texts, as language models give them", read_mentions, JSON_ENDINGS,
+               uses=(*OF_TEXT, "occurrences")),
+        Format("words", "JSON of GLiNER, SpERT or OneIE, or tokens with tags", read_words_json, JSON_ENDINGS,
+               uses=("scheme",)),
         Format("webanno", "WebAnno TSV 3", read_webanno, (".tsv",)),
-        Format("pubtator", "PubTator", read_pubtator, (".PubTator.txt", ".PubTator", ".pubtator.txt", ".pubtator")),
-        Format("docbin", "spaCy's DocBin", read_docbin, (".spacy",)),
+        Format("pubtator", "PubTator", read_pubtator, (".PubTator.txt", ".PubTator", ".pubtator.txt", ".pubtator"),
+               uses=OF_TEXT),
+        Format("docbin", "spaCy's DocBin", read_docbin, (".spacy",), uses=("language",)),
         Format("conll2012", "OntoNotes' gold_conll files", read_conll2012, ("gold_conll",)),
         # Many ACE mentions end at a hyphen inside a word, and spaCy splits words there.
         Format("ace", ".sgm and .apf.xml files", read_ace, (".sgm",), folders=True,
-               reading=ReadingOptions(words="spacy")),
+               reading=ReadingOptions(words="spacy"), uses=(*OF_TEXT, "extent")),
     )
 }  # fmt: skip
 
@@ -144,6 +161,28 @@ def guess_format(path: Path) -> Format:
     raise PLMarkerError(f"{path}: cannot guess the format of this {kind}, expected one of {', '.join(FORMATS)}")
 
 
+def check_options(path: str | Path, format: str, options: ReadingOptions) -> None:
+    """Make sure that a format uses all options that differ from their defaults.
+
+    Example:
+        `check_options("train.conll", "conll", ReadingOptions(language="de"))` raises an error.
+
+    Args:
+        path: what is read, for the message.
+        format: a key of `FORMATS`.
+        options: how it is read.
+
+    Raises:
+        PLMarkerError: for an option that would have no effect, naming the formats that use it.
+    """
+    for name in options.changed():
+        if name not in FORMATS[format].uses:
+            users = ", ".join(found.name for found in FORMATS.values() if name in found.uses)
+            raise PLMarkerError(
+                f"{path}: the option {name} has no effect on the format {format}; it is for the formats {users}"
+            )
+
+
 def read_corpus(
     path: str | Path,
     report: ReadingReport,
@@ -173,7 +212,8 @@ def read_corpus(
         Typed documents.
 
     Raises:
-        PLMarkerError: if a file does not exist or is not text, if the format is unknown, or if it cannot be guessed.
+        PLMarkerError: if a file does not exist or is not text, if the format is unknown or cannot be guessed, or if it
+            does not use an option that differs from its default.
     """
     path = Path(path)
     if format is not None and format not in FORMATS:
@@ -181,6 +221,8 @@ def read_corpus(
     if not path.exists():
         raise PLMarkerError(f"{path}: no such file or folder")
     chosen = guess_format(path) if format is None else FORMATS[format]
+    options = options or chosen.reading
+    check_options(path, chosen.name, options)
     if path.suffix == ".txt" and chosen.name == "brat":
         path = path.with_suffix(".ann")
     files = [path]
@@ -203,7 +245,7 @@ def read_corpus(
         _note_joined_splits(path, [] if chosen.folders else files, report)
     for file in files:
         _check_kind(file, chosen.name)
-    documents = _documents(path, files, chosen, report, options or chosen.reading)
+    documents = _documents(path, files, chosen, report, options)
     # The JSONL reader has already checked each line.
     checked = documents if chosen.name == "jsonl" else valid_documents(documents, path, report)
     yield from with_entities(checked, path, report, annotated)

@@ -173,3 +173,12 @@ def test_no_sentence_of_the_sample_corpus_is_in_two_splits(sample):
     assert [text for text, splits in splits_of_text.items() if len(splits) > 1] == []
     counts = Counter(key for dataset in sample.values() for key in dataset["doc_key"])
     assert max(counts.values()) == 1
+
+
+def test_occurrences_are_refused_where_they_have_no_effect(tmp_path):
+    (tmp_path / "train.jsonl").write_text(line("a"))
+    for name, message in ((tmp_path, "on the format jsonl; it is for the formats mentions"), ("a/b", "on a dataset")):
+        with pytest.raises(PLMarkerError, match=f"the option occurrences has no effect {message}"):
+            load_documents(name, occurrences="first")
+    with pytest.raises(PLMarkerError, match="the option occurrences has no effect on the format jsonl"):
+        load_documents("sample", occurrences="first")

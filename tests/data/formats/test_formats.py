@@ -1,6 +1,9 @@
 """Tests of guessing a format, and of the checks that all readers share."""
 
+import inspect
 import json
+import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +11,7 @@ import pytest
 from reading import found
 
 from plmarker.data import PLMarkerError, typed_document, write_documents
-from plmarker.data.formats import FORMATS, ReadingOptions, guess_format, read_corpus
+from plmarker.data.formats import FORMATS, ReadingOptions, check_options, guess_format, read_corpus
 from plmarker.data.report import ReadingReport
 
 LINE = {"doc_key": "a", "sentences": [["Ada", "left"]], "ner": [[[0, 0, "PER"]]]}
@@ -173,3 +176,37 @@ def test_a_failed_write_of_jsonl_leaves_no_file(tmp_path):
     with pytest.raises(TypeError, match="not JSON serializable"):
         write_documents(tmp_path / "a.jsonl", [typed_document(LINE), typed_document({**LINE, "doc_key": object()})])
     assert list(tmp_path.iterdir()) == []
+
+
+UNUSED = {"scheme": "iob2", "columns": "word=1,tag=2", "words": "spaces", "language": "de", "extent": "full"}
+UNUSED |= {"annotator": "ada", "occurrences": "first"}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_an_option_that_a_format_does_not_use_is_an_error_and_not_ignored(tmp_path, name):
+    path = tmp_path / "corpus"
+    path.touch()
+    assert UNUSED.keys() == {item.name for item in fields(ReadingOptions)}
+    for option, value in UNUSED.items():
+        options = ReadingOptions(**{option: value})
+        if option in FORMATS[name].uses:
+            check_options(path, name, options)
+            continue
+        expected = f"^{re.escape(str(path))}: the option {option} has no effect on the format {name}; it is for the for"
+        with pytest.raises(PLMarkerError, match=expected):
+            list(read_corpus(path, ReadingReport(), name, options))
+    check_options(path, name, FORMATS[name].reading)
+
+
+def test_the_message_about_an_unused_option_names_the_formats_that_use_it(tmp_path):
+    path = tmp_path / "a.conll"
+    with pytest.raises(PLMarkerError, match=r"extent has no effect on the format conll; it is for the formats ace$"):
+        check_options(path, "conll", ReadingOptions(extent="full"))
+
+
+def test_each_reader_uses_the_options_that_its_format_names():
+    """A reader names its options in its own file, or passes them on by name."""
+    for format in FORMATS.values():
+        code = inspect.getsource(inspect.getmodule(format.read))
+        used = set(re.findall(r"\boptions\.(\w+)", code)) if format.name != "jsonl" else set()
+        assert used == set(format.uses), format.name
