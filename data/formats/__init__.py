@@ -240,6 +240,8 @@ def read_corpus(
                 files.append(file)
         if not files:
             raise PLMarkerError(f"{path}: this folder has no file that ends in {' or '.join(chosen.endings)}")
+    if path.is_dir() and chosen.folders:
+        _note_other_files(path, chosen, report)
     if path.is_dir():
         # The names of brat's and ACE's files are titles of documents.
         _note_joined_splits(path, [] if chosen.folders else files, report)
@@ -287,6 +289,16 @@ def _data_files(folder: Path, endings: tuple[str, ...]) -> tuple[list[Path], dic
     for paths in _by_folder(files).values():
         left_out |= joined_splits(paths)[0]
     return [path for path in files if path not in left_out], left_out
+
+
+def _note_other_files(folder: Path, format: Format, report: ReadingReport) -> None:
+    """Warn of files of other formats in a folder whose reader takes the whole folder."""
+    # Texts belong to these formats, and their readers name those that have no annotations.
+    other = tuple(ending for ending in ALL_ENDINGS if ending not in (*format.endings, ".txt"))
+    files = _data_files(folder, other)[0]
+    if files:
+        more = "" if len(files) == 1 else f", as are {len(files) - 1} more"
+        report.problem(files[0], 0, f"left out: this folder is read as {format.name}{more}", fatal=False)
 
 
 def _note_joined_splits(folder: Path, files: list[Path], report: ReadingReport) -> None:

@@ -11,7 +11,7 @@ import pytest
 from reading import found
 
 from plmarker.data import PLMarkerError, typed_document, write_documents
-from plmarker.data.formats import FORMATS, ReadingOptions, check_options, guess_format, read_corpus
+from plmarker.data.formats import FORMATS, ReadingOptions, check_options, folder_corpora, guess_format, read_corpus
 from plmarker.data.report import ReadingReport
 
 LINE = {"doc_key": "a", "sentences": [["Ada", "left"]], "ner": [[[0, 0, "PER"]]]}
@@ -176,6 +176,33 @@ def test_a_failed_write_of_jsonl_leaves_no_file(tmp_path):
     with pytest.raises(TypeError, match="not JSON serializable"):
         write_documents(tmp_path / "a.jsonl", [typed_document(LINE), typed_document({**LINE, "doc_key": object()})])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_another_corpus_in_a_folder_of_brat_or_ace_files_is_named(tmp_path):
+    (tmp_path / "a.txt").write_text("Ada left.")
+    (tmp_path / "a.ann").write_text("T1\tPER 0 3\tAda\n")
+    (tmp_path / "labels.json").write_text("{}")
+    (tmp_path / "annotation.conf").write_text("")
+    assert read(tmp_path)[1].problems == []
+    (tmp_path / "train.jsonl").write_text(json.dumps(LINE))
+    (document,), report = read(tmp_path)
+    assert document["doc_key"] == "a"
+    assert found(report) == [(0, False, "left out: this folder is read as brat")]
+    (tmp_path / "deeper").mkdir()
+    (tmp_path / "deeper" / "b.sgm").write_text("<DOC></DOC>")
+    [problem] = read(tmp_path)[1].problems
+    assert str(problem).endswith("b.sgm: left out: this folder is read as brat, as are 1 more")
+
+
+def test_another_corpus_beside_splits_of_brat_files_is_named(tmp_path):
+    for split in ("train", "dev"):
+        (tmp_path / f"{split}.txt").write_text("Ada left.")
+        (tmp_path / f"{split}.ann").write_text("T1\tPER 0 3\tAda\n")
+    (tmp_path / "test.jsonl").write_text(json.dumps(LINE))
+    (tmp_path / "visual.conf").write_text("")
+    corpus = folder_corpora(tmp_path)[""]
+    assert corpus.splits.keys() == {"train", "validation"}
+    assert corpus.left_out == {tmp_path / "test.jsonl": "this folder is read as brat"}
 
 
 UNUSED = {"scheme": "iob2", "columns": "word=1,tag=2", "words": "spaces", "language": "de", "extent": "full"}
