@@ -16,10 +16,11 @@ from ..report import ReadingReport
 from ..validation import read_jsonl, valid_documents, with_entities
 from .ace import read_ace
 from .brat import read_brat, write_brat
-from .columns import COLUMN_ENDINGS, is_wikiner, read_columns, write_columns
+from .columns import COLUMN_ENDINGS, SPLIT_ENDINGS, is_wikiner, read_columns, write_columns
 from .conll2012 import read_conll2012
 from .docbin import read_docbin
 from .folders import DESCRIPTION, CorpusFolder, find_corpora, joined_splits
+from .genia import is_genia, read_genia
 from .json_entries import first_keys, has_lines, json_entries
 from .mentions import has_mentions, read_mentions
 from .offsets import read_offsets
@@ -77,8 +78,8 @@ FORMATS = {
     format.name: format
     for format in (
         Format("jsonl", "one document per line", _read_jsonl, JSON_ENDINGS, write=write_documents),
-        Format("conll", "words and tags in columns", read_columns, COLUMN_ENDINGS, write=write_columns,
-               uses=("scheme", "columns")),
+        Format("conll", "words and tags in columns", read_columns, (*COLUMN_ENDINGS, *SPLIT_ENDINGS),
+               write=write_columns, uses=("scheme", "columns")),
         Format("brat", ".txt and .ann files", read_brat, (".ann",), folders=True, write=write_brat, uses=OF_TEXT),
         Format("offsets", "Label Studio, Prodigy or Doccano", read_offsets, JSON_ENDINGS, uses=(*OF_TEXT, "annotator")),
         Format("mentions", "entities by their texts, as language models give them", read_mentions, JSON_ENDINGS,
@@ -88,6 +89,7 @@ FORMATS = {
         Format("webanno", "WebAnno TSV 3", read_webanno, (".tsv",)),
         Format("pubtator", "PubTator", read_pubtator, (".PubTator.txt", ".PubTator", ".pubtator.txt", ".pubtator"),
                uses=OF_TEXT),
+        Format("genia", "GENIA's XML", read_genia, (".xml",), uses=OF_TEXT),
         Format("docbin", "spaCy's DocBin", read_docbin, (".spacy",), uses=("language",)),
         Format("conll2012", "OntoNotes' gold_conll files", read_conll2012, ("gold_conll",)),
         # Many ACE mentions end at a hyphen inside a word, and spaCy splits words there.
@@ -100,7 +102,7 @@ FORMATS = {
 ALL_ENDINGS = tuple(ending for format in FORMATS.values() for ending in format.endings)
 
 # Formats that the first lines of a file show.
-SHOWN = (("webanno", is_webanno), ("pubtator", is_pubtator))
+SHOWN = (("webanno", is_webanno), ("pubtator", is_pubtator), ("genia", is_genia))
 
 
 def guess_format(path: Path) -> Format:
@@ -148,6 +150,8 @@ def guess_format(path: Path) -> Format:
         return FORMATS["offsets" if keys & {"text", "data", "annotation_id"} or not in_lines else "jsonl"]
     elif path.suffix == ".txt" and path.with_suffix(".ann").is_file():
         return FORMATS["brat"]
+    elif path.suffix == ".gz":
+        raise PLMarkerError(f"{path}: this file is packed: unpack it, as `plmarker predict` alone reads .gz")
     else:
         for name, shows in SHOWN:
             if shows(path):
@@ -283,6 +287,8 @@ def _data_files(folder: Path, endings: tuple[str, ...]) -> tuple[list[Path], dic
         for path in sorted(folder.rglob("*"))
         if path.is_file()
         and (path.name.endswith(endings) or (not path.suffix and is_wikiner(path)))
+        # Many tools write XML beside a corpus.
+        and (path.suffix != ".xml" or is_genia(path))
         and not DESCRIPTION.fullmatch(path.name)
     ]
     left_out = {path: "it names the labels" for path in files if LABELS_NAME.fullmatch(path.name)}
@@ -297,8 +303,8 @@ def _note_other_files(folder: Path, format: Format, report: ReadingReport) -> No
     other = tuple(ending for ending in ALL_ENDINGS if ending not in (*format.endings, ".txt"))
     files = _data_files(folder, other)[0]
     if files:
-        more = "" if len(files) == 1 else f", as are {len(files) - 1} more"
-        report.problem(files[0], 0, f"left out: this folder is read as {format.name}{more}", fatal=False)
+        more = "" if len(files) == 1 else f", and {len(files) - 1} more"
+        report.problem(files[0], 0, f"left out{more}: this folder is read as {format.name}", fatal=False)
 
 
 def _note_joined_splits(folder: Path, files: list[Path], report: ReadingReport) -> None:

@@ -18,6 +18,8 @@ from .layout import Layout, guess_layout, layout_of_option
 from .options import ReadingOptions
 
 COLUMN_ENDINGS = (".conll", ".iob", ".iob2", ".bio", ".bioes", ".bmes", ".tsv", ".txt", ".conllu")
+# CoNLL-2003 has eng.train, eng.testa and eng.testb; others name their splits in the same way.
+SPLIT_ENDINGS = (".train", ".dev", ".valid", ".test", ".testa", ".testb", ".testc")
 DOCUMENT_START = "-DOCSTART-"
 # This comment of CoNLL-U begins a document and gives its name.
 DOCUMENT_NAME = "# newdoc id = "
@@ -35,6 +37,8 @@ BARS = re.compile(r"(?:\S+\|[^\s|]+\|[^\s|]+ *)+")
 # The first lines of GUM name the parts of its brackets.
 BRACKET_PARTS = "# global.Entity = "
 BRACKET = re.compile(r"\(([^()]+)(\))?|([^()]+)\)")
+# Where tabs separate the columns, a line with "# " in front and without a tab is a remark. These lines show that.
+TAB_LINES = 200
 # The layout is guessed from this many sentences.
 LAYOUT_SENTENCES = 500
 
@@ -301,6 +305,7 @@ def _sentences(path: Path, report: ReadingReport) -> Iterator[tuple[tuple[int, s
     document, name, marked = 0, "", False
     rows: list[Row] = []
     bars, ended = is_wikiner(path), False
+    tabs = any("\t" in line for _, line in islice(lines_with_numbers(path), TAB_LINES))
     for number, line in chain(lines_with_numbers(path, keep_empty=True), [(0, "")]):
         line = line.rstrip("\r\n")
         if bars:
@@ -312,7 +317,8 @@ def _sentences(path: Path, report: ReadingReport) -> Iterator[tuple[tuple[int, s
         cells = _cells(line)
         mark = DOCUMENT_MARK.fullmatch(line)
         is_mark = mark is not None or cells[0].strip() == DOCUMENT_START
-        if not is_mark and (COMMENT.match(line) or _is_comment(cells)):
+        is_remark = tabs and line.startswith("# ") and "\t" not in line
+        if not is_mark and (is_remark or COMMENT.match(line) or _is_comment(cells)):
             report.counts["comments"] += 1
             continue
         # A line of blank characters that only separate columns ends a sentence, as an empty line does.

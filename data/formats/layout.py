@@ -158,14 +158,18 @@ def guess_layout(sentences: Sequence[Sequence[Sequence[str]]]) -> Layout | str:
         # The layers lie side by side.
         first = next(index for index in reversed(layers) if index - 1 not in layers)
         return Layout(word, tuple(index for index in layers if index >= first) if not word else tuple(layers))
-    return _plain(word, width, last)
+    return _plain(word, width, last, Counter(len(row) for row in rows if len(row) > word + 1))
 
 
-def _plain(word: int, width: int, last: Counter[str]) -> Layout | str:
+def _plain(word: int, width: int, last: Counter[str], widths: Counter[int]) -> Layout | str:
     """The layout of a file whose tags have no prefixes, or the reason why the last column holds no tags."""
     outside, n_rows = last["O"] + last["0"] + last["o"], last.total()
     shown = ", ".join(repr(text) for text, _ in last.most_common(3))
-    if n_rows >= 3 and not outside:
+    (_, usual), *others = widths.most_common()
+    if others and usual < MOST * n_rows:
+        found = ", ".join(str(columns) for columns in sorted(widths)[:4])
+        return f"the lines have different numbers of columns, such as {found}: raw text has no annotations to read"
+    if not outside and (n_rows >= 3 or width > word + 2):
         return f"the last column is never 'O', its values are {shown} ...: name the columns, {EXAMPLE}"
     if n_rows >= 20 and len(last) > max(100, n_rows // 4):
         return f"the last column has {len(last)} different values, such as {shown}: name the columns, {EXAMPLE}"

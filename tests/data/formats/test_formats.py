@@ -191,7 +191,7 @@ def test_another_corpus_in_a_folder_of_brat_or_ace_files_is_named(tmp_path):
     (tmp_path / "deeper").mkdir()
     (tmp_path / "deeper" / "b.sgm").write_text("<DOC></DOC>")
     [problem] = read(tmp_path)[1].problems
-    assert str(problem).endswith("b.sgm: left out: this folder is read as brat, as are 1 more")
+    assert str(problem).endswith("b.sgm: warning: left out, and 1 more: this folder is read as brat")
 
 
 def test_another_corpus_beside_splits_of_brat_files_is_named(tmp_path):
