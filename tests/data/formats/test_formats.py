@@ -50,7 +50,7 @@ def test_the_format_is_guessed_from_the_name_and_from_the_first_object(tmp_path,
     assert guess_format(tmp_path / Path(name).parts[0]) is FORMATS[format]
 
 
-@pytest.mark.parametrize("name", ["a.pdf", "noending", "a.jsonl.gz", "folder/a.pdf"])
+@pytest.mark.parametrize("name", ["a.pdf", "noending", "folder/a.pdf"])
 def test_an_unknown_ending_is_an_error(tmp_path, name):
     path = tmp_path / name
     path.parent.mkdir(exist_ok=True)

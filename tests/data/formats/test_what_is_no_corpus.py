@@ -17,9 +17,12 @@ ROWS = "Ada\tB-PER\nsings\tO\n\n"
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("Ada Byron works at Acme Corp.\nBob sings.\n", "different numbers of columns, such as 2, 6: raw text has no"),
+        ("Ada Byron works at Acme Corp.\nBob sings.\n", "different numbers of columns, such as 2, 6; raw text has no"),
         # The numbers at the ends of two lines are not the tag "outside".
         ("We saw 0\nAda Byron sings well O\n" + "Bob met Ada.\n" * 9, "different numbers of columns, such as 3, 5"),
+        ("Ada B-first name\nByron I-first name\nsings O\n\n", "words or labels with spaces need tabs"),
+        ("doc1\t7\tAda\tB-PER\ndoc1\t8\tsings\tO\ndoc1\t9\t.\tO\n\n", "the first column has one value in a whole"),
+        ("Ada\t1\nByron\t2\nsings\t0\n\n", "the tags are numbers, such as '1', expected labels"),
         ("The/O Ada/B-PER Byron/I-PER sings/O\n", "the last column is never 'O'"),
     ],
 )
@@ -55,6 +58,21 @@ def test_remarks_in_front_of_numbered_rows_are_no_words(tmp_path: Path) -> None:
     assert document["sentences"] == [["Ada", "#", "sings"]]
     assert report.counts["comments"] == 2
     assert [fatal for _, fatal, _ in found(report)] == [False]
+
+
+def test_a_number_that_goes_on_in_the_next_sentence_is_no_word(tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv"
+    path.write_text("1\tAda\tB-PER\n2\tsings\tO\n\n3\tBob\tB-PER\n4\tleft\tO\n\n")
+    documents = list(read_corpus(path, ReadingReport()))
+    assert [document["sentences"] for document in documents] == [[["Ada", "sings"]], [["Bob", "left"]]]
+
+
+def test_a_word_with_a_space_in_a_few_lines_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.conll"
+    path.write_text("Ada B-PER\nsings O\n\n" * 20 + "10 000 O\n")
+    report = ReadingReport()
+    assert len(list(read_corpus(path, report))) == 21
+    assert found(report) == [(61, False, "1 lines have other columns than the usual 2, such as '10 000 O'")]
 
 
 def test_the_splits_of_conll_2003_are_columns_by_their_names(tmp_path: Path) -> None:
