@@ -155,7 +155,8 @@ def _load_files(
     files = [file for path in paths for file in (sorted(path.rglob("*")) if path.is_dir() else [path])]
     states = [(file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     arguments = {
-        "paths": [str(path) for path in paths],
+        # `datasets` takes a list for one that it may read in parts.
+        "paths": tuple(str(path) for path in paths),
         "schema": schema,
         "annotated": annotated,
         "occurrences": occurrences,
@@ -165,17 +166,17 @@ def _load_files(
             _generate_documents,
             features=features_of_files(files),
             split=NamedSplit(split),
-            gen_kwargs={**arguments, "states": states, "version": READING_VERSION},
+            gen_kwargs={**arguments, "states": tuple(states), "version": READING_VERSION},
         )
     return dataset
 
 
 def _generate_documents(
-    paths: list[str],
+    paths: tuple[str, ...],
     schema: LabelSchema | None,
     annotated: bool,
     occurrences: str,
-    states: list[tuple[int, int]],
+    states: tuple[tuple[int, int], ...],
     version: int,
 ) -> Iterator[Document]:
     """Stream the documents of files. `states` and `version` are only here because the cache key must depend on them."""

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from datasets import Features
 
 from ...modeling.schema_plmarker import PLMarkerError
-from ..formats import FORMATS, ReadingOptions, folder_corpora, guess_format
+from ..formats import FORMATS, ReadingOptions, common_format, folder_corpora
 from ..tables import features_of_files
 from .corpus import LDC_LICENSE, Corpus, CorpusBuilder, CorpusConfig
 
@@ -70,8 +70,8 @@ class FilesBuilder(CorpusBuilder):
             raise PLMarkerError(f"{source}: there are several corpora in this folder, {names}: name one of them")
         self._found = corpora[corpus_folder]
         self._files = self._found.splits or {"train": [source]}
-        first = next((path for paths in self._files.values() for path in paths), source)
-        self.format = format or guess_format(first).name  # type: ignore[misc]
+        files = [path for paths in self._files.values() for path in paths]
+        self.format = format or common_format(files).name  # type: ignore[misc]
         # Other builders define these as class attributes. Here they depend on the files.
         self.corpus = Corpus(  # type: ignore[misc]
             title=title or source.resolve().name,

@@ -5,7 +5,7 @@ Every format has a reader. JSONL, CoNLL columns and brat also have a writer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ __all__ = [
     "Format",
     "ReadingOptions",
     "check_options",
+    "common_format",
     "folder_corpora",
     "guess_format",
     "read_corpus",
@@ -163,6 +164,28 @@ def guess_format(path: Path) -> Format:
             return FORMATS["conll"]
     kind = "folder" if path.is_dir() else "file"
     raise PLMarkerError(f"{path}: cannot guess the format of this {kind}, expected one of {', '.join(FORMATS)}")
+
+
+def common_format(paths: Sequence[Path]) -> Format:
+    """Guess the one format of files or folders.
+
+    Raises:
+        PLMarkerError: where the format of the first one is unknown, or where two of them have different formats.
+    """
+    first = guess_format(paths[0])
+    for path in paths[1:]:
+        try:
+            found = guess_format(path)
+        except PLMarkerError:
+            # The reader of the first format says what is wrong, if anything is.
+            continue
+        # A file of JSON without annotations may be in several formats.
+        if found.endings != first.endings:
+            raise PLMarkerError(
+                f"{paths[0]} is read as {first.name}, and {path} as {found.name}, expected one format for all splits; "
+                "`plmarker data export` changes that of a file"
+            )
+    return first
 
 
 def check_options(path: str | Path, format: str, options: ReadingOptions) -> None:
