@@ -19,6 +19,7 @@ from .options import (
     exclude_each_other,
     must_be_changeable,
     must_exist,
+    needs,
     one_of,
 )
 
@@ -72,11 +73,11 @@ def calibrate(
     must_be_changeable(model, out)
     if picture and not picture.endswith(".svg"):
         raise PLMarkerError(f"{picture}: the picture is an SVG file, name it so")
+    needs(context, "--at_most_wrong", at_most_wrong is not None, "confidence")
     promises = at_most_wrong is not None or at_least_found is not None
     if promises and picture:
         raise PLMarkerError("--picture shows temperatures, which a guarantee leaves as they are: leave it out")
-    if not promises and task:
-        raise PLMarkerError("--task is for --at_most_wrong and --at_least_found")
+    needs(context, "--at_most_wrong or --at_least_found", promises, "task")
     must_exist(model, dataset)
     from ..data.loading import load_split
     from ..hub.loading import load_model

@@ -8,7 +8,7 @@ import typer
 
 from ..data.excluded import ExcludedGold
 from ..modeling.schema_plmarker import LabelSchema, PLMarkerError
-from .options import ChangedModel, exclude_each_other, must_be_changeable, must_exist
+from .options import ChangedModel, exclude_each_other, must_be_changeable, must_exist, needs
 
 
 def constrain(
@@ -36,6 +36,7 @@ def constrain(
     exclude_each_other(dataset=dataset, schema=schema, remove=remove)
     if dataset is None and schema is None and not remove:
         raise typer.BadParameter("give --dataset, --schema or --remove.")
+    needs(context, "--dataset", dataset is not None, "split", "least")
     must_exist(model)
     must_be_changeable(model, out)
     from ..data.loading import load_split

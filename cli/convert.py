@@ -9,7 +9,7 @@ import typer
 
 from ..data.presets import preset_names
 from ..modeling.schema_plmarker import PLMarkerError
-from .options import key_values, must_exist
+from .options import key_values, must_exist, needs
 
 Fields = Annotated[
     list[str] | None,
@@ -76,6 +76,8 @@ def convert(
             classes = ", ".join(f"{number} {label}" for number, label in enumerate(model.config.classes))
             print(f"{folder}: the classes got the labels of {schema} in its order, {classes}")
     spans, pairs = converted.get("plmarker-ner"), converted.get("plmarker-re")
+    needs(context, "an entity checkpoint", spans is not None, "entity")
+    needs(context, "a relation checkpoint", pairs is not None, "relation")
     if spans is not None and pairs is not None:
         PLMarkerModel.from_models(spans, pairs, tokenizer).save_pretrained(out)
     else:

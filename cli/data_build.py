@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..data.formats import FORMATS, folder_corpora, guess_format
+from ..data.formats import FORMATS, common_format, folder_corpora
 from ..data.presets import preset_names
 from ..modeling.schema_plmarker import PLMarkerError
 from .options import FORMATS_HELP, Reading, counts_line
@@ -53,7 +53,7 @@ def build(
             corpora = folder_corpora(folder, corpus)
             for name in _chosen_corpora(list(corpora), config, source):
                 files = [path for paths in corpora[name].splits.values() for path in paths]
-                format = corpus or guess_format(files[0] if files else folder).name
+                format = corpus or common_format(files or [folder]).name
                 builder = FilesBuilder(
                     data_dir=folder,
                     format=format,

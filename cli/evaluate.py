@@ -14,7 +14,7 @@ from ..data.files import whole_file
 from ..modeling.schema_plmarker import PLMarkerError
 from ..reports.evaluation import evaluation_page
 from ..reports.page import documents_page
-from .options import Dataset, ModelOptions, must_exist, one_of
+from .options import Dataset, ModelOptions, must_exist, needs, one_of, without_effect
 
 
 def evaluate(
@@ -72,8 +72,8 @@ def evaluate(
     ] = None,
 ) -> Any:
     """Compute the Ent / Rel / Rel+ table of a split."""
-    if max_candidates is not None and candidates_from is None:
-        raise PLMarkerError("--max_candidates needs --candidates_from")
+    needs(context, "--candidates_from", candidates_from is not None, "max_candidates")
+    without_effect(context, "--given_entities", given_entities, "candidates_from")
     must_exist(*model, dataset)
     from ..data.loading import load_split
     from ..modeling.windows_plmarker import WordTokenizer
@@ -88,6 +88,7 @@ def evaluate(
     context.with_resource(quiet_models())
 
     models = load_models(model, options.device, options.compat, options.dtype)
+    needs(context, "a relation model", models.relation is not None, "entity_types", "given_entities")
     documents: Any = load_split(dataset, split, models.parts[-1].config.schema)
     if candidates_from:
         first = load_models([candidates_from], options.device, options.compat, options.dtype)

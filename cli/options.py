@@ -156,6 +156,32 @@ def exclude_each_other(**given: Any) -> None:
         raise typer.BadParameter(f"{' and '.join(found)} exclude each other.")
 
 
+def given_options(context: typer.Context, *names: str) -> list[str]:
+    """The options that were given, also with their default values."""
+    sources = {name: context.get_parameter_source(name) for name in names}
+    return [f"--{name}" for name, source in sources.items() if source is not None and source.name != "DEFAULT"]
+
+
+def needs(context: typer.Context, needed: str, is_there: bool, *names: str) -> None:
+    """Raise an error if an option was given without what it needs: it would have no effect.
+
+    Args:
+        needed: what the options need, for the message, such as `--dataset`.
+        is_there: whether that is there.
+        names: the options.
+    """
+    found = given_options(context, *names)
+    if found and not is_there:
+        raise PLMarkerError(f"{found[0]} needs {needed}, it has no effect without")
+
+
+def without_effect(context: typer.Context, beside: str, is_there: bool, *names: str) -> None:
+    """Raise an error if an option was given beside another one with which it has no effect. See `needs`."""
+    found = given_options(context, *names)
+    if found and is_there:
+        raise PLMarkerError(f"{found[0]} has no effect with {beside}")
+
+
 def key_values(items: Sequence[str]) -> dict[str, Any]:
     """`KEY=VALUE` as fields of a model's config."""
     values = {}

@@ -14,7 +14,7 @@ from ..data.documents import STANDARD_INPUT
 from ..data.outputs import Answer, write_resumable
 from ..data.records import Inputs, Record, groups_of
 from ..modeling.schema_plmarker import PLMarkerError
-from .options import ModelName, ModelOptions, must_exist, one_of, threshold
+from .options import ModelName, ModelOptions, must_exist, needs, one_of, threshold, without_effect
 from .tables import print_rows
 
 SCORE = (
@@ -94,24 +94,27 @@ def predict(
     if (input is None) == (text is None) or (input is None) != (out is None):
         raise PLMarkerError("predict takes INPUT and --out FILE, or --text TEXT")
     uses_ray = engine == "ray"
-    if workers is not None and not uses_ray:
-        raise PLMarkerError("--workers needs --engine ray")
+    needs(context, "--engine ray", uses_ray, "workers")
+    needs(context, "INPUT", input is not None, "engine", "split", "config_name", "batch_documents", "given_entities")
+    without_effect(context, "--given_entities", given_entities, "entity_threshold", "pruner_threshold")
     inputs = None
     if input is not None:
         inputs = Inputs(input, split, config_name)
         inputs.check()
         if uses_ray and input == STANDARD_INPUT:
             raise PLMarkerError("--engine ray may read its input again, and standard input can be read once")
-    elif uses_ray or split or config_name:
-        raise PLMarkerError("--engine, --split and --config_name need INPUT")
     must_exist(model)
     from tqdm.auto import tqdm
 
+    from ..data.inputs import check_language
     from ..serving.record_reader import ExtractionOptions, RecordReader
     from .models import load_models
     from .quiet import quiet_models
 
     context.with_resource(quiet_models())
+    # Standard input can be read once.
+    if inputs is not None and input != STANDARD_INPUT:
+        check_language(inputs.records(), language)
     reading = ExtractionOptions(
         options.batch_tokens,
         batch_documents,
@@ -128,8 +131,7 @@ def predict(
         raise PLMarkerError(
             f"{model}: a relation model alone finds no entities; predict needs an entity model, or --given_entities"
         )
-    if text is not None and given_entities:
-        raise PLMarkerError("--given_entities needs INPUT: a --text has no entities")
+    needs(context, "a relation model", models.relation is not None, "relation_threshold", "explain", "no_constraints")
     joined = models.reader()
     # Checked before a partial file is written, which a corrected call could not continue.
     if explain and models.relation is None:

@@ -63,6 +63,10 @@ def train(
     overrides = training_overrides([word for word in context.args if "=" not in word or word.startswith("-")])
     given = {"encoder": encoder, "dataset": dataset, "output_dir": output_dir}
     overrides |= {name: value for name, value in given.items() if value is not None}
+    twice = {key.removeprefix("training.") for key in settings} & overrides.keys()
+    twice |= {"seed"} & (settings.keys() | overrides.keys()) if seeds else set()
+    if twice:
+        raise PLMarkerError(f"{min(twice)} is given twice on the command line, and one of them would have no effect")
     results: dict[str, Any] = {}
     chosen: list[int | None] = [*seeds] if seeds else [None]
     for seed in chosen:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -16,6 +17,26 @@ from .validation import document_problems, is_unicode
 def text_document(key: str, text: str, language: str = "en") -> Document:
     """A raw text as a document, see `located_document`."""
     return located_document(key, text, locate_words(text, partial(split_sentences, language=language)))
+
+
+def check_language(records: Iterable[Record], language: str) -> None:
+    """Make sure that a language other than English has an effect: the first record must be raw text.
+
+    Raises:
+        PLMarkerError: for a record with sentences of words.
+    """
+    record = next(iter(records), None) if language != "en" else None
+    if record is None or not record.is_json:
+        return
+    try:
+        is_text = "text" in parse_line(record.line)
+    except ValueError:
+        # `document_of` says what is wrong.
+        return
+    if not is_text:
+        raise PLMarkerError(
+            f"{record.place}: the language {language!r} has no effect, it is for raw 'text', and this has 'sentences'"
+        )
 
 
 def document_of(record: Record, language: str = "en", schema: LabelSchema | None = None) -> Document:

@@ -15,7 +15,7 @@ from huggingface_hub import HfApi
 from ..hub_access import check_reachable
 from ..modeling.schema_plmarker import LabelSchema, PLMarkerError, one_sentence
 from .documents import Document, raw_document, typed_document
-from .formats import FORMATS, folder_corpora, guess_format, read_corpus
+from .formats import FORMATS, ReadingOptions, check_options, folder_corpora, guess_format, read_corpus
 from .progress import progress_bars_on_terminals
 from .report import ReadingReport, raise_problems
 from .tables import (
@@ -74,8 +74,8 @@ def load_documents(
         Splits with `DOCUMENT_FEATURES`, and with a column `weight` where a document has a weight.
 
     Raises:
-        PLMarkerError: if the file, folder or configuration does not exist, or if a file has problems. The message lists
-            the problems.
+        PLMarkerError: if the file, folder or configuration does not exist, if its format does not use `occurrences`, or
+            if a file has problems. The message lists the problems.
     """
     path = SAMPLE_FOLDER if name == SAMPLE else Path(name)
     if config_name is not None and (path / config_name).is_dir():
@@ -100,6 +100,8 @@ def load_documents(
         )
     if not path.exists() and (path.name.endswith(ENDINGS) or len(path.parts) != 2 or path.is_absolute()):
         raise PLMarkerError(f"{path}: no such file or folder, and not a Hub id such as owner/name")
+    if occurrences != ReadingOptions.occurrences:
+        raise PLMarkerError(f"{name}: the option occurrences has no effect on a dataset of the Hub or of Parquet files")
     check_reachable(str(name), "dataset")
     loaded = _load_dataset(str(name), config_name, split)
     return DatasetDict({split: _typed_dataset(dataset, f"{name}, {split}") for split, dataset in loaded.items()})
@@ -148,10 +150,13 @@ def _load_files(
     paths: list[Path], split: str, schema: LabelSchema | None, annotated: bool, occurrences: str
 ) -> Dataset:
     """Load the files of a split into the cache of `datasets`. The results of `map` are then cached too."""
+    for path in paths if occurrences != ReadingOptions.occurrences else ():
+        check_options(path, guess_format(path).name, ReadingOptions(occurrences=occurrences))
     files = [file for path in paths for file in (sorted(path.rglob("*")) if path.is_dir() else [path])]
     states = [(file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     arguments = {
-        "paths": [str(path) for path in paths],
+        # `datasets` takes a list for one that it may read in parts.
+        "paths": tuple(str(path) for path in paths),
         "schema": schema,
         "annotated": annotated,
         "occurrences": occurrences,
@@ -161,17 +166,17 @@ def _load_files(
             _generate_documents,
             features=features_of_files(files),
             split=NamedSplit(split),
-            gen_kwargs={**arguments, "states": states, "version": READING_VERSION},
+            gen_kwargs={**arguments, "states": tuple(states), "version": READING_VERSION},
         )
     return dataset
 
 
 def _generate_documents(
-    paths: list[str],
+    paths: tuple[str, ...],
     schema: LabelSchema | None,
     annotated: bool,
     occurrences: str,
-    states: list[tuple[int, int]],
+    states: tuple[tuple[int, int], ...],
     version: int,
 ) -> Iterator[Document]:
     """Stream the documents of files. `states` and `version` are only here because the cache key must depend on them."""

@@ -106,15 +106,15 @@ def _check_is_text(path: Path) -> None:
     """Raise `PLMarkerError` for a corpus or another file that would be read as raw text, a line each."""
     if path.name.endswith(FILE_ENDINGS):
         return
+    kind = unread_kind(path)
+    if kind is not None:
+        raise PLMarkerError(f"{path}: this is {kind}")
     for found in FORMATS.values():
         if path.name.endswith(found.endings):
             raise PLMarkerError(
                 f"{path}: a file of this name is a corpus, {found.description}; `plmarker data export {path} --out "
                 "documents.jsonl` makes documents of it"
             )
-    kind = unread_kind(path)
-    if kind is not None:
-        raise PLMarkerError(f"{path}: this is {kind}")
 
 
 def read_lines(path: str | Path) -> Iterator[Record]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import count as count_from
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -19,21 +19,38 @@ MAX_YAML_VALUES = 100_000
 KeyPath = tuple[str | int, ...]
 
 
+# Values of the core schema of YAML 1.2 that are no text, and the first characters of each.
+CORE = {
+    "null": (r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    "bool": (r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    "int": (r"[-+]?\d+|0o[0-7]+|0x[\da-fA-F]+", list("-+0123456789")),
+    "float": (
+        r"[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        list("-+.0123456789"),
+    ),
+    # This is no part of the core schema, but widely known.
+    "merge": ("<<", ["<"]),
+}
+
+
 class Loader(yaml.SafeLoader):
-    """Reads `no` as a string and 3e-4 as a number, as YAML 1.2 does. PyYAML alone reads YAML 1.1."""
+    """Reads the core schema of YAML 1.2: `NO` and `1:30` are text, 010 is 10, and 3e-4 is a number.
 
-    yaml_implicit_resolvers = {
-        first: [(tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] not in ("bool", "float")]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
+    PyYAML alone reads YAML 1.1.
+    """
+
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
+
+    def whole_number(self, node: yaml.ScalarNode) -> int:
+        """The value of a whole number. A zero in front of it does not make it octal."""
+        text = self.construct_scalar(node)
+        return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
 
 
-Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("(true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
-Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?$|[-+]?\.(inf|Inf|INF)$|\.(nan|NaN|NAN)$"),
-    list("-+.0123456789"),
-)
+for name, (pattern, first) in CORE.items():
+    # `$` would also match before a line break.
+    Loader.add_implicit_resolver(f"tag:yaml.org,2002:{name}", re.compile(rf"(?:{pattern})\Z"), first)
+Loader.add_constructor("tag:yaml.org,2002:int", Loader.whole_number)
 
 
 @dataclass

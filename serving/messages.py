@@ -71,7 +71,7 @@ def _check_document(body: DocumentBody) -> None:
 
 
 class ExtractBody(DocumentBody):
-    """What `POST /extract` takes: one document, or `documents`; and thresholds for all of them."""
+    """What `POST /extract` takes: one document, or `documents`; and options for all of them."""
 
     documents: list[DocumentBody] | None = Field(None, description="in place of one document: several", examples=[None])
     entity_threshold: Threshold | None = Field(
@@ -82,6 +82,12 @@ class ExtractBody(DocumentBody):
     )
     pruner_threshold: float | None = Field(
         None, description="in place of the model's own, for a model with a pruner", examples=[None]
+    )
+    constraints: bool = Field(
+        True, strict=True, description="keep the constraints of the model's schema, if it has any"
+    )
+    explain: bool = Field(
+        False, strict=True, description="give each relation the words that it was read from; takes longer"
     )
 
     @model_validator(mode="after")
@@ -114,6 +120,9 @@ class RelationAnswer(BaseModel):
     tail: int = Field(description="index into `entities`")
     label: str
     score: float
+    explanation: dict[str, Any] | None = Field(
+        None, description="where `explain` is true: `words`, see `plmarker.Explanation`"
+    )
 
 
 class ExtractionAnswer(BaseModel):

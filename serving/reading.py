@@ -15,6 +15,9 @@ from ..modeling.text_plmarker import join_words, located_document
 from .limits import Limits
 from .messages import DocumentBody, ExtractBody
 
+# An explanation reads the window of a relation about this many times.
+EXPLAINED_TOKENS = 20
+
 
 class TooLargeError(PLMarkerError):
     """A request that is larger than the server allows."""
@@ -28,12 +31,16 @@ class Item:
         document: its words, and the given entities as `predicted_ner`.
         thresholds: of entities, of relations, and of the pruner.
         given_entities: whether the entities are given.
-        tokens: its subwords.
+        constraints: whether the relations keep the constraints of the model's schema.
+        explain: whether the relations get explanations.
+        tokens: its subwords, or as many subwords as take the time that its explanations take.
     """
 
     document: Document
     thresholds: tuple[Threshold | None, Threshold | None, float | None]
     given_entities: bool
+    constraints: bool
+    explain: bool
     tokens: int
 
 
@@ -72,27 +79,29 @@ class Reader:
             document = self._document(one, f"document {number}")
             words = [word for sentence in document["sentences"] for word in sentence]
             tokens = len(self.tokenize(words).ids)
-            items.append(Item(document, thresholds, one.entities is not None, tokens))
+            if body.explain:
+                tokens *= EXPLAINED_TOKENS
+            items.append(Item(document, thresholds, one.entities is not None, body.constraints, body.explain, tokens))
         return items
 
     def read(self, items: Sequence[Item]) -> list[dict[str, Any]]:
         """The extractions of documents, in their order, as `Extraction.to_dict` gives them.
 
-        Documents with the same thresholds are read together.
+        Documents with the same options are read together.
 
         Raises:
             PLMarkerError: for a given entity that fits in no window. Where one item is read, the message names it.
         """
         groups: dict[str, list[int]] = {}
         for number, item in enumerate(items):
-            groups.setdefault(repr((item.thresholds, item.given_entities)), []).append(number)
+            options = (item.thresholds, item.given_entities, item.constraints, item.explain)
+            groups.setdefault(repr(options), []).append(number)
         found: dict[int, dict[str, Any]] = {}
         for numbers in groups.values():
             first = items[numbers[0]]
             documents = [items[number].document for number in numbers]
-            extractions = self.model.read_texts(
-                documents, self.limits.batch_tokens, *first.thresholds, first.given_entities
-            )
+            options = (*first.thresholds, first.given_entities, first.constraints, first.explain)
+            extractions = self.model.read_texts(documents, self.limits.batch_tokens, *options)
             try:
                 for number, (_, extraction) in zip(numbers, extractions, strict=True):
                     found[number] = extraction.to_dict()

@@ -18,7 +18,7 @@ from datasets import BuilderConfig, DatasetInfo, Features, GeneratorBasedBuilder
 
 from ...modeling.schema_plmarker import LabelSchema, PLMarkerError
 from ..documents import Document
-from ..formats import ReadingOptions, read_corpus
+from ..formats import ReadingOptions, check_options, read_corpus
 from ..labels import LabelCounts
 from ..report import ReadingReport, raise_problems
 from ..statistics import count_document
@@ -97,7 +97,8 @@ class CorpusBuilder(GeneratorBasedBuilder):
             `report`.
 
     Raises:
-        PLMarkerError: if the folder or the configuration does not exist. `download_and_prepare` raises it if the folder
+        PLMarkerError: if the folder or the configuration does not exist, or if the format of the corpus does not use an
+            option of `reading`. `download_and_prepare` raises it if the folder
             has no file of the corpus. If files have problems, it raises the `DatasetGenerationError` of `datasets`, and
             its cause is a `PLMarkerError` with the first problems.
     """
@@ -120,6 +121,7 @@ class CorpusBuilder(GeneratorBasedBuilder):
             raise PLMarkerError(f"{self.corpus.title} has no configuration {config_name!r}, only {', '.join(names)}")
         file_hash = _hash_files(self.source, self.format)
         super().__init__(data_dir=str(data_dir), config_name=config_name, hash=file_hash, **options)
+        check_options(self.source, self.format, self.config.reading)
         self.report, self.labels = ReadingReport(), LabelCounts()
         self.split_counts: dict[str, Counter[str]] = {}
         self._split_paths: dict[str, list[Path]] = {}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from datasets import Features
 
 from ...modeling.schema_plmarker import PLMarkerError
-from ..formats import FORMATS, ReadingOptions, folder_corpora, guess_format
+from ..formats import FORMATS, ReadingOptions, common_format, folder_corpora
 from ..tables import features_of_files
 from .corpus import LDC_LICENSE, Corpus, CorpusBuilder, CorpusConfig
 
@@ -69,8 +70,8 @@ class FilesBuilder(CorpusBuilder):
             raise PLMarkerError(f"{source}: there are several corpora in this folder, {names}: name one of them")
         self._found = corpora[corpus_folder]
         self._files = self._found.splits or {"train": [source]}
-        first = next((path for paths in self._files.values() for path in paths), source)
-        self.format = format or guess_format(first).name  # type: ignore[misc]
+        files = [path for paths in self._files.values() for path in paths]
+        self.format = format or common_format(files).name  # type: ignore[misc]
         # Other builders define these as class attributes. Here they depend on the files.
         self.corpus = Corpus(  # type: ignore[misc]
             title=title or source.resolve().name,
@@ -80,9 +81,12 @@ class FilesBuilder(CorpusBuilder):
             restricted=self.format in LDC_FORMATS,
             language=(reading or ReadingOptions()).language,
         )
-        chosen = FORMATS[self.format]
+        reading = reading or FORMATS[self.format].reading
+        if "language" not in FORMATS[self.format].uses:
+            # The card names the language, also where reading does not depend on it.
+            reading = replace(reading, language=ReadingOptions.language)
         name = re.sub(r"\W+", "_", corpus_folder) or "documents"
-        super().__init__(data_dir=data_dir, reading=reading or chosen.reading, config_name=name, **options)
+        super().__init__(data_dir=data_dir, reading=reading, config_name=name, **options)
 
     def document_features(self) -> Features:
         return features_of_files([path for paths in self._files.values() for path in paths])

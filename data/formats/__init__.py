@@ -5,7 +5,7 @@ Every format has a reader. JSONL, CoNLL columns and brat also have a writer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,11 @@ from ..report import ReadingReport
 from ..validation import read_jsonl, valid_documents, with_entities
 from .ace import read_ace
 from .brat import read_brat, write_brat
-from .columns import COLUMN_ENDINGS, is_wikiner, read_columns, write_columns
+from .columns import COLUMN_ENDINGS, SPLIT_ENDINGS, is_wikiner, read_columns, write_columns
 from .conll2012 import read_conll2012
 from .docbin import read_docbin
 from .folders import DESCRIPTION, CorpusFolder, find_corpora, joined_splits
+from .genia import is_genia, read_genia
 from .json_entries import first_keys, has_lines, json_entries
 from .mentions import has_mentions, read_mentions
 from .offsets import read_offsets
@@ -29,7 +30,17 @@ from .unread import JSON_ENDINGS, LABELS_NAME, unread_kind
 from .webanno import is_webanno, read_webanno
 from .words_json import WORD_KEYS, read_words_json
 
-__all__ = ["FORMATS", "Extent", "Format", "ReadingOptions", "folder_corpora", "guess_format", "read_corpus"]
+__all__ = [
+    "FORMATS",
+    "Extent",
+    "Format",
+    "ReadingOptions",
+    "check_options",
+    "common_format",
+    "folder_corpora",
+    "guess_format",
+    "read_corpus",
+]
 
 
 @dataclass(frozen=True)
@@ -45,6 +56,7 @@ class Format:
         folders: true if `read` takes a whole folder.
         write: writes typed documents to a file, or to a folder if `folders` is true; None if the format has no writer.
         reading: the default reading options of the format.
+        uses: the names of the fields of `ReadingOptions` that `read` uses.
     """
 
     name: str
@@ -54,28 +66,36 @@ class Format:
     folders: bool = False
     write: Callable[[Path, Iterable[Mapping[str, Any]]], None] | None = None
     reading: ReadingOptions = field(default_factory=ReadingOptions)
+    uses: tuple[str, ...] = ()
 
 
 def _read_jsonl(path: Path, report: ReadingReport, options: ReadingOptions) -> Iterator[Document]:
     return read_jsonl(path, report)
 
 
+# The options of formats whose words are found in raw text.
+OF_TEXT = ("words", "language")
 FORMATS = {
     format.name: format
     for format in (
         Format("jsonl", "one document per line", _read_jsonl, JSON_ENDINGS, write=write_documents),
-        Format("conll", "words and tags in columns", read_columns, COLUMN_ENDINGS, write=write_columns),
-        Format("brat", ".txt and .ann files", read_brat, (".ann",), folders=True, write=write_brat),
-        Format("offsets", "Label Studio, Prodigy or Doccano", read_offsets, JSON_ENDINGS),
-        Format("mentions", "entities by their texts, as language models give them", read_mentions, JSON_ENDINGS),
-        Format("words", "JSON of GLiNER, SpERT or OneIE, or tokens with tags", read_words_json, JSON_ENDINGS),
+        Format("conll", "words and tags in columns", read_columns, (*COLUMN_ENDINGS, *SPLIT_ENDINGS),
+               write=write_columns, uses=("scheme", "columns")),
+        Format("brat", ".txt and .ann files", read_brat, (".ann",), folders=True, write=write_brat, uses=OF_TEXT),
+        Format("offsets", "Label Studio, Prodigy or Doccano", read_offsets, JSON_ENDINGS, uses=(*OF_TEXT, "annotator")),
+        Format("mentions", "entities by their texts, as language models give them", read_mentions, JSON_ENDINGS,
+               uses=(*OF_TEXT, "occurrences")),
+        Format("words", "JSON of GLiNER, SpERT or OneIE, or tokens with tags", read_words_json, JSON_ENDINGS,
+               uses=("scheme",)),
         Format("webanno", "WebAnno TSV 3", read_webanno, (".tsv",)),
-        Format("pubtator", "PubTator", read_pubtator, (".PubTator.txt", ".PubTator", ".pubtator.txt", ".pubtator")),
-        Format("docbin", "spaCy's DocBin", read_docbin, (".spacy",)),
+        Format("pubtator", "PubTator", read_pubtator, (".PubTator.txt", ".PubTator", ".pubtator.txt", ".pubtator"),
+               uses=OF_TEXT),
+        Format("genia", "GENIA's XML", read_genia, (".xml",), uses=OF_TEXT),
+        Format("docbin", "spaCy's DocBin", read_docbin, (".spacy",), uses=("language",)),
         Format("conll2012", "OntoNotes' gold_conll files", read_conll2012, ("gold_conll",)),
         # Many ACE mentions end at a hyphen inside a word, and spaCy splits words there.
         Format("ace", ".sgm and .apf.xml files", read_ace, (".sgm",), folders=True,
-               reading=ReadingOptions(words="spacy")),
+               reading=ReadingOptions(words="spacy"), uses=(*OF_TEXT, "extent")),
     )
 }  # fmt: skip
 
@@ -83,7 +103,7 @@ FORMATS = {
 ALL_ENDINGS = tuple(ending for format in FORMATS.values() for ending in format.endings)
 
 # Formats that the first lines of a file show.
-SHOWN = (("webanno", is_webanno), ("pubtator", is_pubtator))
+SHOWN = (("webanno", is_webanno), ("pubtator", is_pubtator), ("genia", is_genia))
 
 
 def guess_format(path: Path) -> Format:
@@ -131,6 +151,8 @@ def guess_format(path: Path) -> Format:
         return FORMATS["offsets" if keys & {"text", "data", "annotation_id"} or not in_lines else "jsonl"]
     elif path.suffix == ".txt" and path.with_suffix(".ann").is_file():
         return FORMATS["brat"]
+    elif path.suffix == ".gz":
+        raise PLMarkerError(f"{path}: this file is packed: unpack it, as `plmarker predict` alone reads .gz")
     else:
         for name, shows in SHOWN:
             if shows(path):
@@ -142,6 +164,50 @@ def guess_format(path: Path) -> Format:
             return FORMATS["conll"]
     kind = "folder" if path.is_dir() else "file"
     raise PLMarkerError(f"{path}: cannot guess the format of this {kind}, expected one of {', '.join(FORMATS)}")
+
+
+def common_format(paths: Sequence[Path]) -> Format:
+    """Guess the one format of files or folders.
+
+    Raises:
+        PLMarkerError: where the format of the first one is unknown, or where two of them have different formats.
+    """
+    first = guess_format(paths[0])
+    for path in paths[1:]:
+        try:
+            found = guess_format(path)
+        except PLMarkerError:
+            # The reader of the first format says what is wrong, if anything is.
+            continue
+        # A file of JSON without annotations may be in several formats.
+        if found.endings != first.endings:
+            raise PLMarkerError(
+                f"{paths[0]} is read as {first.name}, and {path} as {found.name}, expected one format for all splits; "
+                "`plmarker data export` changes that of a file"
+            )
+    return first
+
+
+def check_options(path: str | Path, format: str, options: ReadingOptions) -> None:
+    """Make sure that a format uses all options that differ from their defaults.
+
+    Example:
+        `check_options("train.conll", "conll", ReadingOptions(language="de"))` raises an error.
+
+    Args:
+        path: what is read, for the message.
+        format: a key of `FORMATS`.
+        options: how it is read.
+
+    Raises:
+        PLMarkerError: for an option that would have no effect, naming the formats that use it.
+    """
+    for name in options.changed():
+        if name not in FORMATS[format].uses:
+            users = ", ".join(found.name for found in FORMATS.values() if name in found.uses)
+            raise PLMarkerError(
+                f"{path}: the option {name} has no effect on the format {format}; it is for the formats {users}"
+            )
 
 
 def read_corpus(
@@ -173,7 +239,8 @@ def read_corpus(
         Typed documents.
 
     Raises:
-        PLMarkerError: if a file does not exist or is not text, if the format is unknown, or if it cannot be guessed.
+        PLMarkerError: if a file does not exist or is not text, if the format is unknown or cannot be guessed, or if it
+            does not use an option that differs from its default.
     """
     path = Path(path)
     if format is not None and format not in FORMATS:
@@ -181,6 +248,8 @@ def read_corpus(
     if not path.exists():
         raise PLMarkerError(f"{path}: no such file or folder")
     chosen = guess_format(path) if format is None else FORMATS[format]
+    options = options or chosen.reading
+    check_options(path, chosen.name, options)
     if path.suffix == ".txt" and chosen.name == "brat":
         path = path.with_suffix(".ann")
     files = [path]
@@ -198,12 +267,14 @@ def read_corpus(
                 files.append(file)
         if not files:
             raise PLMarkerError(f"{path}: this folder has no file that ends in {' or '.join(chosen.endings)}")
+    if path.is_dir() and chosen.folders:
+        _note_other_files(path, chosen, report)
     if path.is_dir():
         # The names of brat's and ACE's files are titles of documents.
         _note_joined_splits(path, [] if chosen.folders else files, report)
     for file in files:
         _check_kind(file, chosen.name)
-    documents = _documents(path, files, chosen, report, options or chosen.reading)
+    documents = _documents(path, files, chosen, report, options)
     # The JSONL reader has already checked each line.
     checked = documents if chosen.name == "jsonl" else valid_documents(documents, path, report)
     yield from with_entities(checked, path, report, annotated)
@@ -239,12 +310,24 @@ def _data_files(folder: Path, endings: tuple[str, ...]) -> tuple[list[Path], dic
         for path in sorted(folder.rglob("*"))
         if path.is_file()
         and (path.name.endswith(endings) or (not path.suffix and is_wikiner(path)))
+        # Many tools write XML beside a corpus.
+        and (path.suffix != ".xml" or is_genia(path))
         and not DESCRIPTION.fullmatch(path.name)
     ]
     left_out = {path: "it names the labels" for path in files if LABELS_NAME.fullmatch(path.name)}
     for paths in _by_folder(files).values():
         left_out |= joined_splits(paths)[0]
     return [path for path in files if path not in left_out], left_out
+
+
+def _note_other_files(folder: Path, format: Format, report: ReadingReport) -> None:
+    """Warn of files of other formats in a folder whose reader takes the whole folder."""
+    # Texts belong to these formats, and their readers name those that have no annotations.
+    other = tuple(ending for ending in ALL_ENDINGS if ending not in (*format.endings, ".txt"))
+    files = _data_files(folder, other)[0]
+    if files:
+        more = "" if len(files) == 1 else f", and {len(files) - 1} more"
+        report.problem(files[0], 0, f"left out{more}: this folder is read as {format.name}", fatal=False)
 
 
 def _note_joined_splits(folder: Path, files: list[Path], report: ReadingReport) -> None:

@@ -14,10 +14,12 @@ from ..documents import Document, lines_with_numbers
 from ..files import whole_file
 from ..report import ReadingReport
 from ..tags import OUTSIDE, TaggedEntity, entities_from_tags, guess_scheme, iob2_tags, is_tag, usual_tags
-from .layout import Layout, guess_layout, layout_of_option
+from .layout import MOST, Layout, guess_layout, layout_of_option
 from .options import ReadingOptions
 
 COLUMN_ENDINGS = (".conll", ".iob", ".iob2", ".bio", ".bioes", ".bmes", ".tsv", ".txt", ".conllu")
+# CoNLL-2003 has eng.train, eng.testa and eng.testb; others name their splits in the same way.
+SPLIT_ENDINGS = (".train", ".dev", ".valid", ".test", ".testa", ".testb", ".testc")
 DOCUMENT_START = "-DOCSTART-"
 # This comment of CoNLL-U begins a document and gives its name.
 DOCUMENT_NAME = "# newdoc id = "
@@ -35,6 +37,8 @@ BARS = re.compile(r"(?:\S+\|[^\s|]+\|[^\s|]+ *)+")
 # The first lines of GUM name the parts of its brackets.
 BRACKET_PARTS = "# global.Entity = "
 BRACKET = re.compile(r"\(([^()]+)(\))?|([^()]+)\)")
+# Where tabs separate the columns, a line with "# " in front and without a tab is a remark. These lines show that.
+TAB_LINES = 200
 # The layout is guessed from this many sentences.
 LAYOUT_SENTENCES = 500
 
@@ -79,10 +83,18 @@ def read_columns(path: Path, report: ReadingReport, options: ReadingOptions) -> 
     if layout.word or layout.tags != (-1,):
         report.problem(path, 0, f"the columns are read as {layout}; --columns names others", fatal=False)
     tags: Counter[str] = Counter()
+    # How many lines have a number of columns, and the first of them.
+    widths: dict[int, list[Any]] = {}
     for _, rows in () if layout.brackets else _sentences(path, ReadingReport()):
-        for _, cells in rows:
+        for number, cells in rows:
             if tuple(cells) != layout.header and layout.is_word(cells):
                 tags.update(filter(None, layout.tags_of(cells)))
+                widths.setdefault(sum(map(bool, cells)), [0, number, cells])[0] += 1
+    _note_widths(path, widths, report)
+    if "0" in tags and len(tags) > 1 and all(tag.isdecimal() for tag in tags):
+        label = min(tag for tag in tags if tag != "0")
+        report.problem(path, 0, f"the tags are numbers, such as {label!r}, expected labels: write their names")
+        return
     changes, notes = usual_tags(tags, options.scheme)
     for note in notes:
         report.problem(path, 0, f"{note}; --scheme names how tags are to be read", fatal=False)
@@ -120,6 +132,16 @@ def read_columns(path: Path, report: ReadingReport, options: ReadingOptions) -> 
             yield document_of_words(name or f"{stem}-{number}", sentences, entities)
     if not has_words:
         report.problem(path, 0, f"the file has no words with tags, expected lines such as 'Ada<tab>{OUTSIDE}'")
+
+
+def _note_widths(path: Path, widths: Mapping[int, list[Any]], report: ReadingReport) -> None:
+    """Warn of a few lines with more columns than nearly all others: a word or a label with a space is cut there."""
+    usual = max(widths, key=lambda width: widths[width][0], default=0)
+    total = sum(count for count, _, _ in widths.values())
+    for width, (count, number, cells) in widths.items():
+        if width > usual and widths[usual][0] >= MOST * total:
+            message = f"{count} lines have other columns than the usual {usual}, such as {' '.join(cells)!r}"
+            report.problem(path, number, message, fatal=False)
 
 
 def _words(
@@ -301,6 +323,7 @@ def _sentences(path: Path, report: ReadingReport) -> Iterator[tuple[tuple[int, s
     document, name, marked = 0, "", False
     rows: list[Row] = []
     bars, ended = is_wikiner(path), False
+    tabs = any("\t" in line for _, line in islice(lines_with_numbers(path), TAB_LINES))
     for number, line in chain(lines_with_numbers(path, keep_empty=True), [(0, "")]):
         line = line.rstrip("\r\n")
         if bars:
@@ -312,7 +335,8 @@ def _sentences(path: Path, report: ReadingReport) -> Iterator[tuple[tuple[int, s
         cells = _cells(line)
         mark = DOCUMENT_MARK.fullmatch(line)
         is_mark = mark is not None or cells[0].strip() == DOCUMENT_START
-        if not is_mark and (COMMENT.match(line) or _is_comment(cells)):
+        is_remark = tabs and line.startswith("# ") and "\t" not in line and not is_tag(cells[-1].strip())
+        if not is_mark and (is_remark or COMMENT.match(line) or _is_comment(cells)):
             report.counts["comments"] += 1
             continue
         # A line of blank characters that only separate columns ends a sentence, as an empty line does.

@@ -133,7 +133,9 @@ def _splits_of(source: Path, entries: list[Path], takes: Callable[[Path], bool])
         by_split = {split: [path for path in annotations if split in words[path]] for split in SPLIT_WORDS}
         if not by_split["train"] or any(len(found) != 1 for found in words.values()):
             return CorpusFolder()
-        return CorpusFolder({split: paths for split, paths in by_split.items() if paths})
+        others = [path for path in entries if path.suffix not in (".ann", ".txt") and takes(path)]
+        left_out = dict.fromkeys(others, "this folder is read as brat")
+        return CorpusFolder({split: paths for split, paths in by_split.items() if paths}, left_out)
     corpus = CorpusFolder()
     candidates: dict[str, list[Path]] = {split: [] for split in SPLIT_WORDS}
     unions: list[Path] = []

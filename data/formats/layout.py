@@ -18,6 +18,7 @@ KEY = re.compile(r"(?:^|\|)(name|ne|ner|entity)=([^|]*)", re.IGNORECASE)
 CHUNK = re.compile(r"[A-Z]{1,5}P|SBAR|PRT|INTJ|LST|UCP|[NVPA]C")
 # CoNLL-U also has lines for several words at once, and for words that are left out.
 NO_WORD = re.compile(r"\d+[-.]\d+")
+NUMBER = re.compile(r"[0-9]{1,12}")
 # A column that holds tags in nearly all rows.
 MOST = 0.95
 EXAMPLE = "such as --columns word=1,tag=2"
@@ -135,8 +136,14 @@ def guess_layout(sentences: Sequence[Sequence[Sequence[str]]]) -> Layout | str:
     width = max(len(row) for row in rows)
     if width <= word + 1:
         return Layout(word)
+    same = [{row[0].strip() for row in sentence} for sentence in sentences if len(sentence) >= 3]
+    if word == 0 and same and all(len(found) == 1 for found in same):
+        first = next(iter(same[0]))
+        return f"the first column has one value in a whole sentence, such as {first!r}: name the columns, {EXAMPLE}"
     values = [Counter(row[index].strip() for row in rows if index < len(row)) for index in range(width)]
-    tagged = [index for index in range(word + 1, width) if _share(values[index], is_tag) >= MOST]
+    # Columns that a few rows alone have are parts of words with spaces.
+    usual = [index for index in range(word + 1, width) if values[index].total() >= 0.5 * len(rows)]
+    tagged = [index for index in usual if _share(values[index], is_tag) >= MOST]
     # Words outside of entities may have other keys alone, or none.
     keyed = [
         index
@@ -154,22 +161,36 @@ def guess_layout(sentences: Sequence[Sequence[Sequence[str]]]) -> Layout | str:
     layers = [index for index in tagged if not _are_phrases(values[index])] or tagged
     if word == 0 and _share(last, is_tag) >= MOST and (len(layers) < 2 or layers[-1] != width - 1):
         return Layout()
+    widths = Counter(len(row) for row in rows if len(row) > word + 1)
+    if layers and word == 0 and max(widths.values()) < MOST * widths.total():
+        # Labels with spaces would be cut.
+        return _uneven(widths)
     if layers:
         # The layers lie side by side.
         first = next(index for index in reversed(layers) if index - 1 not in layers)
         return Layout(word, tuple(index for index in layers if index >= first) if not word else tuple(layers))
-    return _plain(word, width, last)
+    return _plain(word, width, last, widths)
 
 
-def _plain(word: int, width: int, last: Counter[str]) -> Layout | str:
+def _plain(word: int, width: int, last: Counter[str], widths: Counter[int]) -> Layout | str:
     """The layout of a file whose tags have no prefixes, or the reason why the last column holds no tags."""
     outside, n_rows = last["O"] + last["0"] + last["o"], last.total()
     shown = ", ".join(repr(text) for text, _ in last.most_common(3))
-    if n_rows >= 3 and not outside:
+    if max(widths.values()) < MOST * n_rows:
+        return _uneven(widths)
+    if not outside and (n_rows >= 3 or width > word + 2):
         return f"the last column is never 'O', its values are {shown} ...: name the columns, {EXAMPLE}"
     if n_rows >= 20 and len(last) > max(100, n_rows // 4):
         return f"the last column has {len(last)} different values, such as {shown}: name the columns, {EXAMPLE}"
     return Layout(word, (-1,) if word == 0 else (width - 1,))
+
+
+def _uneven(widths: Counter[int]) -> str:
+    found = ", ".join(str(columns) for columns in sorted(widths)[:4])
+    return (
+        f"the lines have different numbers of columns, such as {found}; raw text has no annotations to read, and words "
+        "or labels with spaces need tabs between the columns"
+    )
 
 
 def _are_phrases(values: Counter[str]) -> bool:
@@ -186,7 +207,7 @@ def _header(row: Sequence[str]) -> Layout | None:
 
 
 def _counts(sentences: Sequence[Sequence[Sequence[str]]]) -> bool:
-    """Whether the first column counts the words of each sentence."""
+    """Whether the first column counts the words of each sentence, or goes on counting in the next sentence."""
     words = Layout(1)
     numbers = [
         [row[0].strip() for row in sentence if words.is_word(row)]
@@ -194,7 +215,10 @@ def _counts(sentences: Sequence[Sequence[Sequence[str]]]) -> bool:
         if any(len(row) > 2 for row in sentence)
     ]
     longer = [found for found in numbers if found]
-    matching = sum(found in ([str(n + first) for n in range(len(found))] for first in (0, 1)) for found in longer)
+    matching = 0
+    for found in longer:
+        starts = {0, 1} | ({int(found[0])} if len(found) > 1 and NUMBER.fullmatch(found[0]) else set())
+        matching += found in ([str(n + start) for n in range(len(found))] for start in starts)
     return bool(longer) and matching > 0.5 * len(longer)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from ...modeling.schema_plmarker import PLMarkerError
@@ -15,7 +15,7 @@ Extent = Literal["head", "full"]
 
 @dataclass(frozen=True)
 class ReadingOptions:
-    """Settings that a file does not state itself. Each format uses the settings that apply to it.
+    """Settings that a file does not state itself. `Format.uses` names those that a format uses.
 
     Example:
         >>> ReadingOptions(words="spacy", language="de").extent
@@ -51,3 +51,12 @@ class ReadingOptions:
         for name, values in allowed.items():
             if getattr(self, name) not in values:
                 raise PLMarkerError(f"{name} must be one of {', '.join(values)}, got {getattr(self, name)!r}")
+
+    def changed(self) -> list[str]:
+        """The names of the options that differ from their defaults.
+
+        Example:
+            >>> ReadingOptions(words="spacy").changed()
+            ['words']
+        """
+        return [item.name for item in fields(self) if getattr(self, item.name) != item.default]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from .genia import is_genia
 from .json_entries import first_keys
 
 JSON_ENDINGS = (".json", ".jsonl", ".jsonlines")
@@ -25,8 +26,18 @@ FIRST_BYTES = (
     ),
     (rb"(?s).*<xmi:XMI", f"XMI of UIMA: {WEBANNO}"),
     (rb"(?s).*<collection", "BioC XML: PubTator is read, so take the PubTator files of the corpus"),
-    (rb"(?s).*(?:<!DOCTYPE set|<set[ >]|<cons )", "GENIA's XML: the JSON forms of the nested corpus are read"),
-    (rb"(?s)\s*(?:\xef\xbb\xbf)?<\?xml|\s*<!DOCTYPE", "XML, which is read only as part of ACE: brat or JSON are read"),
+    (
+        rb"(?i)\s*(?:<!DOCTYPE html|<html|<head|<body)",
+        "a page of HTML: the annotations of an export are in other files",
+    ),
+    (
+        rb"(?s).*<(?:ENAMEX|NUMEX|TIMEX) TYPE=",
+        "text with entities as markup (MUC): brat, columns or JSON are read",
+    ),
+    (
+        rb"(?s)\s*(?:\xef\xbb\xbf)?<\?xml|\s*<!DOCTYPE",
+        "XML, which is read only from ACE and GENIA: brat or JSON are read",
+    ),
 )
 # The keys of the first object of a JSON file.
 FIRST_KEYS = (
@@ -50,6 +61,8 @@ FIRST_KEYS = (
     ({"sentText"}, "the JSON of NYT: its entities and relations are named by their text, without a place"),
     ({"triple_list"}, "triples: entities and relations are named by their text, without a place"),
 )
+# The keys of a file that holds all splits of a corpus.
+SPLIT_KEYS = {"train", "dev", "valid", "validation", "test"}
 # Files that name the labels of a corpus lie beside its splits.
 LABELS_NAME = re.compile(r"(.*[-_.])?(types|labels|tags|classes|schema|label2id|id2label)\.(json|txt)", re.IGNORECASE)
 
@@ -63,7 +76,7 @@ def unread_kind(path: Path) -> str | None:
     Args:
         path: an existing file. Its first bytes, or the keys of its first JSON object, decide.
     """
-    if not path.is_file() or path.name.endswith(MARKUP_THAT_IS_READ):
+    if not path.is_file() or path.name.endswith(MARKUP_THAT_IS_READ) or is_genia(path):
         return None
     with path.open("rb") as file:
         start = file.read(2000)
@@ -74,5 +87,9 @@ def unread_kind(path: Path) -> str | None:
             return kind
     if path.suffix in JSON_ENDINGS:
         keys = first_keys(path)
+        if keys and keys <= SPLIT_KEYS:
+            return (
+                f"one object with the splits {', '.join(sorted(keys))}: write the list of each into a file of its own"
+            )
         return next((kind for wanted, kind in FIRST_KEYS if wanted <= keys), None)
     return None

@@ -126,6 +126,8 @@ def _raw(
             relations.append([*head, *tail, row["relation_type"]])
         report.counts["events"] += len(entry.get("event_mentions") or ())
     elif any(isinstance(entry.get(name), list) for name in TAG_KEYS):
+        if any(isinstance(item, list) for name in TAG_KEYS for item in entry.get(name) or ()):
+            raise ValueError("this object holds the columns of a whole table, expected an object for each sentence")
         raise ValueError("the tags are numbers, expected text; load it by datasets, with the names of its tags")
     else:
         raise ValueError(f"{EXPECTED}, got the keys {', '.join(map(str, entry))}")

@@ -7,6 +7,7 @@ import pytest
 from datasets import DatasetDict, load_dataset
 
 from plmarker.data import DOCUMENT_FEATURES, LabelSchema, PLMarkerError, check_file, load_documents
+from plmarker.data.builders import FilesBuilder
 from plmarker.data.loading import SAMPLE_FOLDER, SAMPLE_SYMMETRIC, load_split
 
 
@@ -173,3 +174,24 @@ def test_no_sentence_of_the_sample_corpus_is_in_two_splits(sample):
     assert [text for text, splits in splits_of_text.items() if len(splits) > 1] == []
     counts = Counter(key for dataset in sample.values() for key in dataset["doc_key"])
     assert max(counts.values()) == 1
+
+
+def test_folders_of_brat_files_and_files_of_another_format_are_splits(tmp_path):
+    (tmp_path / "train").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / "train" / f"{name}.txt").write_text("Ada left.")
+        (tmp_path / "train" / f"{name}.ann").write_text("T1\tPER 0 3\tAda\n")
+    (tmp_path / "test.jsonl").write_text(line("c"))
+    assert keys(load_documents(tmp_path)) == {"train": ["a", "b"], "test": ["c"]}
+    # A dataset that is built has one format.
+    with pytest.raises(PLMarkerError, match=r"train is read as brat, and .*test.jsonl as jsonl, expected one format"):
+        FilesBuilder(data_dir=tmp_path)
+
+
+def test_occurrences_are_refused_where_they_have_no_effect(tmp_path):
+    (tmp_path / "train.jsonl").write_text(line("a"))
+    for name, message in ((tmp_path, "on the format jsonl; it is for the formats mentions"), ("a/b", "on a dataset")):
+        with pytest.raises(PLMarkerError, match=f"the option occurrences has no effect {message}"):
+            load_documents(name, occurrences="first")
+    with pytest.raises(PLMarkerError, match="the option occurrences has no effect on the format jsonl"):
+        load_documents("sample", occurrences="first")

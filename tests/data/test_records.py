@@ -11,7 +11,7 @@ from datasets import Dataset
 from pyarrow import parquet
 
 from plmarker import PLMarkerError
-from plmarker.data.inputs import document_of
+from plmarker.data.inputs import check_language, document_of
 from plmarker.data.outputs import write_resumable
 from plmarker.data.records import Inputs, Record, groups_of
 
@@ -148,3 +148,15 @@ def test_a_corpus_is_no_raw_text(name: str, text: str, expected: str, tmp_path: 
         Inputs(str(tmp_path / name)).check()
     (tmp_path / "notes.log").write_text("Ada sings.\n")
     Inputs(str(tmp_path / "notes.log")).check()
+
+
+def test_a_language_is_refused_for_documents_whose_words_are_cut() -> None:
+    words = Record("a:1", "a-1", '{"sentences": [["Ada"]]}', True)
+    text = Record("a:1", "a-1", '{"text": "Ada"}', True)
+    with pytest.raises(PLMarkerError, match=r"^a:1: the language 'de' has no effect, it is for raw 'text'"):
+        check_language([words], "de")
+    check_language([words], "en")
+    check_language([text, words], "de")
+    check_language([Record("a:1", "a-1", "Ada", False)], "de")
+    check_language([Record("a:1", "a-1", "{", True)], "de")
+    check_language([], "de")

@@ -373,7 +373,9 @@ def test_debug_shows_where_an_error_comes_from(
         main(call)
 
 
-def test_a_mistyped_threshold_leaves_nothing_behind(model: Path, tmp_path: Path) -> None:
+def test_a_mistyped_threshold_leaves_nothing_behind(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "t.txt").write_text(TEXT)
     call = ["predict", str(model), str(tmp_path / "t.txt"), "--out", str(tmp_path / "o.jsonl"), "--entity_threshold"]
     for wrong in ("Nope=0.5", "nan"):
@@ -384,7 +386,11 @@ def test_a_mistyped_threshold_leaves_nothing_behind(model: Path, tmp_path: Path)
     alone = tmp_path / "alone"
     AutoModel.from_pretrained(model).entity.save_pretrained(alone)
     AutoTokenizer.from_pretrained(model).save_pretrained(alone)
-    assert main(["predict", str(alone), *call[2:], "0.5", "--relation_threshold", "WORKS_FOR=0.5"]) == 2
+    for option in (["--relation_threshold", "0.5"], ["--explain"], ["--no_constraints"]):
+        assert main(["predict", str(alone), *call[2:], "0.5", *option]) == 2
+        assert f"{option[0]} needs a relation model, it has no effect without" in capsys.readouterr().err
+    assert main(["evaluate", str(alone), "--dataset", "sample", "--entity_types", "input"]) == 2
+    assert "--entity_types needs a relation model" in capsys.readouterr().err
     assert not list(tmp_path.glob("o.jsonl*"))
     assert main([*call, "0.5"]) == 0
 

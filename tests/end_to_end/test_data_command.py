@@ -190,3 +190,23 @@ def test_push_is_private_by_default(run, tmp_path, monkeypatch):
     assert "private" in run("push", "built", "--repo", "me/x", "--private")[1]
     assert "public" in run("push", "built", "--repo", "me/x", "--public")[1]
     assert [public for _, _, public in asked] == [False, False, True]
+
+
+def test_options_that_the_format_does_not_use_are_refused_by_every_command(run, columns, tmp_path):
+    file, out = columns / "train.txt", tmp_path / "out"
+    commands = (
+        ["check", file],
+        ["export", file, "--out", tmp_path / "a.jsonl"],
+        ["build", "--source", columns, "--out", out],
+    )
+    for words in commands:
+        status, _, error, _ = run(*words, "--annotator", "ada")
+        assert status == 2
+        assert "the option annotator has no effect on the format conll; it is for the formats offsets\n" in error
+        assert run(*words, "--scheme", "auto", "--language", "en")[0] == 0
+
+
+def test_build_takes_a_language_for_the_card_where_reading_does_not_depend_on_it(run, columns, tmp_path):
+    status, _, _, _ = run("build", "conll", "--source", columns, "--out", tmp_path / "out", "--language", "de")
+    assert status == 0
+    assert "language:\n- de\n" in (tmp_path / "out" / "README.md").read_text()

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from inspect import signature
 from typing import Any
 
 import httpx
@@ -20,6 +21,7 @@ from fastapi.testclient import TestClient
 from plmarker import PLMarkerError, PLMarkerForEntityRecognition, PLMarkerForRelationExtraction, PLMarkerModel
 from plmarker.cli import main
 from plmarker.serving.limits import Limits
+from plmarker.serving.messages import ExtractBody
 from plmarker.serving.running import run
 from plmarker.serving.server import create_app
 
@@ -79,6 +81,7 @@ def test_answers_are_those_of_extract(client: TestClient, model: Any) -> None:
         answer = client.post("/extract", json=body)
         assert answer.status_code == 200, answer.json()
         assert_same(answer.json(), model.extract(**arguments).to_dict())
+        assert not any("explanation" in relation for relation in answer.json()["relations"])
     answer = client.post(
         "/extract", json={"documents": [{"text": TEXT}, {"words": WORDS}, {"text": "Bob", "entities": []}]}
     )
@@ -88,6 +91,35 @@ def test_answers_are_those_of_extract(client: TestClient, model: Any) -> None:
         strict=True,
     ):
         assert_same(found, expected.to_dict())
+
+
+# What a caller of `extract` chooses, and what the server has no key for: it has its own batches, and no screen.
+NOT_ASKED = {"self", "batch_tokens", "show_progress", "sentence_splitter"}
+
+
+def test_a_request_takes_what_extract_takes() -> None:
+    assert ExtractBody.model_fields.keys() - {"documents"} == (
+        signature(PLMarkerModel.extract).parameters.keys() - NOT_ASKED
+    )
+
+
+def test_constraints_and_explanations_are_those_of_extract(model: Any) -> None:
+    free = model.extract(TEXT, constraints=False)
+    other = "ORG" if free.relations[0].head.label == "PER" else "PER"
+    for part in model.readers:
+        part.config.constraints = {label: {"types": [[other, other]]} for label in part.config.relation_labels}
+    kept = model.extract(TEXT)
+    assert all(relation.head.label == relation.tail.label == other for relation in kept.relations)
+    with TestClient(create_app(model, "1")) as client:
+        assert_same(client.post("/extract", json={"text": TEXT}).json(), kept.to_dict())
+        assert_same(client.post("/extract", json={"text": TEXT, "constraints": False}).json(), free.to_dict())
+        answer = client.post("/extract", json={"text": TEXT, "constraints": False, "explain": True}).json()
+        expected = model.extract(TEXT, constraints=False, explain=True)
+    assert answer["relations"]
+    for found, relation in zip(answer["relations"], expected.relations, strict=True):
+        assert [word["text"] for word in found["explanation"]["words"]] == [
+            word.text for word in relation.explanation.words
+        ]
 
 
 # What is sent, the status, and a part of the message.
@@ -101,6 +133,8 @@ WRONG: list[tuple[Any, int, str]] = [
     ({"documents": [{"text": "a"}], "text": "b"}, 422, "beside 'documents'"),
     ({"text": "a", "txet": "b"}, 422, "txet"),
     ({"words": [["a"]], "language": "en"}, 422, "'language' is for 'text'"),
+    ({"text": "a", "constraints": "no"}, 422, "constraints"),
+    ({"text": "a", "explain": 1}, 422, "explain"),
     ({"text": "a", "language": "../x"}, 422, "language"),
     ({"words": ["abc"]}, 422, "words.0"),
     ({"words": [["a", " "]]}, 422, "document 0, sentence 0: a word is blank"),

@@ -160,7 +160,7 @@ def test_a_promise_is_saved_and_kept_by_extract(model: PLMarkerModel, tmp_path: 
     for options, expected in (
         (["--at_most_wrong", "0.01"], "takes at least"),
         (["--at_most_wrong", "0.5", "--picture", "a.svg"], "leave it out"),
-        (["--task", "entities"], "is for --at_most_wrong"),
+        (["--task", "entities"], "needs --at_most_wrong"),
     ):
         assert main([*command, *options]) == 2
         assert expected in capsys.readouterr().err

@@ -1,6 +1,9 @@
 """Tests of guessing a format, and of the checks that all readers share."""
 
+import inspect
 import json
+import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +11,7 @@ import pytest
 from reading import found
 
 from plmarker.data import PLMarkerError, typed_document, write_documents
-from plmarker.data.formats import FORMATS, ReadingOptions, guess_format, read_corpus
+from plmarker.data.formats import FORMATS, ReadingOptions, check_options, folder_corpora, guess_format, read_corpus
 from plmarker.data.report import ReadingReport
 
 LINE = {"doc_key": "a", "sentences": [["Ada", "left"]], "ner": [[[0, 0, "PER"]]]}
@@ -47,7 +50,7 @@ def test_the_format_is_guessed_from_the_name_and_from_the_first_object(tmp_path,
     assert guess_format(tmp_path / Path(name).parts[0]) is FORMATS[format]
 
 
-@pytest.mark.parametrize("name", ["a.pdf", "noending", "a.jsonl.gz", "folder/a.pdf"])
+@pytest.mark.parametrize("name", ["a.pdf", "noending", "folder/a.pdf"])
 def test_an_unknown_ending_is_an_error(tmp_path, name):
     path = tmp_path / name
     path.parent.mkdir(exist_ok=True)
@@ -173,3 +176,64 @@ def test_a_failed_write_of_jsonl_leaves_no_file(tmp_path):
     with pytest.raises(TypeError, match="not JSON serializable"):
         write_documents(tmp_path / "a.jsonl", [typed_document(LINE), typed_document({**LINE, "doc_key": object()})])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_another_corpus_in_a_folder_of_brat_or_ace_files_is_named(tmp_path):
+    (tmp_path / "a.txt").write_text("Ada left.")
+    (tmp_path / "a.ann").write_text("T1\tPER 0 3\tAda\n")
+    (tmp_path / "labels.json").write_text("{}")
+    (tmp_path / "annotation.conf").write_text("")
+    assert read(tmp_path)[1].problems == []
+    (tmp_path / "train.jsonl").write_text(json.dumps(LINE))
+    (document,), report = read(tmp_path)
+    assert document["doc_key"] == "a"
+    assert found(report) == [(0, False, "left out: this folder is read as brat")]
+    (tmp_path / "deeper").mkdir()
+    (tmp_path / "deeper" / "b.sgm").write_text("<DOC></DOC>")
+    [problem] = read(tmp_path)[1].problems
+    assert str(problem).endswith("b.sgm: warning: left out, and 1 more: this folder is read as brat")
+
+
+def test_another_corpus_beside_splits_of_brat_files_is_named(tmp_path):
+    for split in ("train", "dev"):
+        (tmp_path / f"{split}.txt").write_text("Ada left.")
+        (tmp_path / f"{split}.ann").write_text("T1\tPER 0 3\tAda\n")
+    (tmp_path / "test.jsonl").write_text(json.dumps(LINE))
+    (tmp_path / "visual.conf").write_text("")
+    corpus = folder_corpora(tmp_path)[""]
+    assert corpus.splits.keys() == {"train", "validation"}
+    assert corpus.left_out == {tmp_path / "test.jsonl": "this folder is read as brat"}
+
+
+UNUSED = {"scheme": "iob2", "columns": "word=1,tag=2", "words": "spaces", "language": "de", "extent": "full"}
+UNUSED |= {"annotator": "ada", "occurrences": "first"}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_an_option_that_a_format_does_not_use_is_an_error_and_not_ignored(tmp_path, name):
+    path = tmp_path / "corpus"
+    path.touch()
+    assert UNUSED.keys() == {item.name for item in fields(ReadingOptions)}
+    for option, value in UNUSED.items():
+        options = ReadingOptions(**{option: value})
+        if option in FORMATS[name].uses:
+            check_options(path, name, options)
+            continue
+        expected = f"^{re.escape(str(path))}: the option {option} has no effect on the format {name}; it is for the for"
+        with pytest.raises(PLMarkerError, match=expected):
+            list(read_corpus(path, ReadingReport(), name, options))
+    check_options(path, name, FORMATS[name].reading)
+
+
+def test_the_message_about_an_unused_option_names_the_formats_that_use_it(tmp_path):
+    path = tmp_path / "a.conll"
+    with pytest.raises(PLMarkerError, match=r"extent has no effect on the format conll; it is for the formats ace$"):
+        check_options(path, "conll", ReadingOptions(extent="full"))
+
+
+def test_each_reader_uses_the_options_that_its_format_names():
+    """A reader names its options in its own file, or passes them on by name."""
+    for format in FORMATS.values():
+        code = inspect.getsource(inspect.getmodule(format.read))
+        used = set(re.findall(r"\boptions\.(\w+)", code)) if format.name != "jsonl" else set()
+        assert used == set(format.uses), format.name
