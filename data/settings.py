@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import count as count_from
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 
@@ -39,7 +39,7 @@ class Loader(yaml.SafeLoader):
     PyYAML alone reads YAML 1.1.
     """
 
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
+    yaml_implicit_resolvers = dict[str, Any]()
 
     def whole_number(self, node: yaml.ScalarNode) -> int:
         """The value of a whole number. A zero in front of it does not make it octal."""

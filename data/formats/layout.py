@@ -138,8 +138,8 @@ def guess_layout(sentences: Sequence[Sequence[Sequence[str]]]) -> Layout | str:
         return Layout(word)
     same = [{row[0].strip() for row in sentence} for sentence in sentences if len(sentence) >= 3]
     if word == 0 and same and all(len(found) == 1 for found in same):
-        first = next(iter(same[0]))
-        return f"the first column has one value in a whole sentence, such as {first!r}: name the columns, {EXAMPLE}"
+        value = next(iter(same[0]))
+        return f"the first column has one value in a whole sentence, such as {value!r}: name the columns, {EXAMPLE}"
     values = [Counter(row[index].strip() for row in rows if index < len(row)) for index in range(width)]
     # Columns that a few rows alone have are parts of words with spaces.
     usual = [index for index in range(word + 1, width) if values[index].total() >= 0.5 * len(rows)]
