@@ -137,13 +137,8 @@ class PLMarkerComponent(Pipe):
                 self._with_given(doc, document, f"document {number}")
                 for number, (doc, document) in enumerate(zip(docs, documents, strict=True))
             ]
-        found = self.model.read_texts(
-            documents,
-            self.batch_tokens,
-            self.entity_threshold,
-            self.relation_threshold,
-            given_entities=self.given_entities is not None,
-        )
+        thresholds = self.entity_threshold, self.relation_threshold, None
+        found = self.model.read_texts(documents, self.batch_tokens, *thresholds, self.given_entities is not None)
         for doc, (_, extraction) in zip(docs, found, strict=True):
             self._write(doc, extraction)
 

@@ -64,7 +64,7 @@ def silver(documents: Iterable[Mapping[str, Any]], once: bool, occurrences: str)
         return load_documents(path, occurrences=occurrences)["train"]
 
 
-def annotations(document: Mapping[str, Any]) -> tuple[set[Any], set[Any]]:
+def by_characters(document: Mapping[str, Any]) -> tuple[set[Any], set[Any]]:
     """Entities and relations by characters. White space does not count, since words may be cut differently."""
     places, place = [], 0
     for sentence in document["sentences"]:
@@ -86,10 +86,10 @@ def annotations(document: Mapping[str, Any]) -> tuple[set[Any], set[Any]]:
 
 def measure_places(documents: Dataset) -> Iterator[dict[str, Any]]:
     """Precision and recall of the places, by list and by occurrences."""
-    gold = [annotations(document) for document in documents]
+    gold = [by_characters(document) for document in documents]
     for name, once in LISTS.items():
         for occurrences in OCCURRENCES:
-            found = [annotations(document) for document in silver(documents, once, occurrences)]
+            found = [by_characters(document) for document in silver(documents, once, occurrences)]
             row: dict[str, Any] = {"list": name, "occurrences": occurrences}
             for kind, place in (("entities", 0), ("relations", 1)):
                 right = sum(len(a[place] & b[place]) for a, b in zip(gold, found, strict=True))

@@ -88,15 +88,8 @@ class ExtractsFromText:
         Raises:
             PLMarkerError: for a bad document or argument, and for a model without its tokenizer.
         """
-        return self.read_documents(
-            documents,
-            batch_tokens,
-            entity_threshold,
-            relation_threshold,
-            pruner_threshold,
-            given_entities,
-            constraints,
-        )
+        thresholds = entity_threshold, relation_threshold, pruner_threshold
+        return self.read_documents(documents, batch_tokens, *thresholds, given_entities, constraints)
 
     def read_documents(
         self,
@@ -129,15 +122,8 @@ class ExtractsFromText:
                 yield _with_entities(document, spans, entity.config.schema)
 
         if relation is not None and getattr(self.config, "shared_encoder", False):
-            return self._predict_jointly(
-                documents,
-                tokenize,
-                batch_tokens,
-                entity_threshold,
-                relation_threshold,
-                pruner_threshold,
-                constraints,
-            )
+            thresholds = entity_threshold, relation_threshold, pruner_threshold
+            return self._predict_jointly(documents, tokenize, batch_tokens, *thresholds, constraints)
         if relation is None:
             return ((read["source"], read["spans"], [[] for _ in read["spans"]]) for read in with_entities())
         linked = predict_relations(
@@ -232,54 +218,29 @@ class ExtractsFromText:
                 with_given(document, given, self.config.schema, f"text {number}", by_words=words is not None)
                 for number, (document, given) in enumerate(zip(documents, lists, strict=True))
             ]
+        thresholds = entity_threshold, relation_threshold, pruner_threshold
         found = self.read_texts(
-            documents,
-            batch_tokens,
-            entity_threshold,
-            relation_threshold,
-            pruner_threshold,
-            entities is not None,
-            constraints,
-            explain,
+            documents, batch_tokens, *thresholds, entities is not None, constraints, explain=explain
         )
         progress = tqdm(found, total=len(documents), disable=not show_progress, unit="text")
         results = [extraction for _, extraction in progress]
         return results[0] if is_one else results
 
     def read_texts(
-        self,
-        documents: Iterable[Document],
-        batch_tokens: int,
-        entity_threshold: Threshold | None = None,
-        relation_threshold: Threshold | None = None,
-        pruner_threshold: float | None = None,
-        given_entities: bool = False,
-        constraints: bool = True,
-        explain: bool = False,
+        self, documents: Iterable[Document], *options: Any, explain: bool = False
     ) -> Iterator[tuple[Document, Extraction]]:
         """`extract` for a stream of documents.
 
         Args:
-            documents: what `located_document` or, with `given_entities`, `with_given` returns. They may have more keys.
+            documents: what `located_document` or, for given entities, `with_given` returns. They may have more keys.
+            options: the further arguments of `read_documents`, in its order.
 
         Yields:
             Each document, in order, with its extraction.
-
-        Raises:
-            PLMarkerError: as `extract`, and for `explain` where the package plmarker is not installed.
         """
         if explain and self.explainer is None:
             raise PLMarkerError("explain=True needs the package plmarker: import plmarker")
-        predictions = self.read_documents(
-            documents,
-            batch_tokens,
-            entity_threshold,
-            relation_threshold,
-            pruner_threshold,
-            given_entities,
-            constraints,
-        )
-        for document, spans, relations in predictions:
+        for document, spans, relations in self.read_documents(documents, *options):
             located = document["located"]
             extraction = build_extraction(document["text"], located, spans, relations, self.config.schema)
             if explain and self.explainer is not None:

@@ -180,19 +180,17 @@ def predict_types(
 
     def read() -> Iterator[dict[str, Any]]:
         for number, document in enumerate(documents):
-            given = document.get("predicted_ner")
-            if given is None or len(given) != len(document["sentences"]):
-                raise PLMarkerError(f"document {number}: expected predicted_ner with a list for each sentence")
-            asked: list[list[tuple[int, int]]] = [[] for _ in given]
+            name = f"document {number} ({document.get('doc_key', 'no doc_key')})"
+            if document.get("predicted_ner") is None:
+                raise PLMarkerError(f"{name}: expected predicted_ner with a list for each sentence")
+            asked: list[list[tuple[int, int]]] = [[] for _ in document["sentences"]]
             try:
                 for sentence, start, end, label in entities_of(document, "predicted_ner"):
                     asked[sentence] += [(start, end)] if label is None else []
             except PLMarkerError as error:
-                raise PLMarkerError(f"document {number} ({document.get('doc_key', 'no doc_key')}): {error}") from None
+                raise PLMarkerError(f"{name}: {error}") from None
             if any(asked) and (model is None or not model.task.scores_spans):
-                raise PLMarkerError(
-                    f"document {number}: entities without a label need an entity model that scores spans"
-                )
+                raise PLMarkerError(f"{name}: entities without a label need an entity model that scores spans")
             yield {"sentences": document["sentences"], "candidates": asked, "source": document}
 
     if model is None:

@@ -157,16 +157,12 @@ class Annotations:
 
 
 def entities_of(document: Mapping[str, Any], name: str) -> Iterator[tuple[int, int, int, Any]]:
-    """The entities of a typed document as (sentence, start, end, label). A given entity may have the label None.
-
-    Args:
-        name: `ner` or `predicted_ner`.
+    """The entities under `ner` or `predicted_ner` of a typed document, as (sentence, start, end, label).
 
     Raises:
         PLMarkerError: for an entity outside its sentence, and for annotations of another form.
     """
-    for number, entity, (first, last) in _annotations(document, name):
-        start, end, label = _values(entity, ("start", "end", "label"), name)
+    for number, (start, end, label), (first, last) in _annotations(document, name, ("start", "end", "label")):
         if not first <= start <= end <= last:
             place = f"its sentence {number}, which has the words {first}..{last}"
             raise PLMarkerError(f"{name}: the entity {start}..{end} ({label}) is outside {place}")
@@ -175,8 +171,8 @@ def entities_of(document: Mapping[str, Any], name: str) -> Iterator[tuple[int, i
 
 def _relations(document: Mapping[str, Any], schema: LabelSchema) -> Iterator[list[int]]:
     last = sum(map(len, document["sentences"])) - 1
-    for number, relation, _ in _annotations(document, "relations"):
-        *ends, label = _values(relation, ("head_start", "head_end", "tail_start", "tail_end", "label"), "relations")
+    names = ("head_start", "head_end", "tail_start", "tail_end", "label")
+    for number, (*ends, label), _ in _annotations(document, "relations", names):
         # A relation to another sentence is valid, but no model can find it.
         if not all(0 <= start <= end <= last for start, end in (ends[:2], ends[2:])):
             place = f"its document, which has the words 0..{last}"
@@ -184,23 +180,16 @@ def _relations(document: Mapping[str, Any], schema: LabelSchema) -> Iterator[lis
         yield [number, *ends, schema.relation_class(label)]
 
 
-def _annotations(document: Mapping[str, Any], name: str) -> Iterator[tuple[int, Any, Span]]:
-    """Each annotation with its sentence, and the first and last word of that."""
-    sentences = document.get(name)
-    if sentences is None:
-        return
-    ranges = sentence_ranges(document["sentences"])
-    if len(sentences) != len(ranges):
-        raise PLMarkerError(f"{name} has a list for each sentence, got {len(sentences)} for {len(ranges)} sentences")
-    for number, (rows, span) in enumerate(zip(sentences, ranges, strict=True)):
+def _annotations(document: Mapping[str, Any], kind: str, names: Sequence[str]) -> Iterator[tuple[int, list[Any], Span]]:
+    """The sentence and the values of each annotation, and the first and last word of the sentence."""
+    sentences, ranges = document.get(kind), sentence_ranges(document["sentences"])
+    if sentences is not None and len(sentences) != len(ranges):
+        raise PLMarkerError(f"{kind} has a list for each sentence, got {len(sentences)} for {len(ranges)} sentences")
+    for number, rows in enumerate(sentences or ()):
         for row in rows:
-            yield number, row, span
-
-
-def _values(row: Any, names: Sequence[str], kind: str) -> list[Any]:
-    if not isinstance(row, Mapping) or not row.keys() >= set(names):
-        raise PLMarkerError(f"{kind}: expected a mapping with {', '.join(names)}, got {row!r}")
-    return [row[name] for name in names]
+            if not isinstance(row, Mapping) or not row.keys() >= set(names):
+                raise PLMarkerError(f"{kind}: expected a mapping with {', '.join(names)}, got {row!r}")
+            yield number, [row[name] for name in names], ranges[number]
 
 
 def _of_sentence(rows: Sequence[Sequence[int]], sentence: int) -> list[list[int]]:

@@ -71,7 +71,7 @@ class RecordReader:
             options.pruner_threshold,
             options.given_entities,
             options.constraints,
-            options.explain,
+            explain=options.explain,
         )
         for document, extraction in found:
             result = {"doc_key": document["doc_key"], **extraction.to_dict()}

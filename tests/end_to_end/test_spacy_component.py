@@ -180,7 +180,7 @@ def test_documents_share_batches(nlp: Language, monkeypatch: pytest.MonkeyPatch)
         component.model, "read_texts", lambda *given, **options: calls.append(given[1:]) or read(*given, **options)
     )
     list(nlp.pipe(TEXTS, batch_size=len(TEXTS)))
-    assert calls == [(BATCH_TOKENS, None, None)]
+    assert calls == [(BATCH_TOKENS, None, None, None, False)]
 
 
 def test_an_error_handler_gets_the_documents_that_fail(nlp: Language, monkeypatch: pytest.MonkeyPatch) -> None:
