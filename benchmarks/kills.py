@@ -37,8 +37,6 @@ from plmarker.encoders.loading import load_tokenizer
 
 COMMAND = (sys.executable, "-m", "plmarker")
 COPIES, STEPS = 20, 3
-# Ray takes seconds to start: most kills should come later.
-RAY_COPIES = 400
 RAY = ("--engine", "ray", "--workers", "2")
 
 
@@ -145,6 +143,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--ray_kills", type=int, default=10)
+    # Ray takes seconds to start: most kills should come later.
+    parser.add_argument("--ray_copies", type=int, default=100, help="of the sample corpus (default: 100)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -191,7 +191,7 @@ def main() -> None:
         if find_spec("ray") is None:
             print("predict --engine ray: skipped, Ray is not installed: pip install 'plmarker[ray]'")
         else:
-            write(documents * RAY_COPIES)
+            write(documents * options.ray_copies)
             local, lost = root / "local", root / "lost"
             finish(start(predict(local)), None)
 
