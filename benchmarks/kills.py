@@ -1,11 +1,15 @@
 """Prediction and training that are killed again and again, and continued: the result must be that of a run in peace.
 
     make kills                                                  # 20 kills each
-    python benchmarks/kills.py --kills 20 --seed 1 --json FILE
+    python benchmarks/kills.py --kills 20 --ray_kills 10 --seed 1 --json FILE
 
 `predict` reads the sample corpus, many times over, with a small random model. `train` trains the demo for a few steps,
 and saves a checkpoint after each, so that most of the time goes to saving. Each run gets SIGKILL after a random time of
 at most the time of a run in peace. A run that ends before its kill is compared, removed, and started anew.
+
+`predict --engine ray` is the same job as `predict`, with more documents on two workers, where Ray is installed (the
+extra `ray`). Its output must also be that of `predict` without Ray. Then a run loses a worker, which gets SIGKILL when
+the first lines are there, and must end with the same output. No process of Ray may outlive its command.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -20,9 +25,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import psutil
 from transformers import BertConfig, BertModel
 
 from plmarker import LabelSchema, PLMarkerForEntityRecognition, PLMarkerModel, load_documents
@@ -30,51 +37,92 @@ from plmarker.encoders.loading import load_tokenizer
 
 COMMAND = (sys.executable, "-m", "plmarker")
 COPIES, STEPS = 20, 3
+RAY = ("--engine", "ray", "--workers", "2")
 
 
-def run(arguments: list[str], seconds: float | None) -> bool:
-    """Run a command, and kill it after some seconds. Whether it has ended by itself.
+def start(arguments: list[str]) -> subprocess.Popen[bytes]:
+    """Start a command with one thread, as a worker of Ray has, so that both give the same scores."""
+    # By default Ray's workers hardly run on a busy machine.
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "RAY_worker_niceness": "0"}
+    command = [*COMMAND, *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment)
+
+
+def finish(process: subprocess.Popen[bytes], seconds: float | None) -> bool:
+    """Wait for a command, and kill it after some seconds. Whether it has ended by itself.
 
     Raises:
-        SystemExit: with what it printed, where it failed.
+        SystemExit: with what it printed, where it failed; and where a process that it started is still there a minute
+            after it was killed.
     """
-    with subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+    with process:
         try:
             output, _ = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
+            family = psutil.Process(process.pid).children(recursive=True)
             process.kill()
+            left = psutil.wait_procs(family, timeout=60)[1]
+            if left:
+                raise SystemExit(f"these processes outlive a killed command: {left}") from None
             return False
     if process.returncode:
-        raise SystemExit(f"{' '.join(arguments)}: exit status {process.returncode}\n{output.decode()[-2000:]}")
+        raise SystemExit(f"{process.args!r}: exit status {process.returncode}\n{output.decode()[-2000:]}")
     return True
 
 
 def killed(
-    arguments: Callable[[Path], list[str]], result: Callable[[Path], str], folder: Path, kills: int, rng: random.Random
+    arguments: Callable[[Path], list[str]],
+    result: Callable[[Path], str],
+    begun: str,
+    folder: Path,
+    kills: int,
+    rng: random.Random,
 ) -> dict[str, Any]:
     """Kill a command, and compare its result with that of a run in peace.
 
     Args:
         arguments: the command that continues or starts the work, by the folder where its output goes.
         result: a digest of this output.
+        begun: a pattern of files in this folder. One that is not empty shows that the work has begun.
         kills: how many runs are killed.
     """
     peace, work = folder / "peace", folder / "work"
-    start = time.perf_counter()
-    run(arguments(peace), None)
-    whole = time.perf_counter() - start
+    before = time.perf_counter()
+    finish(start(arguments(peace)), None)
+    whole = time.perf_counter() - before
     expected = result(peace)
-    done = differences = finished = 0
+    done = amid = differences = finished = 0
     while done < kills or work.exists():
         # Half of the kills come early, when a file is read or begun.
         limit = rng.uniform(0, whole) if done < kills else None
-        if not run(arguments(work), limit):
+        if not finish(start(arguments(work)), limit):
             done += 1
+            amid += any(path.stat().st_size for path in work.rglob(begun))
             continue
         finished += 1
         differences += result(work) != expected
         shutil.rmtree(work)
-    return {"kills": done, "results": finished, "different": differences, "seconds_in_peace": whole}
+    return {
+        "kills": done,
+        "kills_amid_work": amid,
+        "results": finished,
+        "different": differences,
+        "seconds_in_peace": whole,
+        "digest": expected,
+    }
+
+
+def lose_a_worker(arguments: list[str], partial: Path) -> None:
+    """Run a command on Ray, and kill one of its workers when it has written lines."""
+    process = start(arguments)
+    while not (partial.exists() and partial.stat().st_size):
+        if process.poll() is not None:
+            raise SystemExit("the command ended before a worker could be killed")
+        time.sleep(0.05)
+    family = psutil.Process(process.pid).children(recursive=True)
+    # Ray names its workers after what they do.
+    next(member for member in family if "_Worker" in "".join(member.cmdline())).kill()
+    finish(process, None)
 
 
 def small_model(folder: Path) -> None:
@@ -94,6 +142,9 @@ def small_model(folder: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--ray_kills", type=int, default=10)
+    # Ray takes seconds to start: most kills should come later.
+    parser.add_argument("--ray_copies", type=int, default=100, help="of the sample corpus (default: 100)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -102,8 +153,12 @@ def main() -> None:
         root = Path(temporary)
         model, source = root / "model", root / "documents.jsonl"
         small_model(model)
-        documents = [dict(document) for split in load_documents("sample").values() for document in split] * COPIES
-        source.write_text("".join(json.dumps({"sentences": d["sentences"]}) + "\n" for d in documents))
+        documents = [dict(document) for split in load_documents("sample").values() for document in split]
+
+        def write(many: list[Any]) -> None:
+            source.write_text("".join(json.dumps({"sentences": d["sentences"]}) + "\n" for d in many))
+
+        write(documents * COPIES)
 
         def predict(folder: Path) -> list[str]:
             folder.mkdir(parents=True, exist_ok=True)
@@ -126,14 +181,32 @@ def main() -> None:
         def digest(*names: str) -> Callable[[Path], str]:
             return lambda folder: hashlib.sha256(b"".join((folder / name).read_bytes() for name in names)).hexdigest()
 
-        report = {
-            "predict": killed(predict, digest("out.jsonl"), root / "predict", options.kills, rng),
-            "train": killed(train, digest("model.safetensors", "config.json"), root / "train", options.kills, rng),
+        out = digest("out.jsonl")
+        report: dict[str, Any] = {
+            "predict": killed(predict, out, "*.partial", root / "predict", options.kills, rng),
+            "train": killed(
+                train, digest("model.safetensors", "config.json"), "checkpoint-*/*", root / "train", options.kills, rng
+            ),
         }
+        if find_spec("ray") is None:
+            print("predict --engine ray: skipped, Ray is not installed: pip install 'plmarker[ray]'")
+        else:
+            write(documents * options.ray_copies)
+            local, lost = root / "local", root / "lost"
+            finish(start(predict(local)), None)
+
+            def on_ray(folder: Path) -> list[str]:
+                return [*predict(folder), *RAY]
+
+            found = killed(on_ray, out, "*.partial", root / "ray", options.ray_kills, rng)
+            lose_a_worker(on_ray(lost), lost / "out.jsonl.partial")
+            found["different"] += found["digest"] != out(local)
+            found["different_without_a_worker"] = int(out(lost) != found["digest"])
+            report["predict --engine ray"] = found
     print(json.dumps(report, indent=1))
     if options.json:
         options.json.write_text(json.dumps(report, indent=1) + "\n")
-    raise SystemExit(int(any(part["different"] for part in report.values())))
+    raise SystemExit(any(value for found in report.values() for name, value in found.items() if "different" in name))
 
 
 if __name__ == "__main__":

@@ -20,10 +20,11 @@ def export(
     must_exist(model)
     from ..hub.loading import load_model
     from ..serving.exporting import export as export_graphs
-    from .quiet import quiet_models
+    from .quiet import quiet_models, quiet_tracing
 
     context.with_resource(quiet_models())
     loaded, _ = load_model(model)
-    parts = export_graphs(loaded, out, format, int8)
+    with quiet_tracing():
+        parts = export_graphs(loaded, out, format, int8)
     print(f"{out}: {' and '.join(parts)}, a text pass and a marker pass in {format}")
     return {"parts": parts, "folder": out}

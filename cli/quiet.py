@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 
 PACKAGE = __package__.partition(".")[0]
 
@@ -53,3 +55,21 @@ def quiet_models() -> Iterator[None]:
             messages.enable_progress_bar()
         if had_downloads:
             enable_progress_bars()
+
+
+@contextmanager
+def quiet_tracing() -> Iterator[None]:
+    """Show no steps and no warnings of the libraries that trace a model, unless `-v` was given."""
+    if logging.getLogger(PACKAGE).isEnabledFor(logging.DEBUG):
+        yield
+        return
+    tracer = logging.getLogger("torch.onnx")
+    level = tracer.level
+    tracer.setLevel(logging.ERROR)
+    try:
+        # torch prints its steps.
+        with redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        tracer.setLevel(level)
