@@ -88,7 +88,8 @@ def evaluate(
     context.with_resource(quiet_models())
 
     models = load_models(model, options.device, options.compat, options.dtype)
-    needs(context, "a relation model", models.relation is not None, "entity_types", "given_entities")
+    of_relations = ("entity_types", "given_entities", "joined_sentences")
+    needs(context, "a relation model", models.relation is not None, *of_relations)
     documents: Any = load_split(dataset, split, models.parts[-1].config.schema)
     if candidates_from:
         first = load_models([candidates_from], options.device, options.compat, options.dtype)

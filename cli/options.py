@@ -157,7 +157,8 @@ def exclude_each_other(**given: Any) -> None:
 
 
 def given_options(context: typer.Context, *names: str) -> list[str]:
-    """The options that were given, also with their default values."""
+    """The options of a command that were given, even where the value is the default one."""
+    assert context.params.keys() >= set(names), names
     sources = {name: context.get_parameter_source(name) for name in names}
     return [f"--{name}" for name, source in sources.items() if source is not None and source.name != "DEFAULT"]
 
@@ -172,7 +173,7 @@ def needs(context: typer.Context, needed: str, is_there: bool, *names: str) -> N
     """
     found = given_options(context, *names)
     if found and not is_there:
-        raise PLMarkerError(f"{found[0]} needs {needed}, it has no effect without")
+        raise PLMarkerError(f"{found[0]} needs {needed} and has no effect without it")
 
 
 def without_effect(context: typer.Context, beside: str, is_there: bool, *names: str) -> None:

@@ -134,8 +134,6 @@ def predict(
     needs(context, "a relation model", models.relation is not None, "relation_threshold", "explain", "no_constraints")
     joined = models.reader()
     # Checked before a partial file is written, which a corrected call could not continue.
-    if explain and models.relation is None:
-        raise PLMarkerError(f"{model}: --explain explains relations, and this model finds none")
     joined.check_thresholds(reading.entity_threshold, reading.relation_threshold, reading.pruner_threshold)
     reader = RecordReader(joined, reading)
     if inputs is None:

@@ -171,6 +171,7 @@ def start_combined(
     schema: LabelSchema,
     shared_encoder: bool = False,
     pair_weight: float = 1.0,
+    pair_dropout: float = 0.0,
     entity: Mapping[str, Any] | None = None,
     relation: Mapping[str, Any] | None = None,
     tokenizer: PreTrainedTokenizerBase | None = None,
@@ -187,6 +188,7 @@ def start_combined(
         shared_encoder: both models read one text pass of one encoder, and `PLMarkerTrainer` trains them together.
             Otherwise each has a copy of the encoder.
         pair_weight: with a shared encoder, the weight of decisions about pairs in the loss.
+        pair_dropout: with a shared encoder, the share of the windows of a batch whose pairs do not count in the loss.
         entity, relation: fields of the config of one of the models.
         tokenizer: the tokenizer; by default the encoder's own.
         options: further arguments of `start_model`, for both models. Fields of the config are those that both have.
@@ -224,7 +226,7 @@ def start_combined(
     with torch.no_grad():
         for token_id in pairs.config.marker_token_ids:
             table[token_id] = other[token_id]
-    config = shared_config(spans.config, pairs.config, pair_weight)
+    config = shared_config(spans.config, pairs.config, pair_weight, pair_dropout)
     config._attn_implementation = spans.config._attn_implementation
     with torch.device("meta"):
         combined = model_class(config)
@@ -249,7 +251,10 @@ def shared_options(
 
 
 def shared_config(
-    entity_config: PLMarkerTaskConfig, relation_config: PLMarkerTaskConfig, pair_weight: float = 1.0
+    entity_config: PLMarkerTaskConfig,
+    relation_config: PLMarkerTaskConfig,
+    pair_weight: float = 1.0,
+    pair_dropout: float = 0.0,
 ) -> PLMarkerConfig:
     """The config of a combined model with a shared encoder.
 
@@ -262,6 +267,7 @@ def shared_config(
             relation_config=relation_config,
             shared_encoder=True,
             pair_weight=pair_weight,
+            pair_dropout=pair_dropout,
         )
     except StrictDataclassError as error:
         raise PLMarkerError(f"shared_encoder: {one_line(error)}") from None

@@ -383,7 +383,8 @@ class PLMarkerModel(ExtractsFromText, PLMarkerBaseModel):
             total = sum_of_weights(inputs["labels"], self.entity.config.nil_weight, inputs.get("weights"))
         text = self.entity.read_windows(input_ids, window_sizes, read_tokens)
         pairs = {n.removeprefix(PAIR_PREFIX): inputs.pop(n) for n in list(inputs) if n.startswith(PAIR_PREFIX)}
-        if self.training and "labels" in pairs and pair_index is not None:
+        # Without dropout no random number is drawn: a training stays what it was.
+        if self.training and self.config.pair_dropout and "labels" in pairs and pair_index is not None:
             pairs["labels"] = self._drop_pairs(pairs["labels"], pair_index, pairs["window_sizes"][:, 1])
         found = self.entity(
             input_ids,

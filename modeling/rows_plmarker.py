@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from numbers import Integral
 from typing import Any, TypeVar
 
 from .schema_plmarker import LabelSchema, PLMarkerError
@@ -182,14 +183,22 @@ def _relations(document: Mapping[str, Any], schema: LabelSchema) -> Iterator[lis
 
 def _annotations(document: Mapping[str, Any], kind: str, names: Sequence[str]) -> Iterator[tuple[int, list[Any], Span]]:
     """The sentence and the values of each annotation, and the first and last word of the sentence."""
-    sentences, ranges = document.get(kind), sentence_ranges(document["sentences"])
-    if sentences is not None and len(sentences) != len(ranges):
-        raise PLMarkerError(f"{kind} has a list for each sentence, got {len(sentences)} for {len(ranges)} sentences")
-    for number, rows in enumerate(sentences or ()):
+    lists, ranges = document.get(kind), sentence_ranges(document["sentences"])
+    if lists is None:
+        return
+    if not isinstance(lists, Collection) or len(lists) != len(ranges):
+        found = len(lists) if isinstance(lists, Collection) else repr(lists)
+        raise PLMarkerError(f"{kind}: expected a list for each sentence, got {found} for {len(ranges)} sentences")
+    for number, rows in enumerate(lists):
+        if not isinstance(rows, Collection):
+            raise PLMarkerError(f"{kind}: expected a list for sentence {number}, got {rows!r}")
         for row in rows:
             if not isinstance(row, Mapping) or not row.keys() >= set(names):
                 raise PLMarkerError(f"{kind}: expected a mapping with {', '.join(names)}, got {row!r}")
-            yield number, [row[name] for name in names], ranges[number]
+            *place, label = (row[name] for name in names)
+            if not all(isinstance(word, Integral) for word in place):
+                raise PLMarkerError(f"{kind}: a place consists of numbers of words, got {row!r}")
+            yield number, [*place, label], ranges[number]
 
 
 def _of_sentence(rows: Sequence[Sequence[int]], sentence: int) -> list[list[int]]:

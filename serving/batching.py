@@ -19,10 +19,13 @@ SOONEST, LATEST = 1, 60
 
 
 class HasTokens(Protocol):
-    """Anything with a size."""
+    """Anything with a size, and with the work that it takes: the tokens of all its passes."""
 
     @property
     def tokens(self) -> int: ...
+
+    @property
+    def work(self) -> int: ...
 
 
 Item = TypeVar("Item", bound=HasTokens)
@@ -58,8 +61,8 @@ class Batcher(Generic[Item, Answer]):
     Args:
         read: reads items in a thread, and returns their answers in order. Where it raises, each item is read by itself:
             only those that are to blame fail.
-        batch_tokens: items are gathered until they have this many tokens. A larger item is a batch of its own.
-        queue_tokens: nothing more is taken while items with this many tokens wait.
+        batch_tokens: items are gathered until their work is this many tokens. A larger item is a batch of its own.
+        queue_tokens: nothing more is taken while work of this many tokens waits.
         wait_seconds: how long an item waits for others.
         observe: called for each batch with the number of items and tokens, and the seconds that it took.
     """
@@ -99,7 +102,7 @@ class Batcher(Generic[Item, Answer]):
         loop = asyncio.get_running_loop()
         waiting: list[Waiting[Item, Answer]] = [Waiting(item, loop.time(), loop.create_future()) for item in items]
         self.waiting.extend(waiting)
-        self.waiting_tokens += sum(item.tokens for item in items)
+        self.waiting_tokens += sum(item.work for item in items)
         async with self._changed:
             self._changed.notify_all()
         try:
@@ -125,10 +128,10 @@ class Batcher(Generic[Item, Answer]):
                         one.answer.set_exception(answer)
                     else:
                         one.answer.set_result(answer)
-                tokens = sum(one.item.tokens for one in batch)
+                work = sum(one.item.work for one in batch)
                 newest = NEWEST if self.seconds_per_token else 1.0
-                self.seconds_per_token += newest * (seconds / max(tokens, 1) - self.seconds_per_token)
-                self.observe(len(batch), tokens, seconds)
+                self.seconds_per_token += newest * (seconds / max(work, 1) - self.seconds_per_token)
+                self.observe(len(batch), sum(one.item.tokens for one in batch), seconds)
 
     async def close(self) -> None:
         """Let `run` return once the queue is empty."""
@@ -147,13 +150,13 @@ class Batcher(Generic[Item, Answer]):
                     async with asyncio.timeout_at(self.waiting[0].since + self.wait_seconds):
                         await self._changed.wait_for(lambda: self.waiting_tokens >= self.batch_tokens or self.closed)
             batch: list[Waiting[Item, Answer]] = []
-            tokens = 0
-            while self.waiting and (not batch or tokens + self.waiting[0].item.tokens <= self.batch_tokens):
+            work = 0
+            while self.waiting and (not batch or work + self.waiting[0].item.work <= self.batch_tokens):
                 one = self.waiting.popleft()
-                self.waiting_tokens -= one.item.tokens
+                self.waiting_tokens -= one.item.work
                 if not one.answer.done():
                     batch.append(one)
-                    tokens += one.item.tokens
+                    work += one.item.work
             if batch:
                 return batch
 

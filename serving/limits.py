@@ -16,7 +16,8 @@ class Limits:
         documents: most documents of a request.
         words: most words of a document.
         given_entities: most given entities of a sentence: each pair of them is read.
-        batch_tokens: documents are read together until they have this many subwords.
+        batch_tokens: documents are read together until they have this many subwords. With `explain`, each counts 20
+            times, here and in `queue_tokens`.
         queue_tokens: requests are refused while documents with this many subwords wait.
         requests: most requests at a time, those whose body still arrives included.
         wait_seconds: how long the first document of a batch waits for others while the model is idle.

@@ -35,7 +35,9 @@ class Metrics:
         self.batch_seconds = Histogram(
             "plmarker_batch_seconds", "Seconds in which a batch was read.", buckets=SECONDS, **options
         )
-        self.waiting_tokens = Gauge("plmarker_waiting_tokens", "Subwords of the documents that wait.", **options)
+        self.waiting_tokens = Gauge(
+            "plmarker_waiting_tokens", "Subwords that wait; with explain each counts 20 times.", **options
+        )
 
     def watch_queue(self, waiting_tokens: Callable[[], int]) -> None:
         """Report the length of a queue whenever somebody asks."""

@@ -16,7 +16,7 @@ from .limits import Limits
 from .messages import DocumentBody, ExtractBody
 
 # An explanation reads the window of a relation about this many times.
-EXPLAINED_TOKENS = 20
+EXPLAINED_READINGS = 20
 
 
 class TooLargeError(PLMarkerError):
@@ -33,7 +33,8 @@ class Item:
         given_entities: whether the entities are given.
         constraints: whether the relations keep the constraints of the model's schema.
         explain: whether the relations get explanations.
-        tokens: its subwords, or as many subwords as take the time that its explanations take.
+        tokens: its subwords.
+        work: the subwords of all its passes. Its number of relations is not known before it is read; one is assumed.
     """
 
     document: Document
@@ -42,6 +43,7 @@ class Item:
     constraints: bool
     explain: bool
     tokens: int
+    work: int
 
 
 class Reader:
@@ -79,9 +81,9 @@ class Reader:
             document = self._document(one, f"document {number}")
             words = [word for sentence in document["sentences"] for word in sentence]
             tokens = len(self.tokenize(words).ids)
-            if body.explain:
-                tokens *= EXPLAINED_TOKENS
-            items.append(Item(document, thresholds, one.entities is not None, body.constraints, body.explain, tokens))
+            work = tokens * EXPLAINED_READINGS if body.explain else tokens
+            given = one.entities is not None
+            items.append(Item(document, thresholds, given, body.constraints, body.explain, tokens, work))
         return items
 
     def read(self, items: Sequence[Item]) -> list[dict[str, Any]]:

@@ -195,6 +195,10 @@ def _experiment(settings: Settings) -> Experiment:
             f"{settings.place(('training',))}: 'training' at the top needs 'shared_encoder: true'; "
             "each model has its own"
         )
+    else:
+        for name in ("pair_weight", "pair_dropout"):
+            if name in settings.values:
+                raise PLMarkerError(f"{settings.place((name,))}: {name!r} needs 'shared_encoder: true'")
     for name, config_class in PARTS.items():
         task: Task | None = getattr(experiment, name)
         if task is None:

@@ -152,7 +152,7 @@ def guess_format(path: Path) -> Format:
     elif path.suffix == ".txt" and path.with_suffix(".ann").is_file():
         return FORMATS["brat"]
     elif path.suffix == ".gz":
-        raise PLMarkerError(f"{path}: this file is packed: unpack it, as `plmarker predict` alone reads .gz")
+        raise PLMarkerError(f"{path}: this file is packed: unpack it, since only `plmarker predict` reads .gz")
     else:
         for name, shows in SHOWN:
             if shows(path):

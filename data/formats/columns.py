@@ -140,7 +140,9 @@ def _note_widths(path: Path, widths: Mapping[int, list[Any]], report: ReadingRep
     total = sum(count for count, _, _ in widths.values())
     for width, (count, number, cells) in widths.items():
         if width > usual and widths[usual][0] >= MOST * total:
-            message = f"{count} lines have other columns than the usual {usual}, such as {' '.join(cells)!r}"
+            message = (
+                f"more than the usual {usual} columns are in {count} of {total} lines, such as {' '.join(cells)!r}"
+            )
             report.problem(path, number, message, fatal=False)
 
 

@@ -16,9 +16,12 @@ from ..documents import Document
 from ..report import ReadingReport
 from .options import ReadingOptions
 
-BEGINNING = re.compile(rb"(?s)\s*(?:\xef\xbb\xbf)?<.*?(?:<!DOCTYPE set\b|<set[ >])|\s*<set[ >]")
-# GENIA writes "G#protein_molecule".
-LABEL = re.compile(r"(?:G#)?(\w+)")
+# Declarations and comments may come before the root.
+BEGINNING = re.compile(
+    rb"(?s)(?:\xef\xbb\xbf)?(?:\s|<\?(?:(?!\?>).)*\?>|<!--(?:(?!-->).)*-->)*<(?:!DOCTYPE\s+)?set[\s>]"
+)
+# GENIA writes "G#protein_molecule" and "G#protein_N/A".
+LABEL = re.compile(r"(?:G#)?([^\s()]+)")
 
 
 def is_genia(path: Path) -> bool:
@@ -105,7 +108,7 @@ def _document(article: Any, name: str, locate: WordLocator, report: ReadingRepor
     for element in article.iter("sentence"):
         sentence = _Sentence()
         sentence.add(element)
-        report.counts += sentence.left_out
+        report.counts.update(sentence.left_out)
         first = len(document.text)
         words = sentence.words or [place for part in locate(sentence.text) for place in part]
         located.append([(first + start, first + end) for start, end in words])

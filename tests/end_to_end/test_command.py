@@ -388,9 +388,10 @@ def test_a_mistyped_threshold_leaves_nothing_behind(
     AutoTokenizer.from_pretrained(model).save_pretrained(alone)
     for option in (["--relation_threshold", "0.5"], ["--explain"], ["--no_constraints"]):
         assert main(["predict", str(alone), *call[2:], "0.5", *option]) == 2
-        assert f"{option[0]} needs a relation model, it has no effect without" in capsys.readouterr().err
-    assert main(["evaluate", str(alone), "--dataset", "sample", "--entity_types", "input"]) == 2
-    assert "--entity_types needs a relation model" in capsys.readouterr().err
+        assert f"{option[0]} needs a relation model and has no effect without it" in capsys.readouterr().err
+    for option in (["--entity_types", "input"], ["--joined_sentences", "5"]):
+        assert main(["evaluate", str(alone), "--dataset", "sample", *option]) == 2
+        assert f"{option[0]} needs a relation model" in capsys.readouterr().err
     assert not list(tmp_path.glob("o.jsonl*"))
     assert main([*call, "0.5"]) == 0
 

@@ -225,10 +225,18 @@ def test_pair_dropout_leaves_out_the_pairs_of_whole_windows_in_training_alone(jo
         assert (labels[dropped] == -100).all()
         numbers.add(int(dropped.sum()))
     assert len(numbers) > 1
-    assert model.config.pair_dropout
     expected = model.eval()(**batch).loss
     model.config.pair_dropout = 0.0
     torch.testing.assert_close(model(**batch).loss, expected)
+    # Nor does it change the random numbers of a training that has none.
+    torch.manual_seed(0)
+    model.train()(**batch)
+    state = torch.get_rng_state()
+    torch.manual_seed(0)
+    model._drop_pairs = None
+    model(**batch)
+    assert torch.equal(torch.get_rng_state(), state)
+    model.eval()
     # Without any pair the loss is that of the spans.
     spans = {name: value for name, value in batch.items() if not name.startswith("pair_")}
     dropped = {**batch, "pair_labels": torch.full_like(batch["pair_labels"], -100)}

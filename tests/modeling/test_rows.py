@@ -112,6 +112,10 @@ def test_a_document_without_annotations_has_none(schema):
         ("ner", [[entity(1, 0, "PER")], []], "the entity 1..0"),
         ("relations", [[relation((0, 0), (4, 4), "OWNS")], []], "outside its document, which has the words 0..3"),
         ("ner", [[]], "a list for each sentence, got 1 for 2 sentences"),
+        ("ner", 5, "a list for each sentence, got 5 for 2 sentences"),
+        ("relations", [[], None], "relations: expected a list for sentence 1, got None"),
+        ("ner", [[entity(None, 0, "PER")], []], "ner: a place consists of numbers of words, got {'start': None"),
+        ("predicted_ner", [[entity("0", 0, "PER")], []], "a place consists of numbers of words"),
         ("ner", [[[0, 0, "PER"]], []], r"expected a mapping with start, end, label, got \[0, 0, 'PER'\]"),
     ],
 )

@@ -124,7 +124,7 @@ def test_windows_of_a_long_sentence_are_linear_in_its_words(n_words, room):
     document = SegmentedDocument(Subwords(list(range(n_words)), list(range(n_words + 1))), [(0, n_words - 1)], room)
     pairs = [(a, b) for a in range(0, n_words, 3) for b in range(a, min(a + room, n_words), 3)]
     windows = {document.window_of(0, a, b) for a, b in pairs}
-    # Eight for each window length, those of half steps among them, and one for each place of words that fill a window.
+    # Windows begin at steps of an eighth of their length. Words that fill a window have one of their own.
     assert len(windows) <= n_words * (8 / room + 1)
 
 

@@ -182,7 +182,7 @@ def test_what_cannot_be_explained_is_one_sentence(
     assert entity.extract("Ann met Bob.", explain=True).relations == []
     entity.save_pretrained(tmp_path)
     assert main(["predict", str(tmp_path), "--text", "Ann met Bob.", "--explain"]) == 2
-    assert "--explain explains relations, and this model finds none" in capsys.readouterr().err
+    assert "--explain needs a relation model" in capsys.readouterr().err
     model = make("solid")
     asked = {"words": WORDS, "entities": ENTITIES, "explain": True}
     model.config.compat = "original"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import socket
 import threading
@@ -103,6 +104,11 @@ def test_a_request_takes_what_extract_takes() -> None:
     )
 
 
+def tokens_read(client: TestClient) -> float:
+    (line,) = re.findall(r"^plmarker_tokens_total (.+)$", client.get("/metrics").text, re.MULTILINE)
+    return float(line)
+
+
 def test_constraints_and_explanations_are_those_of_extract(model: Any) -> None:
     free = model.extract(TEXT, constraints=False)
     other = "ORG" if free.relations[0].head.label == "PER" else "PER"
@@ -112,8 +118,11 @@ def test_constraints_and_explanations_are_those_of_extract(model: Any) -> None:
     assert all(relation.head.label == relation.tail.label == other for relation in kept.relations)
     with TestClient(create_app(model, "1")) as client:
         assert_same(client.post("/extract", json={"text": TEXT}).json(), kept.to_dict())
+        tokens = tokens_read(client)
         assert_same(client.post("/extract", json={"text": TEXT, "constraints": False}).json(), free.to_dict())
         answer = client.post("/extract", json={"text": TEXT, "constraints": False, "explain": True}).json()
+        # The words of an explanation are not read anew for these figures.
+        assert tokens_read(client) == 3 * tokens > 0
         expected = model.extract(TEXT, constraints=False, explain=True)
     assert answer["relations"]
     for found, relation in zip(answer["relations"], expected.relations, strict=True):

@@ -132,7 +132,8 @@ def test_a_file_with_a_shared_encoder_trains_one_model(still_encoder: str, docum
     for split in ("train", "test"):
         write_documents(folder / f"{split}.jsonl", documents)
     experiment = load_experiment(
-        experiment_file(tmp_path, still_encoder, str(folder)), {"learning_rate": 1e-3, "seed": 3}
+        experiment_file(tmp_path, still_encoder, str(folder), pair_weight=2.0, pair_dropout=0.25),
+        {"learning_rate": 1e-3, "seed": 3},
     )
     assert list(experiment.tasks) == ["shared"]
     assert experiment.training["learning_rate"] == 1e-3
@@ -141,6 +142,7 @@ def test_a_file_with_a_shared_encoder_trains_one_model(still_encoder: str, docum
     assert {"ent_f1", "rel_strict_f1", "gold_rel_f1"} <= metrics.keys()
     model = PLMarkerModel.from_pretrained(experiment.output_dir)
     assert model.relation.encoder is model.entity.encoder
+    assert (model.config.pair_weight, model.config.pair_dropout) == (2.0, 0.25)
     assert model.config.entity_config.max_seq_length == model.config.relation_config.max_seq_length == 32
     assert run_experiment(experiment, resume=True) == metrics
     with pytest.raises(PLMarkerError, match="--resume"):
@@ -153,6 +155,7 @@ def test_a_file_with_a_shared_encoder_trains_one_model(still_encoder: str, docum
         ({"relation": None}, "both 'entity' and 'relation'"),
         ({"entity": {"training": {"max_steps": 1}}}, "entity.training"),
         ({"shared_encoder": None}, "'training' at the top"),
+        ({"shared_encoder": None, "training": None, "pair_dropout": 0.5}, "'pair_dropout' needs 'shared_encoder"),
         ({"pair_weight": 0}, "'pair_weight' should be greater than 0"),
         ({"shared_encoder": "yes please"}, "'shared_encoder' should be a valid boolean"),
         ({"training": {"max_step": 1}}, "'training.max_step'"),

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from plmarker.data.formats import ReadingOptions, folder_corpora, guess_format, read_corpus
+from plmarker.data.formats.genia import is_genia
 from plmarker.data.report import ReadingReport
 
 HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE set SYSTEM "gpml.dtd">\n<set>\n'
@@ -47,6 +48,33 @@ def test_articles_have_their_sentences_and_nested_terms(tmp_path: Path) -> None:
     assert report.counts["coordinations left out"] == 2
     assert report.counts["parts of terms left out"] == 6
     assert read(path, words="spaces")[0][0]["sentences"][1][-1] == "so."
+
+
+def test_every_type_of_genia_is_a_label(tmp_path: Path) -> None:
+    path = tmp_path / "a.xml"
+    path.write_text(
+        f'{HEAD}<article><sentence><cons lex="x" sem="G#protein_N/A">kinase</cons></sentence></article></set>'
+    )
+    (document,), report = read(path)
+    assert document["ner"] == [[{"start": 0, "end": 0, "label": "protein_N/A"}]]
+    assert "parts of terms left out" not in report.counts
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (HEAD, True),
+        ("\ufeff<?xml version='1.0'?><!-- a > b --><!-- c -->\n<set\nid='1'>", True),
+        ("<?xml version='1.0'?><annotations><set>", False),
+        ("<p>The <set> element</p>", False),
+        ("<setting>", False),
+        ("<!-- -->" * 240, False),
+    ],
+)
+def test_the_root_shows_genia(tmp_path: Path, text: str, expected: bool) -> None:
+    path = tmp_path / "a.xml"
+    path.write_text(text)
+    assert is_genia(path) is expected
 
 
 def test_words_with_parts_of_speech_are_taken_as_they_are(tmp_path: Path) -> None:
