@@ -14,7 +14,7 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
 from ..modeling.base_plmarker import to_device
-from ..modeling.configuration_plmarker import PLMarkerConfig, PLMarkerTaskConfig
+from ..modeling.configuration_plmarker import PAIR_DROPOUT, PAIR_WEIGHT, PLMarkerConfig, PLMarkerTaskConfig
 from ..modeling.encoders_plmarker import add_marker_tokens
 from ..modeling.modeling_plmarker import PLMarkerForEntityRecognition, PLMarkerForRelationExtraction, PLMarkerModel
 from ..modeling.schema_plmarker import LabelSchema, PLMarkerError, one_line
@@ -170,8 +170,8 @@ def start_combined(
     name_or_path: str,
     schema: LabelSchema,
     shared_encoder: bool = False,
-    pair_weight: float = 1.0,
-    pair_dropout: float = 0.0,
+    pair_weight: float = PAIR_WEIGHT,
+    pair_dropout: float = PAIR_DROPOUT,
     entity: Mapping[str, Any] | None = None,
     relation: Mapping[str, Any] | None = None,
     tokenizer: PreTrainedTokenizerBase | None = None,
@@ -253,8 +253,8 @@ def shared_options(
 def shared_config(
     entity_config: PLMarkerTaskConfig,
     relation_config: PLMarkerTaskConfig,
-    pair_weight: float = 1.0,
-    pair_dropout: float = 0.0,
+    pair_weight: float = PAIR_WEIGHT,
+    pair_dropout: float = PAIR_DROPOUT,
 ) -> PLMarkerConfig:
     """The config of a combined model with a shared encoder.
 

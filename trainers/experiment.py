@@ -18,7 +18,7 @@ from typing_extensions import TypedDict
 from ..data.schemas import load_schema
 from ..data.settings import KeyPath, Settings, checked, read_settings
 from ..hub_configs import experiment_file
-from ..modeling.configuration_plmarker import PLMarkerEntityConfig, PLMarkerRelationConfig
+from ..modeling.configuration_plmarker import PAIR_DROPOUT, PAIR_WEIGHT, PLMarkerEntityConfig, PLMarkerRelationConfig
 from ..modeling.schema_plmarker import PLMarkerError
 from .checks import hint_for_field
 
@@ -79,8 +79,8 @@ class Experiment:
     entity: Task | None = None
     relation: Task | None = None
     shared_encoder: bool = False
-    pair_weight: Annotated[float, Field(gt=0)] = 1.0
-    pair_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    pair_weight: Annotated[float, Field(gt=0)] = PAIR_WEIGHT
+    pair_dropout: Annotated[float, Field(ge=0, lt=1)] = PAIR_DROPOUT
     training: dict[str, Any] = field(default_factory=dict)
     symmetric_labels: tuple[str, ...] = ()
     entity_labels: tuple[str, ...] | None = None

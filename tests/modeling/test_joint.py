@@ -189,6 +189,7 @@ def test_one_pass_gives_what_both_models_give_alone(joint, shared_windows, minil
     model = joint(shared_windows, pruner_size=4)
     rows = model.task.rows(typed(DOCUMENT), WordTokenizer(minilm_tokenizer), training=True)
     batch = model.task.batch(model.task.examples(rows)).inputs
+    model.config.pair_weight = 1.0
     output = model(**batch)
     spans = {name: value for name, value in batch.items() if not name.startswith("pair_")}
     names = [name for name in batch if name.startswith("pair_") and name != "pair_index"]
