@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 import torch
+from torch import Tensor
 
 from .decoding_plmarker import ScoredSpan, remove_overlaps
 from .pair_tasks_plmarker import SharedTask
@@ -20,6 +21,8 @@ from .windows_plmarker import WordTokenizer
 Item = TypeVar("Item")
 # The inputs of the relation part have this prefix. Its text is that of the entity part.
 PAIR_PREFIX = "pair_"
+# `cross_entropy` passes over this label.
+UNCOUNTED = -100
 
 
 @dataclass(frozen=True)
@@ -212,3 +215,15 @@ def _whole_sentences(rows: Sequence[SpanRow]) -> Iterator[list[SpanRow]]:
         last = max(last, *row.sentences)
     if piece:
         yield piece
+
+
+def without_some_pairs(labels: Tensor, pair_index: Tensor, n_entities: Tensor, share: float) -> Tensor:
+    """The labels of pairs, where those of a share of the windows do not count. The windows are drawn anew.
+
+    Args:
+        labels: shape (pairs,).
+        pair_index: subject and object of each pair; shape (pairs, 2).
+        n_entities: marked entities of each window; shape (windows,).
+    """
+    dropped = torch.rand(len(n_entities), device=labels.device) < share
+    return labels.masked_fill(dropped.repeat_interleave(n_entities)[pair_index[:, 0]], UNCOUNTED)

@@ -17,7 +17,7 @@ from .configuration_plmarker import PLMarkerConfig, PLMarkerEntityConfig, PLMark
 from .decoding_plmarker import ScoredRelation
 from .encoders_plmarker import check_marker_tokens
 from .extracting_plmarker import ExtractsFromText, chosen_threshold
-from .joint_plmarker import PAIR_PREFIX, JointTask
+from .joint_plmarker import PAIR_PREFIX, JointTask, without_some_pairs
 from .prediction_plmarker import BATCH_TOKENS, predict_relations
 from .pruner_plmarker import PRUNED, SpanPruner, pruner_loss, survivors
 from .schema_plmarker import PLMarkerError, Threshold, least_scores
@@ -25,9 +25,6 @@ from .states_plmarker import TextStates
 from .task_model_plmarker import PLMarkerPreTrainedModel
 from .task_plmarker import Document
 from .tasks_plmarker import task_of
-
-# `cross_entropy` passes over this label.
-UNCOUNTED = -100
 
 
 @dataclass
@@ -385,7 +382,8 @@ class PLMarkerModel(ExtractsFromText, PLMarkerBaseModel):
         pairs = {n.removeprefix(PAIR_PREFIX): inputs.pop(n) for n in list(inputs) if n.startswith(PAIR_PREFIX)}
         # Without dropout no random number is drawn: a training stays what it was.
         if self.training and self.config.pair_dropout and "labels" in pairs and pair_index is not None:
-            pairs["labels"] = self._drop_pairs(pairs["labels"], pair_index, pairs["window_sizes"][:, 1])
+            share, n_entities = self.config.pair_dropout, pairs["window_sizes"][:, 1]
+            pairs["labels"] = without_some_pairs(pairs["labels"], pair_index, n_entities, share)
         found = self.entity(
             input_ids,
             window_sizes,
@@ -400,17 +398,6 @@ class PLMarkerModel(ExtractsFromText, PLMarkerBaseModel):
         if found.loss is not None and linked.loss is not None:
             loss = found.loss + self.config.pair_weight * linked.loss
         return JointOutput(loss, found.logits, found.pruner_logits, linked.logits)
-
-    def _drop_pairs(self, labels: Tensor, pair_index: Tensor, n_entities: Tensor) -> Tensor:
-        """The labels of pairs, where those of some windows do not count, see `pair_dropout`.
-
-        Args:
-            labels: shape (pairs,).
-            pair_index: subject and object of each pair; shape (pairs, 2).
-            n_entities: marked entities of each window; shape (windows,).
-        """
-        dropped = torch.rand(len(n_entities), device=labels.device) < self.config.pair_dropout
-        return labels.masked_fill(dropped.repeat_interleave(n_entities)[pair_index[:, 0]], UNCOUNTED)
 
     @classmethod
     def from_models(

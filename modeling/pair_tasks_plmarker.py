@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -487,13 +488,7 @@ def _append(
 
 def _runs(keys: Sequence[Any]) -> list[list[int]]:
     """Numbers of consecutive equal keys."""
-    runs: list[list[int]] = []
-    for number, key in enumerate(keys):
-        if runs and keys[runs[-1][0]] == key:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    return runs
+    return [list(numbers) for _, numbers in groupby(range(len(keys)), key=keys.__getitem__)]
 
 
 def _with_answers(task: PairTask, examples: Sequence[Example[PairRow]]) -> list[Example[PairRow]]:

@@ -102,8 +102,8 @@ class Reader:
         for numbers in groups.values():
             first = items[numbers[0]]
             documents = [items[number].document for number in numbers]
-            chosen = (*first.thresholds, first.given_entities, first.constraints, first.explain)
-            extractions = self.model.read_texts(documents, self.limits.batch_tokens, *chosen)
+            chosen = (*first.thresholds, first.given_entities, first.constraints)
+            extractions = self.model.read_texts(documents, self.limits.batch_tokens, *chosen, explain=first.explain)
             try:
                 for number, (_, extraction) in zip(numbers, extractions, strict=True):
                     found[number] = extraction.to_dict()

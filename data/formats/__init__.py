@@ -296,7 +296,12 @@ def folder_corpora(source: Path, format: str | None = None) -> dict[str, CorpusF
         return {"": CorpusFolder()}
     formats = FORMATS.values() if format is None else [FORMATS[format]]
     endings = tuple(ending for found in formats for ending in found.endings)
-    return find_corpora(source, lambda path: path.name.endswith(endings))
+    return find_corpora(source, lambda path: _has_ending(path, endings))
+
+
+def _has_ending(path: Path, endings: tuple[str, ...]) -> bool:
+    """Whether a file may be one of a corpus. Many tools write XML beside a corpus, which is none."""
+    return path.name.endswith(endings) and (path.suffix != ".xml" or is_genia(path))
 
 
 def _data_files(folder: Path, endings: tuple[str, ...]) -> tuple[list[Path], dict[Path, str]]:
@@ -309,9 +314,7 @@ def _data_files(folder: Path, endings: tuple[str, ...]) -> tuple[list[Path], dic
         path
         for path in sorted(folder.rglob("*"))
         if path.is_file()
-        and (path.name.endswith(endings) or (not path.suffix and is_wikiner(path)))
-        # Many tools write XML beside a corpus.
-        and (path.suffix != ".xml" or is_genia(path))
+        and (_has_ending(path, endings) or (not path.suffix and is_wikiner(path)))
         and not DESCRIPTION.fullmatch(path.name)
     ]
     left_out = {path: "it names the labels" for path in files if LABELS_NAME.fullmatch(path.name)}

@@ -23,7 +23,7 @@ from plmarker import (
     PLMarkerModel,
 )
 from plmarker.modeling.decoding_plmarker import ScoredSpan
-from plmarker.modeling.joint_plmarker import JointScorer
+from plmarker.modeling.joint_plmarker import JointScorer, without_some_pairs
 from plmarker.modeling.pair_tasks_plmarker import SharedTask
 from plmarker.modeling.rows_plmarker import PairRow
 from plmarker.modeling.task_model_plmarker import _chunks, _whole_chunks
@@ -208,35 +208,35 @@ def test_one_pass_gives_what_both_models_give_alone(joint, shared_windows, minil
     torch.testing.assert_close(halved.loss, output.loss / 2, **TOLERANCE)
 
 
-def test_pair_dropout_leaves_out_the_pairs_of_whole_windows_in_training_alone(joint, minilm_tokenizer):
+def test_pair_dropout_leaves_out_the_pairs_of_whole_windows_in_training_alone(joint, minilm_tokenizer, monkeypatch):
     model = joint(pruner_size=4)
     rows = [model.task.rows({**typed(DOCUMENT), "doc_key": key}, WordTokenizer(minilm_tokenizer), training=True)[0]
             for key in "abc"]  # fmt: skip
     batch = model.task.batch(model.task.examples(rows)).inputs
     sizes = batch["pair_window_sizes"][:, 1]
     n_pairs = len(batch["pair_labels"]) // 3
-    model.config.pair_dropout = 0.5
     numbers = set()
     for seed in range(20):
         torch.manual_seed(seed)
-        labels = model._drop_pairs(batch["pair_labels"], batch["pair_index"], sizes).reshape(3, n_pairs)
+        labels = without_some_pairs(batch["pair_labels"], batch["pair_index"], sizes, 0.5).reshape(3, n_pairs)
         kept = batch["pair_labels"].reshape(3, n_pairs)
         dropped = (labels == -100).all(dim=1)
         assert torch.equal(labels[~dropped], kept[~dropped])
         assert (labels[dropped] == -100).all()
         numbers.add(int(dropped.sum()))
     assert len(numbers) > 1
-    expected = model.eval()(**batch).loss
-    model.config.pair_dropout = 0.0
-    torch.testing.assert_close(model(**batch).loss, expected)
-    # Nor does it change the random numbers of a training that has none.
-    torch.manual_seed(0)
+    shares = []
+    model.config.pair_dropout = 0.5
+    monkeypatch.setattr(
+        "plmarker.modeling.modeling_plmarker.without_some_pairs",
+        lambda *given: shares.append(given[-1]) or without_some_pairs(*given),
+    )
     model.train()(**batch)
-    state = torch.get_rng_state()
-    torch.manual_seed(0)
-    model._drop_pairs = None
-    model(**batch)
-    assert torch.equal(torch.get_rng_state(), state)
+    model.eval()(**batch)
+    model.config.pair_dropout = 0.0
+    # No random number is drawn where none is needed.
+    model.train()(**batch)
+    assert shares == [0.5]
     model.eval()
     # Without any pair the loss is that of the spans.
     spans = {name: value for name, value in batch.items() if not name.startswith("pair_")}

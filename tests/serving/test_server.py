@@ -229,12 +229,12 @@ class Slow:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.model, name)
 
-    def read_texts(self, documents: Any, *options: Any) -> Any:
+    def read_texts(self, documents: Any, *options: Any, explain: bool) -> Any:
         assert self.gate.wait(10)
         self.calls.append([document["sentences"][0][0] for document in documents])
         if any("fails" in document["text"] for document in documents):
             raise RuntimeError("this document cannot be read")
-        return self.model.read_texts(documents, *options)
+        return self.model.read_texts(documents, *options, explain=explain)
 
 
 def together(model: Any, limits: Limits, use: Callable[[httpx.AsyncClient, Any], Any]) -> Any:

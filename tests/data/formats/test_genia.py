@@ -108,8 +108,9 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, expected: str) -> Non
 
 
 def test_other_xml_beside_a_corpus_is_no_news(tmp_path: Path) -> None:
-    (tmp_path / "settings.xml").write_text("<?xml version='1.0'?><settings/>")
+    for name in ("settings", "train"):
+        (tmp_path / f"{name}.xml").write_text("<?xml version='1.0'?><settings/>")
     (tmp_path / "train.conll").write_text("Ada\tB-PER\nsings\tO\n\n")
     documents, report = read(tmp_path)
     assert (len(documents), report.problems) == (1, [])
-    assert folder_corpora(tmp_path)[""].splits.keys() == {"train"}
+    assert folder_corpora(tmp_path)[""].splits == {"train": [tmp_path / "train.conll"]}
