@@ -52,8 +52,8 @@ def finish(process: subprocess.Popen[bytes], seconds: float | None) -> bool:
     """Wait for a command, and kill it after some seconds. Whether it has ended by itself.
 
     Raises:
-        SystemExit: with what it printed, where it failed; and where a process that it started is still there three minutes
-            after it was killed.
+        SystemExit: with what it printed, where it failed; and where a process that it started is still there three
+            minutes after it was killed.
     """
     with process:
         try:
