@@ -52,8 +52,8 @@ def finish(process: subprocess.Popen[bytes], seconds: float | None) -> bool:
     """Wait for a command, and kill it after some seconds. Whether it has ended by itself.
 
     Raises:
-        SystemExit: with what it printed, where it failed; and where a process that it started is still there a minute
-            after it was killed.
+        SystemExit: with what it printed, where it failed; and where a process that it started is still there three
+            minutes after it was killed.
     """
     with process:
         try:
@@ -61,7 +61,7 @@ def finish(process: subprocess.Popen[bytes], seconds: float | None) -> bool:
         except subprocess.TimeoutExpired:
             family = psutil.Process(process.pid).children(recursive=True)
             process.kill()
-            left = psutil.wait_procs(family, timeout=60)[1]
+            left = psutil.wait_procs(family, timeout=180)[1]
             if left:
                 raise SystemExit(f"these processes outlive a killed command: {left}") from None
             return False

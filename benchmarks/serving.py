@@ -9,8 +9,9 @@ server share one machine.
   next one when it has an answer. The two take turns, and the median turn counts. All answers must equal those of
   `extract`.
 - Times: requests are sent at random moments (a Poisson process) at a given rate, whether or not earlier ones have been
-  answered. A time runs from the moment at which a request was due to its answer. Rates are fractions of the throughput;
-  at the last one the server must refuse what it cannot read.
+  answered. A time runs from the moment at which a request was due to its answer. Rates are fractions of the throughput.
+- Overload: the same at three times the throughput, with a queue that holds about what the server reads in a second. It
+  must refuse what it cannot read.
 - Stopping: SIGTERM comes while all clients are sending. The number of answers that the clients have got must be the
   number of requests that the server says it has answered, and no request may be cut off.
 """
@@ -46,7 +47,10 @@ from plmarker.data import read_documents
 SEED = 42
 CLIENTS = 16
 TURNS = 3
-RATES = (0.25, 0.5, 0.75, 0.9, 2.0)
+RATES = (0.25, 0.5, 0.75, 0.9)
+OVERLOAD = 3.0
+# Subwords of a word, about.
+SUBWORDS = 1.5
 # Scores are sums, whose order depends on the batch.
 TOLERANCE = 1e-3
 LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=None)
@@ -181,8 +185,8 @@ def main() -> None:
     parser.add_argument("model")
     parser.add_argument("documents")
     parser.add_argument("--json", type=Path, required=True)
-    parser.add_argument("--limit", type=int, default=50, help="documents that are sent (default: 50)")
-    parser.add_argument("--seconds", type=float, default=20, help="seconds of each rate (default: 20)")
+    parser.add_argument("--limit", type=int, default=25, help="documents that are sent (default: 25)")
+    parser.add_argument("--seconds", type=float, default=15, help="seconds of each rate (default: 15)")
     options = parser.parse_args()
     documents = [document["sentences"] for document in read_documents(options.documents)][: options.limit]
     bodies = [{"words": document} for document in documents]
@@ -231,6 +235,14 @@ def main() -> None:
         report["rates"].append({"of_throughput": rate, **found})
         print(report["rates"][-1], flush=True)
     report["stopped_when_idle"] = server.stop()
+    sizes = [sum(map(len, document)) for document in documents]
+    queue = int(SUBWORDS * max(sum(sizes) / medians["server"], 2 * max(sizes)))
+    server = Server(options.model, queue)
+    asyncio.run(closed_loop(server.address, bodies[:4], 2))
+    found = asyncio.run(open_loop(server.address, bodies, OVERLOAD * throughput["server"], options.seconds))
+    report["overload"] = {"of_throughput": OVERLOAD, "queue_tokens": queue, **found}
+    print(report["overload"], flush=True)
+    server.stop()
     report["stopped_under_load"] = asyncio.run(stop_under_load(Server(options.model, 50_000), bodies, 5))
     print(report["stopped_under_load"])
     stopped = report["stopped_under_load"]
@@ -240,6 +252,8 @@ def main() -> None:
     report["machine"]["load_average_after"] = os.getloadavg()
     options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(report["throughput"], indent=1))
+    if "503" not in report["overload"]["answers"] or not stopped["nothing_lost"]:
+        raise SystemExit("the server has refused nothing under overload, or has lost a request")
 
 
 if __name__ == "__main__":
