@@ -15,7 +15,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 from typer.core import TyperCommand
 
-from ..data.files import write_json
+from ..data.files import check_no_folder, write_json
 from ..modeling.schema_plmarker import PLMarkerError, one_sentence
 
 # The options of all commands that name what is read, and what is written.
@@ -176,21 +176,31 @@ def set_up_messages(verbose: bool) -> None:
 
 
 def check_outputs(values: Mapping[str, Any]) -> None:
-    """Make sure that no output of a command overwrites one of its inputs, or another output.
+    """Make sure that no output of a command overwrites one of its inputs, or another output, and that all have names.
 
     Raises:
-        PLMarkerError: naming the output and what it would overwrite.
+        PLMarkerError: naming the output and what it would overwrite, or the option that is empty.
     """
     taken: dict[Path, str] = {}
     for name in INPUTS:
-        given = values.get(name) or []
-        for value in [given] if isinstance(given, str) else given:
+        given = values.get(name)
+        for value in [given] if isinstance(given, str) else given or []:
+            _check_not_empty(name, value)
             taken[Path(value).resolve()] = "an input"
     for name in OUTPUTS:
         value = values.get(name)
         if value is None:
             continue
+        _check_not_empty(name, value)
+        if name == "json":
+            check_no_folder(Path(value))
         for path in (value, f"{value}.partial", f"{value}.partial.settings", f"{value}.partial.words"):
             other = taken.setdefault(Path(path).resolve(), f"--{name}")
             if other != f"--{name}":
                 raise PLMarkerError(f"--{name} {value} is {other}: the command would write over it")
+
+
+def _check_not_empty(name: str, value: object) -> None:
+    """A shell leaves an argument empty for a variable without a value. An empty path would be the current folder."""
+    if value == "":
+        raise PLMarkerError(f"{name} is empty, expected a name")

@@ -14,6 +14,12 @@ from filelock import FileLock, Timeout
 from ..modeling.schema_plmarker import PLMarkerError
 
 
+def check_no_folder(path: Path) -> None:
+    """Raise `PLMarkerError` for a folder where a file is to be written."""
+    if path.is_dir():
+        raise PLMarkerError(f"{path}: this is a folder, expected a file to write")
+
+
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[TextIO]:
     """Open a UTF-8 text file for writing.
@@ -26,8 +32,12 @@ def whole_file(path: str | Path) -> Iterator[TextIO]:
 
     Args:
         path: the file. Missing parent folders are created.
+
+    Raises:
+        PLMarkerError: for a folder.
     """
     path = Path(path)
+    check_no_folder(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     try:

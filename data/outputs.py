@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..modeling.schema_plmarker import PLMarkerError
-from .files import sole_writer, write_json
+from .files import check_no_folder, sole_writer, write_json
 from .records import PARQUET, ROWS_AT_ONCE, Record
 
 # The checksum of a record, and what was found in its document, as JSON.
@@ -43,6 +43,7 @@ def write_resumable(
             file.
     """
     path = Path(path)
+    check_no_folder(path)
     partial = path.with_name(path.name + ".partial")
     settings_file = path.with_name(path.name + ".partial.settings")
     words_file = path.with_name(path.name + ".partial.words")
@@ -51,7 +52,7 @@ def write_resumable(
         if partial.exists() and earlier is None:
             # Nobody knows any more which model gave these lines.
             partial.unlink()
-        elif partial.exists() and earlier != json.loads(json.dumps(settings)):
+        elif partial.exists() and partial.stat().st_size and earlier != json.loads(json.dumps(settings)):
             raise PLMarkerError(f"{partial}: begun with another model or other options; remove it to start anew")
         write_json(settings_file, settings)
         partial.touch()

@@ -10,8 +10,9 @@ from typing import Any
 
 from datasets import Dataset, Features, List, Value, concatenate_datasets
 from datasets.exceptions import DatasetGenerationError
+from pyarrow import ArrowException
 
-from ..modeling.schema_plmarker import PLMarkerError
+from ..modeling.schema_plmarker import PLMarkerError, one_sentence
 from .documents import ANNOTATION_FIELDS
 from .formats.json_entries import has_weights
 from .formats.unread import JSON_ENDINGS
@@ -52,7 +53,7 @@ def dataset_of(documents: Iterable[Mapping[str, Any]]) -> Dataset:
         documents: valid typed documents. They are converted to Arrow in chunks, so a generator saves memory.
 
     Raises:
-        PLMarkerError: if there are no documents.
+        PLMarkerError: if there are no documents, or if they are not typed.
     """
     stream = iter(documents)
     chunks = []
@@ -60,7 +61,11 @@ def dataset_of(documents: Iterable[Mapping[str, Any]]) -> Dataset:
         is_weighted = any(document.get("weight") is not None for document in chunk)
         features = WEIGHTED_FEATURES if is_weighted else DOCUMENT_FEATURES
         rows = [{name: document.get(name) for name in features} for document in chunk]
-        chunks.append(Dataset.from_list(rows, features=features))
+        try:
+            chunks.append(Dataset.from_list(rows, features=features))
+        except (AttributeError, TypeError, ValueError, ArrowException) as error:
+            message = "expected typed documents, such as typed_document gives for the rows of JSONL"
+            raise PLMarkerError(f"{message}: {one_sentence(error)}") from error
     if not chunks:
         raise PLMarkerError("there are zero documents, expected at least one")
     # A chunk without the column gets one of empty values.

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
-from ..modeling.configuration_plmarker import PLMarkerTaskConfig
 from ..modeling.schema_plmarker import PLMarkerError
 from ..modeling.windows_plmarker import is_unused
 
@@ -39,25 +37,6 @@ def check_encoder_config(config: PreTrainedConfig) -> None:
     position_type = getattr(config, "position_embedding_type", None)
     if position_type not in (None, "absolute", "sans_pos", "rope"):
         raise PLMarkerError(f"encoder {family!r} cannot be used: its positions are {position_type!r}, not absolute")
-
-
-def check_window(config: PLMarkerTaskConfig, position_offset: int) -> None:
-    """Make sure that the encoder has positions for a whole window.
-
-    Args:
-        position_offset: position id of a window's first token.
-
-    Raises:
-        PLMarkerError: for a window longer than the encoder's positions.
-    """
-    length: int = config.max_seq_length
-    encoder_config: Any = config.encoder_config
-    room = getattr(encoder_config, "max_position_embeddings", None)
-    if room is not None and length + position_offset > room:
-        raise PLMarkerError(
-            f"max_seq_length is {length}, but encoder {encoder_config.model_type!r} has positions for "
-            f"{room - position_offset} subwords"
-        )
 
 
 def check_same_vocabulary(tokenizers: Sequence[PreTrainedTokenizerBase | None], names: Sequence[str]) -> None:

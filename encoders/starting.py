@@ -15,13 +15,13 @@ from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
 from ..modeling.base_plmarker import to_device
 from ..modeling.configuration_plmarker import PAIR_DROPOUT, PAIR_WEIGHT, PLMarkerConfig, PLMarkerTaskConfig
-from ..modeling.encoders_plmarker import add_marker_tokens
+from ..modeling.encoders_plmarker import add_marker_tokens, check_window
 from ..modeling.modeling_plmarker import PLMarkerForEntityRecognition, PLMarkerForRelationExtraction, PLMarkerModel
 from ..modeling.schema_plmarker import LabelSchema, PLMarkerError, one_line
 from ..modeling.task_model_plmarker import PLMarkerPreTrainedModel
 from ..modeling.tasks_plmarker import task_of
 from ..modeling.windows_plmarker import UNUSED_TOKENS
-from .checks import check_encoder_config, check_window
+from .checks import check_encoder_config
 from .continuing import (
     MODEL_TYPES,
     check_marker_ids,

@@ -13,7 +13,7 @@ from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTr
 
 from .attention_plmarker import LEVITATED
 from .configuration_plmarker import PLMarkerTaskConfig
-from .encoders_plmarker import vocabulary_hash
+from .encoders_plmarker import check_window, vocabulary_hash
 from .internals_plmarker import file_beside
 from .prediction_plmarker import check_document
 from .schema_plmarker import LabelSchema, PLMarkerError, one_sentence
@@ -111,11 +111,19 @@ class PLMarkerBaseModel(PreTrainedModel):
                 )
         _check_shards(pretrained_model_name_or_path, hub)
         wants_info = kwargs.pop("output_loading_info", False)
+        # The message of transformers about other shapes names no weights.
+        accepts_shapes = kwargs.pop("ignore_mismatched_sizes", False)
         loaded: Any = super().from_pretrained(
-            pretrained_model_name_or_path, *args, config=config, output_loading_info=True, **kwargs
+            pretrained_model_name_or_path,
+            *args,
+            config=config,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+            **kwargs,
         )
         model, info = loaded
-        _check_weights(model, info, pretrained_model_name_or_path)
+        _check_weights(model, info, pretrained_model_name_or_path, accepts_shapes)
+        _check_windows(model, pretrained_model_name_or_path)
         model.tokenizer = _tokenizer_beside(pretrained_model_name_or_path, hub)
         _check_tokenizer(model, pretrained_model_name_or_path)
         return (model, info) if wants_info else model
@@ -244,8 +252,25 @@ def _check_tokenizer(model: PLMarkerBaseModel, source: Any) -> None:
         )
 
 
-def _check_weights(model: PreTrainedModel, info: Mapping[str, Any], source: Any) -> None:
-    """Raise `PLMarkerError` for weights that were not in a checkpoint, that fit nothing, or that are not finite."""
+def _check_windows(model: torch.nn.Module, source: Any) -> None:
+    """Raise `PLMarkerError` for a config whose windows are longer than the encoder's positions."""
+    for part in model.modules():
+        if isinstance(part, PLMarkerBaseModel) and isinstance(part.config, PLMarkerTaskConfig):
+            try:
+                check_window(part.config, part.position_offset)
+            except PLMarkerError as error:
+                raise PLMarkerError(f"{source}: {error}") from None
+
+
+def _check_weights(model: PreTrainedModel, info: Mapping[str, Any], source: Any, accepts_shapes: bool) -> None:
+    """Raise `PLMarkerError` for weights that are missing, that fit nothing or another shape, or that are not finite."""
+    shapes = sorted(info.get("mismatched_keys") or (), key=str)
+    if shapes and not accepts_shapes:
+        name, found, expected = shapes[0]
+        raise PLMarkerError(
+            f"{source}: the weights {name!r} have the shape {tuple(found)}, expected {tuple(expected)}: "
+            "the checkpoint is damaged, or the config is another model's"
+        )
     for kind in ("missing", "unexpected"):
         names = sorted(map(str, info.get(f"{kind}_keys") or ()))
         if names:

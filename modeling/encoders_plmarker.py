@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+from .configuration_plmarker import PLMarkerTaskConfig
 from .internals_plmarker import encoder_layers, model_class_of, uses_attention_interface
 from .schema_plmarker import PLMarkerError
 
@@ -51,6 +52,25 @@ def check_late_markers(encoder: PreTrainedModel, late_layers: int) -> None:
         raise PLMarkerError(f"late_layers: the layers of encoder {config.model_type!r} cannot be called one by one")
     if encoder.get_input_embeddings().embedding_dim != config.hidden_size:
         raise PLMarkerError(f"late_layers: encoder {config.model_type!r} has word embeddings of another size")
+
+
+def check_window(config: PLMarkerTaskConfig, position_offset: int) -> None:
+    """Make sure that the encoder has positions for a whole window.
+
+    Args:
+        position_offset: position id of a window's first token.
+
+    Raises:
+        PLMarkerError: for a window longer than the encoder's positions.
+    """
+    length: int = config.max_seq_length
+    encoder_config: Any = config.encoder_config
+    room = getattr(encoder_config, "max_position_embeddings", None)
+    if room is not None and length + position_offset > room:
+        raise PLMarkerError(
+            f"max_seq_length is {length}, but encoder {encoder_config.model_type!r} has positions for "
+            f"{room - position_offset} subwords"
+        )
 
 
 def position_offset(encoder: nn.Module) -> int:

@@ -201,6 +201,8 @@ class ExtractsFromText:
         if (text is None) == (words is None):
             raise PLMarkerError("extract takes either text or words=")
         if language is not None:
+            if not isinstance(language, str):
+                raise PLMarkerError(f"language is a code such as 'en', got {language!r}")
             if sentence_splitter is not split_sentences:
                 raise PLMarkerError("language is for the default sentence_splitter; yours knows its language")
             sentence_splitter = partial(split_sentences, language=language)

@@ -142,6 +142,8 @@ class Extraction:
             relations = []
             for row in values["relations"]:
                 why = row.get("explanation") and Explanation.from_dict(row["explanation"])
+                if min(row["head"], row["tail"]) < 0:
+                    raise IndexError(f"a relation joins entity {min(row['head'], row['tail'])}")
                 relations.append(
                     Relation(entities[row["head"]], entities[row["tail"]], row["label"], row["score"], why)
                 )

@@ -27,10 +27,9 @@ from transformers import (
     RobertaTokenizer,
 )
 
-from ..encoders.checks import check_window
 from ..encoders.loading import load_tokenizer
 from ..encoders.starting import build_config
-from ..modeling.encoders_plmarker import add_marker_tokens
+from ..modeling.encoders_plmarker import add_marker_tokens, check_window
 from ..modeling.modeling_plmarker import PLMarkerForEntityRecognition, PLMarkerForRelationExtraction
 from ..modeling.schema_plmarker import LabelSchema, PLMarkerError, one_line, one_sentence
 from ..modeling.task_model_plmarker import PLMarkerPreTrainedModel

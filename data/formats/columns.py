@@ -73,6 +73,8 @@ def read_columns(path: Path, report: ReadingReport, options: ReadingOptions) -> 
         layout = guess_layout(sample)
     else:
         layout = layout_of_option(options.columns, [cell.strip() for cell in sample[0][0]] if sample else [])
+    if not isinstance(layout, str):
+        layout = layout.unfit(sample) or layout
     if isinstance(layout, str):
         report.problem(path, 0, layout)
         return

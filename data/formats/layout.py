@@ -47,6 +47,21 @@ class Layout:
         first = columns[0].strip()
         return not self.word or not (NO_WORD.fullmatch(first) or (first.startswith("#") and len(columns) <= self.word))
 
+    def unfit(self, sentences: Sequence[Sequence[Sequence[str]]]) -> str:
+        """Why no row of a file can have these columns; empty where a row can."""
+        rows = [row for sentence in sentences for row in sentence]
+        width = max(map(len, rows), default=0)
+        if width == 1:
+            mark = next((mark for mark in ",;|" if sum(mark in row[0] for row in rows) >= MOST * len(rows)), None)
+            if mark is not None:
+                return f"{mark!r} separates the columns, expected tabs or spaces, as in {rows[0][0]!r}"
+        least = max(self.word, *self.tags) + 1
+        if rows and self.word in self.tags:
+            return f"column {self.word + 1} cannot be the word and its tag"
+        if width > 1 and least > width:
+            return f"the columns {self} are not all there, since the rows have {width} columns at most"
+        return ""
+
     def word_of(self, columns: Sequence[str]) -> str:
         """The word of a row; empty where the row is too short."""
         return columns[self.word].strip() if self.word < len(columns) else ""
@@ -96,7 +111,8 @@ def layout_of_option(option: str, header: Sequence[str]) -> Layout:
             index, named = list(header).index(place), True
         else:
             known = f"; the first row has {', '.join(header[:12])}" if header else ""
-            raise PLMarkerError(f"columns: {part.strip()!r} names no column, expected a number from 1 or a name{known}")
+            message = f"names no column, expected word=COLUMN or tag=COLUMN with a number from 1 or a name{known}"
+            raise PLMarkerError(f"columns: {part.strip()!r} {message}")
         if kind == "word" and index >= 0:
             word = index
         elif kind == "tag":
@@ -178,7 +194,7 @@ def _plain(word: int, width: int, last: Counter[str], widths: Counter[int]) -> L
     shown = ", ".join(repr(text) for text, _ in last.most_common(3))
     if max(widths.values()) < MOST * n_rows:
         return _uneven(widths)
-    if not outside and (n_rows >= 3 or width > word + 2):
+    if not outside:
         return f"the last column is never 'O', its values are {shown} ...: name the columns, {EXAMPLE}"
     if n_rows >= 20 and len(last) > max(100, n_rows // 4):
         return f"the last column has {len(last)} different values, such as {shown}: name the columns, {EXAMPLE}"

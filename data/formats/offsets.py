@@ -96,7 +96,9 @@ def read_offsets(path: Path, report: ReadingReport, options: ReadingOptions) -> 
 def _problems(document: TextDocument) -> Iterator[str]:
     """Yield a message for each problem of the entities and relations of an entry."""
     for identifier, (start, end, label) in document.entities.items():
-        if not (isinstance(start, int) and isinstance(end, int) and 0 <= start < end <= len(document.text)):
+        if type(start) is not int or type(end) is not int:
+            yield f"entity {identifier!r}: expected whole numbers as start and end, got {start!r} and {end!r}"
+        elif not 0 <= start < end <= len(document.text):
             length = len(document.text)
             yield f"entity {identifier!r}: {start} to {end} is not a span of the text, which has {length} characters"
         if not isinstance(label, str) or not label:

@@ -168,3 +168,20 @@ def test_a_full_disk_is_one_sentence(capsys: pytest.CaptureFixture[str], monkeyp
         monkeypatch.setattr(command, "read_extractions", fail)
         assert main(["show", "x.jsonl", "--out", "y.html"]) == 2
         assert capsys.readouterr().err.startswith("plmarker: error: the disk is full: ")
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        (["data", "check", ""], "paths is empty"),
+        (["data", "check", "a.jsonl", "--schema", ""], "schema is empty"),
+        (["predict", "", "--text", "x"], "model is empty"),
+        (["predict", "model", "a.txt", "--out", ""], "out is empty"),
+        (["data", "check", "a.jsonl", "--json", "/"], "/: this is a folder, expected a file"),
+    ],
+)
+def test_an_empty_name_or_a_folder_in_place_of_a_file_is_refused_at_once(
+    call: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(call) == 2
+    assert f"plmarker: error: {expected}" in capsys.readouterr().err

@@ -268,3 +268,9 @@ def test_scierc_has_the_published_counts(shared, scierc_schema, split, sentences
     assert sum(len(rows) for document in documents for rows in document["relations"]) == relations
     assert not any(problem.fatal for problem in problems)
     assert sum("relations has" in problem.message and "twice" in problem.message for problem in problems) == duplicates
+
+
+@pytest.mark.parametrize("ner", [[[[0, 0, "PER"]]], [[{"start": "x", "end": 0, "label": "PER"}]], 5])
+def test_a_table_of_documents_that_are_not_typed_is_refused(ner: Any) -> None:
+    with pytest.raises(PLMarkerError, match="expected typed documents, such as typed_document gives"):
+        dataset_of([{"doc_key": "a", "sentences": [["Ada"]], "ner": ner}])

@@ -117,6 +117,23 @@ def test_an_interrupted_group_is_read_again_as_a_whole(tmp_path: Path) -> None:
         write_resumable(tmp_path / "b.jsonl", records[::-1], process, {}, 4)
 
 
+def test_a_call_that_failed_before_its_first_line_refuses_no_other_options(tmp_path: Path) -> None:
+    records = [Record("f:1", "k", "text", False)]
+    out = tmp_path / "out.jsonl"
+
+    def failing(rest: Iterator[Record], start: int) -> Iterator[tuple[str, str]]:
+        raise PLMarkerError("a wrong option")
+
+    with pytest.raises(PLMarkerError, match="a wrong option"):
+        write_resumable(out, records, failing, {"language": "x"})
+    assert (
+        write_resumable(out, records, lambda rest, start: ((r.checksum, "{}") for r in rest), {"language": "en"}) == 1
+    )
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(PLMarkerError, match="folder: this is a folder"):
+        write_resumable(tmp_path / "folder", records, failing, {})
+
+
 def test_parquet_has_the_same_content_as_lines(tmp_path: Path) -> None:
     entity = {"text": "Ada", "label": "PER", "start": 0, "end": 3, "score": 0.5, "sentence": 0}
     results = [

@@ -326,6 +326,9 @@ DAMAGES: dict[str, Callable[[Path], Any]] = {
     "other shapes": lambda folder: change_config(
         folder, lambda config: config["entity_config"]["encoder_config"].update(hidden_size=48)
     ),
+    "windows without positions": lambda folder: change_config(
+        folder, lambda config: config["entity_config"].update(max_seq_length=100_000)
+    ),
     "a config with wrong types": lambda folder: change_config(
         folder, lambda config: config["entity_config"].update(max_seq_length="long")
     ),
@@ -354,6 +357,8 @@ def test_a_damaged_model_is_one_sentence(
     # A sentence of ours, which names the model, and no error that got through to the end.
     (line,) = [line for line in output.err.splitlines() if "plmarker:" in line]
     assert line.startswith(f"plmarker: error: {folder}")
+    if damage == "other shapes":
+        assert re.search(r": the weights 'entity\.\S+' have the shape \(", line)
 
 
 def test_debug_shows_where_an_error_comes_from(

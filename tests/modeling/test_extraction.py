@@ -73,3 +73,15 @@ def test_a_changed_entity_is_still_the_end_of_its_relation():
     del found.entities[0]
     with pytest.raises(PLMarkerError, match="'Ann'"):
         found.to_dict()
+
+
+def test_a_relation_read_back_has_no_negative_index() -> None:
+    entity = {"text": "Ann", "label": "PER", "start": 0, "end": 3, "score": 0.5, "sentence": 0}
+    values = {"text": TEXT, "entities": [entity], "relations": [{"head": -1, "tail": 0, "label": "OWNS", "score": 1.0}]}
+    with pytest.raises(PLMarkerError, match="a relation joins entity -1"):
+        Extraction.from_dict(values)
+
+
+def test_a_language_that_is_no_text_is_refused(tiny_entity_model: PLMarkerForEntityRecognition) -> None:
+    with pytest.raises(PLMarkerError, match="language is a code such as 'en', got 5"):
+        tiny_entity_model.extract(TEXT, language=5)

@@ -337,3 +337,22 @@ def test_blank_words_are_left_out_and_counted(tmp_path):
 def test_a_blank_word_that_begins_an_entity_is_a_problem(tmp_path):
     _, report = read(written(tmp_path, "Anna\tO\n\u3000\tB-PER\n"))
     assert report.fatal[0].line == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "expected"),
+    [
+        ("Hello world\n", {}, "the last column is never 'O'"),
+        ("Ann works.\n", {}, "the last column is never 'O'"),
+        ("Ada;B-PER\nsings;O\n", {}, "';' separates the columns, expected tabs or spaces"),
+        ("word,tag\nAda,B-PER\n", {}, "',' separates the columns"),
+        ("Ada B-PER\nsings O\n", {"columns": "word=1,tag=9"}, "word=1,tag=9 are not all there, since the rows have 2"),
+        ("Ada B-PER\nsings O\n", {"columns": "word=1,tag=1"}, "column 1 cannot be the word and its tag"),
+    ],
+)
+def test_raw_text_other_separators_and_columns_that_are_not_there_are_one_problem(
+    tmp_path: Path, text: str, options: dict[str, Any], expected: str
+) -> None:
+    documents, report = read(written(tmp_path, text), **options)
+    (problem,) = report.problems
+    assert (documents, expected in problem.message, problem.fatal) == ([], True, True)

@@ -253,7 +253,7 @@ INVALID: list[tuple[Any, list[str]]] = [
     ({"text": TEXT, "label": [[0, 300, "X"]]}, ["entity 0", "0 to 300", str(len(TEXT))]),
     ({"text": TEXT, "label": [[-1, 3, "X"]]}, ["entity 0", "-1 to 3"]),
     ({"text": TEXT, "label": [[3, 3, "X"]]}, ["entity 0", "3 to 3"]),
-    ({"text": TEXT, "label": [["0", "3", "X"]]}, ["entity 0", "0 to 3"]),
+    ({"text": TEXT, "label": [["0", "3", "X"]]}, ["entity 0", "got '0' and '3'"]),
     ({"text": TEXT, "label": [[0, 3, ""]]}, ["entity 0", "''"]),
     ({"text": TEXT, "label": [[0, 3, None]]}, ["entity 0", "None"]),
     ({"text": TEXT, "label": [[0, 3, ["X"]]]}, ["entity 0", "['X']"]),
@@ -396,3 +396,11 @@ def test_the_annotations_of_one_person_are_read(write):
     assert report.counts["texts of several annotators"] == 1
     (document,) = read_corpus(path, ReadingReport(), "offsets", ReadingOptions(annotator="bo"))
     assert document["ner"][0][0]["label"] == "ORG"
+
+
+@pytest.mark.parametrize("start", ["0", 0.0, False])
+def test_an_offset_that_is_no_whole_number_is_named(write: Write, start: Any) -> None:
+    documents, report = read(write({"text": "Ada sings", "label": [[start, 3, "PER"]]}))
+    (problem,) = report.problems
+    assert documents == []
+    assert f"expected whole numbers as start and end, got {start!r} and 3" in problem.message
