@@ -37,7 +37,7 @@ from plmarker.modeling.windows_plmarker import WordTokenizer
 SENTENCES = 64
 BATCH_TOKENS = (256, 1024, 4096)
 PIECES = (1, 8, 64)
-ENTITIES = (8, 16, 32, 64)
+ENTITIES = (8, 16, 32, 64, 128)
 WORDS_AN_ENTITY = 8
 TURNS = 2
 
