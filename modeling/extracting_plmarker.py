@@ -290,6 +290,9 @@ def _sentences(words: Any) -> list[list[str]]:
         sentences.append(list(sentence))
     if not all(isinstance(word, str) for sentence in sentences for word in sentence):
         raise PLMarkerError(wrong)
+    for number, sentence in enumerate(sentences):
+        if not all(word.strip() for word in sentence):
+            raise PLMarkerError(f"words=, sentence {number}: a word is blank")
     return sentences
 
 

@@ -7,6 +7,7 @@ import reprlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate, pairwise
+from numbers import Integral
 from typing import Any
 
 from .schema_plmarker import LabelSchema, PLMarkerError
@@ -62,9 +63,9 @@ def checked_given(entities: Any, length: int, schema: LabelSchema, name: str) ->
         values = list(entity) if isinstance(entity, Sequence) and not isinstance(entity, str | bytes) else []
         if len(values) == 2:
             values.append(None)
-        if len(values) != 3 or any(isinstance(v, bool) or not isinstance(v, int) for v in values[:2]):
+        if len(values) != 3 or any(isinstance(v, bool) or not isinstance(v, Integral) for v in values[:2]):
             raise PLMarkerError(f"{place}: expected (start, end, label) or (start, end), got {reprlib.repr(entity)}")
-        start, end, label = values
+        start, end, label = int(values[0]), int(values[1]), values[2]
         if not 0 <= start <= end or end > length:
             raise PLMarkerError(f"{place}: the span {start} to {end} is not inside 0 to {length}")
         if label is not None and label not in schema.entity_labels:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -132,6 +133,9 @@ def test_several_documents_of_words_and_entities_by_words(models):
         [("Ada", 0), ("Cy", 1)],
         [("Acme hired", 0)],
     ]
+    numbers = np.array([0, 1])
+    (found,) = models.extract(words=[second], entities=[[(numbers[0], numbers[1], "ORG")]])
+    assert [entity.text for entity in found.entities] == ["Acme hired"]
     for entities, expected in (([(2, 3, "PER")], "two sentences"), ([(0, 5, "PER")], "not inside 0 to 4")):
         with pytest.raises(PLMarkerError, match=expected):
             models.extract(words=first, entities=entities)
@@ -139,7 +143,7 @@ def test_several_documents_of_words_and_entities_by_words(models):
         models.extract(words=[first, second], entities=[[]])
 
 
-@pytest.mark.parametrize("words", [5, "text", [5], [["a", 5]], [[["a"], 5]], [[[["a"]]]], {"a": 1}])
+@pytest.mark.parametrize("words", [5, "text", [5], [["a", 5]], [[["a"], 5]], [[[["a"]]]], {"a": 1}, [["a", " "]]])
 def test_what_is_no_words_is_one_sentence(models, words):
     with pytest.raises(PLMarkerError, match="words="):
         models.extract(words=words)
