@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar, cast
 
 import torch
 from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -257,7 +257,7 @@ def _check_windows(model: torch.nn.Module, source: Any) -> None:
     for part in model.modules():
         if isinstance(part, PLMarkerBaseModel) and isinstance(part.config, PLMarkerTaskConfig):
             try:
-                check_window(part.config, part.position_offset)
+                check_window(part.config, cast(int, part.position_offset))
             except PLMarkerError as error:
                 raise PLMarkerError(f"{source}: {error}") from None
 
