@@ -24,7 +24,8 @@ def load_exported(folder: str | Path, **options: Any) -> Any:
     Args:
         folder: a local folder.
         options: for the runtime, as `transformers.exporters.ExportedModel.from_pretrained` takes them: `device`;
-            `session_options` and `providers` of ONNX Runtime; `config` of OpenVINO.
+            `session_options` and `providers` of ONNX Runtime; `config` of OpenVINO. OpenVINO computes in float32,
+            unless `config` has another `INFERENCE_PRECISION_HINT`, such as `bf16`.
 
     Returns:
         A model of the class that was exported, with `extract` and `predict`. It cannot be trained or saved.
@@ -50,10 +51,17 @@ def load_exported(folder: str | Path, **options: Any) -> Any:
             f"with markers of {list(markers)!r}"
         )
     try:
-        return _load(folder, names, markers, options)
+        return _load(folder, names, markers, runtime_options(manifest.get("format"), options))
     except Exception as error:
         # Damaged files reach many libraries, and each has errors of its own.
         raise PLMarkerError(f"{folder}: the export cannot be loaded: {one_sentence(error)}") from error
+
+
+def runtime_options(format: str | None, options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a runtime. Without this one OpenVINO takes bfloat16 on processors that have it."""
+    if format != "openvino":
+        return options
+    return {**options, "config": {"INFERENCE_PRECISION_HINT": "f32", **(options.get("config") or {})}}
 
 
 def _load(folder: Path, names: list[str], markers: dict[str, list[int]], options: dict[str, Any]) -> Any:

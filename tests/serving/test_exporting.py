@@ -10,7 +10,7 @@ from tiny_models import FAMILIES, TOLERANCE, span_batch, tiny_model
 
 from plmarker import PLMarkerError, PLMarkerForEntityRecognition, PLMarkerForRelationExtraction, PLMarkerModel
 from plmarker.serving.encoder_passes import MarkerPass, TextPass
-from plmarker.serving.exported import SessionEncoder, load_exported
+from plmarker.serving.exported import SessionEncoder, load_exported, runtime_options
 from plmarker.serving.exporting import export
 
 TEXTS = ["Ann Bell met Bob of Acme.", "", "Acme grew. Bob married Ann in Oslo 🙂 on a Monday."]
@@ -59,6 +59,16 @@ def test_graphs_extract_what_the_model_extracts(model: PLMarkerModel, tmp_path: 
         assert sorted((r.label, r.head.start, r.tail.start) for r in found.relations) == sorted(
             (r.label, r.head.start, r.tail.start) for r in expected.relations
         )
+
+
+def test_openvino_computes_in_float32_unless_it_is_asked() -> None:
+    assert runtime_options("openvino", {"device": "cpu"}) == {
+        "device": "cpu",
+        "config": {"INFERENCE_PRECISION_HINT": "f32"},
+    }
+    asked = {"config": {"INFERENCE_PRECISION_HINT": "bf16", "INFERENCE_NUM_THREADS": 2}}
+    assert runtime_options("openvino", asked) == asked
+    assert runtime_options("onnx", {"device": "cpu"}) == {"device": "cpu"}
 
 
 def test_what_cannot_be_exported_says_why(make_tiny_model: Any, tmp_path: Path) -> None:
