@@ -125,7 +125,7 @@ def test_check_reads_any_format_and_counts_the_alignment(run, tmp_path):
 
 def test_check_ends_with_a_status_of_its_own_where_there_are_problems(run, tmp_path):
     bad = tmp_path / "bad.conll"
-    bad.write_text("Ann B-PER\nalone\n\nBob X\n")
+    bad.write_text("Ann B-PER\nalone\n\nBob X\nsings O\n")
     status, output, _, result = run("check", bad)
     assert status == 1
     assert [line.split(": ")[0] for line in result["problems"]] == [f"{bad}:2", f"{bad}:4"]

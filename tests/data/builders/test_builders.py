@@ -487,7 +487,7 @@ def test_changed_files_are_read_again(prepared, tmp_path, change):
 
 
 def test_files_are_read_again_with_another_format_or_other_options(tmp_path):
-    path = put(tmp_path / "own.txt", "Ada\tPER", "Bell\tPER")
+    path = put(tmp_path / "own.txt", "Ada\tPER", "Bell\tPER", "sings\tO")
     plain = cached(FilesBuilder, tmp_path, data_dir=path)
     plain.download_and_prepare()
     assert entities(plain.as_dataset()["train"][0]) == [("Ada Bell", "PER")]
