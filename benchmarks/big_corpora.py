@@ -4,12 +4,11 @@
     python benchmarks/big_corpora.py --sizes 1000000 --engines local --json ... --plot ...
     python benchmarks/big_corpora.py --sizes --cost MODEL --json ... --plot ...
 
-What a call measures is added to what the JSON file has. The engine `ray` needs `plmarker[ray]`.
+What a call measures is added to what the JSON file has. Needs matplotlib, and for the engine `ray` the extra `ray`.
 
-- Memory: documents of one sentence, those of the sample corpus over and over, are read by a tiny random model of
-  entities and relations. Four times a second the resident memory (MiB) of the command and of all its descendants is
-  read. Memory is bounded when it does not grow with the number of documents. Pages that processes of Ray share count
-  once for each.
+- Memory: documents of one sentence, those of the sample corpus over and over, are read by a tiny random entity model.
+  Four times a second the resident memory (MiB) of the command and of all its descendants is read. Memory is bounded
+  when it does not grow with the number of documents. Pages that processes of Ray share count once for each.
 - Cost: MODEL reads documents of the sample corpus with one thread, by the local engine, and by 1 and 2 workers of Ray.
   Two numbers of documents give the seconds for each and those of the start. They are compared with what the page
   `docs/big_corpora.md` foretells from those of the local engine.
