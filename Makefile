@@ -21,7 +21,7 @@ test: $(VENV)/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	cd $(VENV) && bin/python -m mypy --config-file ../setup.cfg -p plmarker
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 # With the oldest or the newest versions that setup.cfg allows; by hand, since both draw in other builds of torch.
 test-oldest: CONSTRAINTS := $(PYTHON) tests/project/lower_bounds.py
@@ -32,7 +32,7 @@ test-oldest test-newest: test-%:
 	$(CONSTRAINTS) > .venv-$*/constraints.txt
 	.venv-$*/bin/python -m pip --disable-pip-version-check --quiet install --no-compile \
 		--constraint .venv-$*/constraints.txt ".[test]"
-	OMP_NUM_THREADS=1 .venv-$*/bin/python -m pytest --numprocesses auto --dist loadfile
+	OMP_NUM_THREADS=1 .venv-$*/bin/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 # Random files, documents and texts; by hand, since it takes minutes.
 fuzz: $(VENV)/installed
