@@ -10,6 +10,8 @@ at most the time of a run in peace. A run that ends before its kill is compared,
 `predict --engine ray` is the same job as `predict`, with more documents on two workers, where Ray is installed (the
 extra `ray`). Its output must also be that of `predict` without Ray. Then a run loses a worker, which gets SIGKILL when
 the first lines are there, and must end with the same output. No process of Ray may outlive its command.
+
+A result is every file in the output folder: the predictions, or the model with its config, tokenizer, card and figures.
 """
 
 from __future__ import annotations
@@ -86,7 +88,8 @@ def killed(
         begun: a pattern of files in this folder. One that is not empty shows that the work has begun.
         kills: how many runs are killed.
     """
-    peace, work = folder / "peace", folder / "work"
+    # A model's card names its folder.
+    peace, work = folder / "peace" / "result", folder / "work" / "result"
     before = time.perf_counter()
     finish(start(arguments(peace)), None)
     whole = time.perf_counter() - before
@@ -165,28 +168,17 @@ def main() -> None:
             return ["predict", str(model), str(source), "--out", str(folder / "out.jsonl"), "--device", "cpu"]
 
         def train(folder: Path) -> list[str]:
-            steps = [
-                "--max_steps",
-                str(STEPS),
-                "--save_strategy",
-                "steps",
-                "--save_steps",
-                "1",
-                "--eval_strategy",
-                "no",
-            ]
+            steps = f"--max_steps {STEPS} --save_strategy steps --save_steps 1 --eval_strategy no".split()
             output = ["--output_dir", str(folder), "--per_device_train_batch_size", "2"]
             return ["train", "demo", *output, *steps, "--load_best_model_at_end", "false", "--resume"]
 
-        def digest(*names: str) -> Callable[[Path], str]:
-            return lambda folder: hashlib.sha256(b"".join((folder / name).read_bytes() for name in names)).hexdigest()
+        def digest(folder: Path) -> str:
+            files = sorted(file for file in folder.iterdir() if file.is_file())
+            return hashlib.sha256(b"".join(file.name.encode() + file.read_bytes() for file in files)).hexdigest()
 
-        out = digest("out.jsonl")
         report: dict[str, Any] = {
-            "predict": killed(predict, out, "*.partial", root / "predict", options.kills, rng),
-            "train": killed(
-                train, digest("model.safetensors", "config.json"), "checkpoint-*/*", root / "train", options.kills, rng
-            ),
+            "predict": killed(predict, digest, "*.partial", root / "predict", options.kills, rng),
+            "train": killed(train, digest, "checkpoint-*/*", root / "train", options.kills, rng),
         }
         if find_spec("ray") is None:
             print("predict --engine ray: skipped, Ray is not installed: pip install 'plmarker[ray]'")
@@ -198,10 +190,10 @@ def main() -> None:
             def on_ray(folder: Path) -> list[str]:
                 return [*predict(folder), *RAY]
 
-            found = killed(on_ray, out, "*.partial", root / "ray", options.ray_kills, rng)
+            found = killed(on_ray, digest, "*.partial", root / "ray", options.ray_kills, rng)
             lose_a_worker(on_ray(lost), lost / "out.jsonl.partial")
-            found["different"] += found["digest"] != out(local)
-            found["different_without_a_worker"] = int(out(lost) != found["digest"])
+            found["different"] += found["digest"] != digest(local)
+            found["different_without_a_worker"] = int(digest(lost) != found["digest"])
             report["predict --engine ray"] = found
     print(json.dumps(report, indent=1))
     if options.json:

@@ -47,7 +47,13 @@ def load_tokenizer(name_or_path: str, **hub: Any) -> PreTrainedTokenizerBase:
     Raises:
         PLMarkerError: naming the encoder, when there is none.
     """
-    return _load(AutoTokenizer, name_or_path, hub)
+    tokenizer: PreTrainedTokenizerBase = _load(AutoTokenizer, name_or_path, hub)
+    if tokenizer.is_fast:
+        # Some encoders are published with both, for sentences. The first call would switch them off; before it, they
+        # would be saved with a model.
+        tokenizer.backend_tokenizer.no_truncation()
+        tokenizer.backend_tokenizer.no_padding()
+    return tokenizer
 
 
 def load_encoder_config(name_or_path: str, **hub: Any) -> PreTrainedConfig:

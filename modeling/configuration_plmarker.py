@@ -3,6 +3,7 @@
 # No `from __future__ import annotations` here: `strict` checks values against the real types.
 
 from dataclasses import field
+from pathlib import Path
 from typing import Any
 
 from huggingface_hub.dataclasses import strict
@@ -19,11 +20,26 @@ SubConfig = Any
 
 
 class _SafeConfig(PreTrainedConfig):
-    """Ignores the attention implementation that a loaded config names: transformers would fetch and run a kernel."""
+    """A config that may come from a stranger, and may go to one."""
 
     @classmethod
     def from_dict(cls, config_dict, **kwargs):
+        """As `PreTrainedConfig.from_dict`, without an attention implementation: transformers would fetch and run it."""
         return super().from_dict(_without_attention(config_dict), **kwargs)
+
+    def to_dict(self):
+        """As `PreTrainedConfig.to_dict`. No nested config names a folder on somebody's disk."""
+        values = super().to_dict()
+        # Trainer sets it, and loading drops it. No model here has a cache.
+        values.pop("use_cache", None)
+        for name in self.sub_configs:
+            if isinstance(values.get(name), dict) and not _is_hub_id(values[name].get("_name_or_path")):
+                values[name].pop("_name_or_path", None)
+        return values
+
+
+def _is_hub_id(name: str | None) -> bool:
+    return bool(name) and not Path(name).is_absolute() and not Path(name).exists()
 
 
 def _without_attention(values: Any) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -445,9 +444,8 @@ class PLMarkerModel(ExtractsFromText, PLMarkerBaseModel):
         for part in (model.entity, model.relation):
             if part is not None:
                 part.tokenizer = model.tokenizer
-                # An adapter of a part names it as its base. A config must not name a folder on somebody's disk.
+                # An adapter of a part names it as its base.
                 part.name_or_path = model.name_or_path
-                part.config._name_or_path = "" if Path(model.name_or_path).exists() else model.name_or_path
         return loaded
 
     @property

@@ -38,6 +38,20 @@ def test_a_config_survives_saving_and_is_found_by_its_type(make, tmp_path):
     json.loads((tmp_path / "config.json").read_text())
 
 
+def test_no_saved_config_names_a_folder(tmp_path):
+    config = both_configs()
+    config.entity_config.name_or_path = str(tmp_path)
+    config.relation_config.name_or_path = "me/relations"
+    config.entity_config.encoder_config.name_or_path = "/home/somebody/encoder"
+    config.relation_config.encoder_config.name_or_path = "me/encoder"
+    config.save_pretrained(tmp_path)
+    saved = json.loads((tmp_path / "config.json").read_text())
+    assert saved["relation_config"]["_name_or_path"] == "me/relations"
+    assert saved["relation_config"]["encoder_config"]["_name_or_path"] == "me/encoder"
+    assert "_name_or_path" not in saved["entity_config"]
+    assert "_name_or_path" not in saved["entity_config"]["encoder_config"]
+
+
 def test_the_encoder_s_own_configuration_is_kept_whole(tmp_path):
     both_configs().save_pretrained(tmp_path)
     loaded = AutoConfig.from_pretrained(tmp_path)
