@@ -167,6 +167,9 @@ class LabelSchema:
             documents: typed documents with `ner` and `relations`: those of training, not those of evaluation.
             least: a pair of entity types that occurs less often is not permitted.
 
+        Raises:
+            PLMarkerError: for documents whose annotations are lists, as in the original's files.
+
         Example:
             >>> person, firm = {"start": 0, "end": 0, "label": "PER"}, {"start": 2, "end": 2, "label": "ORG"}
             >>> works = {"head_start": 0, "head_end": 0, "tail_start": 2, "tail_end": 2, "label": "WORKS_FOR"}
@@ -178,7 +181,8 @@ class LabelSchema:
         # For each sentence with relations of a label: the types of its entities, and the (head, tail) pairs.
         sentences: dict[str, list[tuple[dict[Any, set[str]], set[tuple[Any, Any]]]]] = defaultdict(list)
         for document in documents:
-            for entities, relations in zip(document.get("ner") or (), document.get("relations") or (), strict=False):
+            annotated = _annotations(document, "ner"), _annotations(document, "relations")
+            for entities, relations in zip(*annotated, strict=False):
                 types: dict[Any, set[str]] = defaultdict(set)
                 for entity in entities:
                     types[entity["start"], entity["end"]].add(entity["label"])
@@ -217,12 +221,15 @@ class LabelSchema:
         Args:
             documents: documents with `ner` and `relations` as lists, per sentence, of objects with a `label`.
             symmetric_labels: the symmetric relation labels. The data does not show them.
+
+        Raises:
+            PLMarkerError: for documents whose annotations are lists, as in the original's files.
         """
         entity_labels: set[str] = set()
         relation_labels: set[str] = set()
         for document in documents:
-            entity_labels.update(e["label"] for sentence in document.get("ner") or () for e in sentence)
-            relation_labels.update(r["label"] for sentence in document.get("relations") or () for r in sentence)
+            entity_labels.update(e["label"] for sentence in _annotations(document, "ner") for e in sentence)
+            relation_labels.update(r["label"] for sentence in _annotations(document, "relations") for r in sentence)
         return cls(tuple(sorted(entity_labels)), tuple(sorted(relation_labels)), tuple(symmetric_labels))
 
     @property
@@ -277,6 +284,19 @@ class LabelSchema:
         if self.constraints:
             values["constraints"] = {label: found.to_dict() for label, found in self.constraints.items()}
         return values
+
+
+def _annotations(document: Mapping[str, Any], key: str) -> Sequence[Sequence[Mapping[str, Any]]]:
+    """The annotations of each sentence of a typed document."""
+    sentences: Sequence[Sequence[Mapping[str, Any]]] = document.get(key) or ()
+    for sentence in sentences:
+        for annotation in sentence:
+            if not isinstance(annotation, Mapping):
+                raise PLMarkerError(
+                    f"{document.get('doc_key', 'a document')}: {key} has {annotation!r}, expected an object; "
+                    "`typed_document` makes one"
+                )
+    return sentences
 
 
 def least_scores(threshold: Threshold, classes: Sequence[str]) -> list[float]:

@@ -138,7 +138,7 @@ def guess_format(path: Path) -> Format:
         raise PLMarkerError(f"{path}: no such file or folder")
     elif kind := unread_kind(path):
         raise PLMarkerError(f"{path}: this is {kind}")
-    elif path.suffix in FORMATS["jsonl"].endings:
+    elif path.suffix.lower() in FORMATS["jsonl"].endings:
         keys, in_lines = first_keys(path), has_lines(path)
         if "sentences" in keys:
             return FORMATS["jsonl" if in_lines else "words"]
@@ -158,7 +158,7 @@ def guess_format(path: Path) -> Format:
             if shows(path):
                 return FORMATS[name]
         for format in FORMATS.values():
-            if path.name.endswith(format.endings):
+            if path.name.lower().endswith(format.endings):
                 return format
         if is_wikiner(path):
             return FORMATS["conll"]
@@ -259,7 +259,7 @@ def read_corpus(
         for file, reason in left_out.items():
             report.problem(file, 0, f"left out: {reason}", fatal=False)
         for file in found:
-            if not (file.name.endswith(chosen.endings) or (not file.suffix and chosen.name == "conll")):
+            if not (file.name.lower().endswith(chosen.endings) or (not file.suffix and chosen.name == "conll")):
                 report.problem(file, 0, f"left out: this folder is read as {chosen.name}", fatal=False)
             elif kind := unread_kind(file):
                 report.problem(file, 0, f"left out: this is {kind}", fatal=False)
@@ -301,7 +301,7 @@ def folder_corpora(source: Path, format: str | None = None) -> dict[str, CorpusF
 
 def _has_ending(path: Path, endings: tuple[str, ...]) -> bool:
     """Whether a file may be one of a corpus. Many tools write XML beside a corpus, which is none."""
-    return path.name.endswith(endings) and (path.suffix != ".xml" or is_genia(path))
+    return path.name.lower().endswith(endings) and (path.suffix != ".xml" or is_genia(path))
 
 
 def _data_files(folder: Path, endings: tuple[str, ...]) -> tuple[list[Path], dict[Path, str]]:

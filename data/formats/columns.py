@@ -110,7 +110,7 @@ def read_columns(path: Path, report: ReadingReport, options: ReadingOptions) -> 
             message = f"most tags have no prefix, but {unusual[0]!r} has one; --scheme names how tags are to be read"
             report.problem(path, 0, message)
     # The ending of a name such as `eng.testa` is kept, because it identifies the split.
-    stem = path.stem if path.suffix in COLUMN_ENDINGS else path.name
+    stem = path.stem if path.suffix.lower() in COLUMN_ENDINGS else path.name
     has_words = False
     for (number, name), group in groupby(_sentences(path, report), key=lambda sentence: sentence[0]):
         sentences: list[list[str]] = []

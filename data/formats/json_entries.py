@@ -101,7 +101,7 @@ def has_lines(path: Path) -> bool:
     if first.startswith('["') and first.endswith("}]"):
         # A pair of spaCy.
         return True
-    if path.suffix in (".jsonl", ".jsonlines"):
+    if path.suffix.lower() in (".jsonl", ".jsonlines"):
         return not first.startswith("[")
     return not first.startswith("[") and first != "{" and not first.endswith((",", "[", ":"))
 

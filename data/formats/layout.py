@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from ...modeling.schema_plmarker import PLMarkerError
 from ..tags import is_tag
@@ -184,8 +185,23 @@ def guess_layout(sentences: Sequence[Sequence[Sequence[str]]]) -> Layout | str:
     if layers:
         # The layers lie side by side.
         first = next(index for index in reversed(layers) if index - 1 not in layers)
+        if repeated := _repeated(rows, [index for index in layers if index >= first]):
+            return repeated
         return Layout(word, tuple(index for index in layers if index >= first) if not word else tuple(layers))
     return _plain(word, width, last, widths)
+
+
+def _repeated(rows: Sequence[Sequence[str]], layers: Sequence[int]) -> str:
+    """A sentence where two columns of tags mostly repeat each other, as in files for conlleval; else nothing."""
+    for first, second in pairwise(layers):
+        tags = [(row[first].strip(), row[second].strip()) for row in rows if second < len(row)]
+        tagged = [pair for pair in tags if not {*pair} <= {"O", "_"}]
+        if len(tagged) >= 2 and sum(one == other for one, other in tagged) >= 0.5 * len(tagged):
+            return (
+                f"the columns {first + 1} and {second + 1} mostly have the same tags, as annotated and predicted ones "
+                f"do: name one of them, such as word=1,tag={first + 1}, by --columns"
+            )
+    return ""
 
 
 def _plain(word: int, width: int, last: Counter[str], widths: Counter[int]) -> Layout | str:

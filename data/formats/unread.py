@@ -15,6 +15,7 @@ WEBANNO = "INCEpTION and WebAnno also export WebAnno TSV 3, which is read"
 
 # What a file begins with.
 FIRST_BYTES = (
+    (rb"\xff\xfe|\xfe\xff", "text in UTF-16: save it as UTF-8"),
     (
         rb"PK\x03\x04|\x1f\x8b|BZh|7z\xbc\xaf|\xfd7zXZ",
         "an archive: unpack it; `plmarker data build` takes some archives as they are",
@@ -85,7 +86,9 @@ def unread_kind(path: Path) -> str | None:
     for pattern, kind in FIRST_BYTES:
         if re.match(pattern, start) and (start.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] == b"<") == (b"<" in pattern):
             return kind
-    if path.suffix in JSON_ENDINGS:
+    if path.suffix.lower() == ".csv":
+        return "a table of comma-separated values: write one word a line, with tabs between the columns (.tsv)"
+    if path.suffix.lower() in JSON_ENDINGS:
         keys = first_keys(path)
         if keys and keys <= SPLIT_KEYS:
             return (

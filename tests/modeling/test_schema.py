@@ -80,3 +80,10 @@ def test_a_wrong_schema_is_an_error(labels, message):
 def test_an_unknown_label_is_an_error_that_lists_the_known_ones(schema, label):
     with pytest.raises(PLMarkerError, match=f"unknown entity label '{label}'; the schema has .*'PER', 'ORG'"):
         schema.entity_class(label)
+
+
+def test_annotations_as_the_original_writes_them_are_refused():
+    document = {"doc_key": "a", "sentences": [["x"]], "ner": [[[0, 0, "A"]]], "relations": [[]]}
+    for collect in (LabelSchema.from_documents, LabelSchema(("A",)).learn_constraints):
+        with pytest.raises(PLMarkerError, match="a: ner has"):
+            collect([document])

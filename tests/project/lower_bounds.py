@@ -11,12 +11,18 @@ SETUP = Path(__file__).parents[2] / "setup.cfg"
 
 
 def lower_bounds(path: Path = SETUP) -> list[str]:
-    """Of what plmarker requires and of what its extras do; a requirement without a bound is left out."""
+    """The bounds of plmarker and of its extras. A requirement without a bound is left out.
+
+    Where an extra needs a newer version than plmarker itself, the bound of plmarker counts: that is what the tests
+    install.
+    """
     setup = configparser.ConfigParser()
     setup.read(path, encoding="utf-8")
     lists = [setup["options"]["install_requires"], *setup["options.extras_require"].values()]
     lines = [line.strip() for text in lists for line in text.splitlines()]
-    return [f"{name}=={version}" for name, version in re.findall(r"^([\w.-]+)>=([\w.]+)$", "\n".join(lines), re.M)]
+    found = re.findall(r"^([\w.-]+)(?:\[\w+\])?>=([\w.]+)$", "\n".join(lines), re.M)
+    # Of several bounds the first one stays.
+    return [f"{name}=={version}" for name, version in dict(reversed(found)).items()][::-1]
 
 
 if __name__ == "__main__":

@@ -273,6 +273,13 @@ def test_columns_can_be_named(tmp_path, columns, expected):
     assert entities(documents[0]) == expected
 
 
+def test_endings_may_be_in_capitals(tmp_path):
+    path = tmp_path / "TRAIN.TSV"
+    path.write_text("Anna\tB-PER\nsings\tO\n")
+    assert [document["doc_key"] for document in read_corpus(tmp_path, ReadingReport())] == ["TRAIN-1"]
+    assert [document["doc_key"] for document in read_corpus(path, ReadingReport())] == ["TRAIN-1"]
+
+
 def test_columns_can_be_named_by_the_header_row(tmp_path):
     text = "id\tsurface\tmain\n7\tAnna\tB-PER\n9\tsings\tO\n"
     documents, report = read(written(tmp_path, text), columns="word=surface,tag=main")
@@ -292,6 +299,8 @@ def test_columns_that_do_not_exist_are_refused(tmp_path, columns):
     [
         "Anna Acme\nsees Oslo\nthe sea\n",
         "1 Anna x eva\n2 sees x eva\n3 Oslo x eva\n",
+        # Annotated and predicted tags, for conlleval.
+        "Anna NNP B-PER B-PER\nsees VBZ O O\nOslo NNP B-LOC B-ORG\nBell NNP B-PER B-PER\n",
         "".join(f"Anna w{number}\n" if number % 9 else "Anna O\n" for number in range(400)),
     ],
 )
