@@ -289,13 +289,9 @@ class LabelSchema:
 def _annotations(document: Mapping[str, Any], key: str) -> Sequence[Sequence[Mapping[str, Any]]]:
     """The annotations of each sentence of a typed document."""
     sentences: Sequence[Sequence[Mapping[str, Any]]] = document.get(key) or ()
-    for sentence in sentences:
-        for annotation in sentence:
-            if not isinstance(annotation, Mapping):
-                raise PLMarkerError(
-                    f"{document.get('doc_key', 'a document')}: {key} has {annotation!r}, expected an object; "
-                    "`typed_document` makes one"
-                )
+    raw = next((annotation for sentence in sentences for annotation in sentence if isinstance(annotation, list)), None)
+    if raw is not None:
+        raise PLMarkerError(f"{document.get('doc_key')}: {key} has {raw}, expected objects; see `typed_document`")
     return sentences
 
 
