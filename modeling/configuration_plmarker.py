@@ -39,7 +39,7 @@ class _SafeConfig(PreTrainedConfig):
 
 
 def _is_hub_id(name: str | None) -> bool:
-    return bool(name) and not Path(name).is_absolute() and not Path(name).exists()
+    return name is not None and name != "" and not Path(name).is_absolute() and not Path(name).exists()
 
 
 def _without_attention(values: Any) -> Any:

@@ -67,17 +67,18 @@ class SpanTask(Task[PLMarkerEntityConfig, SpanRow]):
             if last < first:
                 continue
             labels = self.labels(annotations.entities(sentence), first, last)
-            groups: dict[Window, list[Candidate]] = {reading.window: [] for reading in segmented.readings(sentence)}
+            groups: dict[Window, list[Span]] = {reading.window: [] for reading in segmented.readings(sentence)}
+            whole = segmented.whole_window(sentence)
             for span in self.candidates(document, sentence, first, last):
-                window = segmented.window_of(sentence, *span)
+                window = whole or segmented.window_of(sentence, *span)
                 if window is not None:
-                    groups.setdefault(window, []).extend(self.places(span, segmented, window, training))
+                    groups.setdefault(window, []).append(span)
             for window, spans in groups.items():
                 if window not in rows:
                     ids = segmented.input_ids(window, tokenize)
                     rows[window] = SpanRow(str(document.get("doc_key", "")), ids)
                 if spans:
-                    _append(rows[window], sentence, spans, labels)
+                    _append(rows[window], sentence, self.places(spans, segmented, window, training), labels)
         return list(rows.values())
 
     def candidates(self, document: Document, sentence: int, first: int, last: int) -> Sequence[Span]:
@@ -90,9 +91,13 @@ class SpanTask(Task[PLMarkerEntityConfig, SpanRow]):
         """The class of each annotated span of a sentence."""
         return {(start, end): label for start, end, label in entities}
 
-    def places(self, span: Span, segmented: SegmentedDocument, window: Window, training: bool) -> Iterator[Candidate]:
-        """What is scored for a span in a window: its first and last subword."""
-        yield Candidate(segmented.position(window, span[0]), segmented.last_position(window, span[1]), span)
+    def places(
+        self, spans: Sequence[Span], segmented: SegmentedDocument, window: Window, training: bool
+    ) -> list[Candidate]:
+        """What is scored for the spans of a window: their first and last subwords."""
+        # There are thousands of spans: their positions are not asked for one by one.
+        starts, offset = segmented.subwords.word_starts, window.start
+        return [Candidate(starts[span[0]] - offset + 1, starts[span[1] + 1] - offset, span) for span in spans]
 
     def examples(self, rows: Sequence[SpanRow]) -> list[Example[SpanRow]]:
         return [self.example(row, 0, len(row.labels)) for row in rows if row.labels]
@@ -172,12 +177,12 @@ def candidate_spans(first_word: int, last_word: int, max_span_length: int) -> li
 
 def _append(row: SpanRow, sentence: int, spans: Sequence[Candidate], labels: dict[Span, int]) -> None:
     row.sentences.extend([sentence] * len(spans))
-    row.labels.extend(0 if span.is_part else labels.get(span.words, 0) for span in spans)
+    row.labels.extend([0 if span.is_part else labels.get(span.words, 0) for span in spans])
     row.examples.append(len(spans))
-    row.word_starts.extend(span.words[0] for span in spans)
-    row.word_ends.extend(span.words[1] for span in spans)
-    row.starts.extend(span.start for span in spans)
-    row.ends.extend(span.end for span in spans)
+    row.word_starts.extend([span.words[0] for span in spans])
+    row.word_ends.extend([span.words[1] for span in spans])
+    row.starts.extend([span.start for span in spans])
+    row.ends.extend([span.end for span in spans])
 
 
 def by_sentence(

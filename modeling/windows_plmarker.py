@@ -173,6 +173,12 @@ class SegmentedDocument:
             self._readings[sentence] = [Reading(a, b, self._window(a, b)) for a, b in pieces]
         return self._readings[sentence]
 
+    def whole_window(self, sentence: int) -> Window | None:
+        """The only window of a sentence, with all its words; None where there is no such window."""
+        readings = self.readings(sentence)
+        is_whole = len(readings) == 1 and (readings[0].first_word, readings[0].last_word) == self.sentences[sentence]
+        return readings[0].window if is_whole else None
+
     def _window(self, first_word: int, last_word: int) -> Window:
         starts = self.subwords.word_starts
         shared = None
@@ -225,9 +231,9 @@ class SegmentedDocument:
         Returns:
             The windows; none where the words have more than `room` subwords.
         """
-        readings = self.readings(sentence)
-        if len(readings) == 1 and (readings[0].first_word, readings[0].last_word) == self.sentences[sentence]:
-            return [readings[0].window]
+        whole = self.whole_window(sentence)
+        if whole is not None:
+            return [whole]
         start, stop = (self.subwords.word_starts[word] for word in (first_word, last_word + 1))
         left_over = self.room - (stop - start)
         if left_over < 0:

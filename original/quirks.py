@@ -104,15 +104,21 @@ class _Original(Task[Any, Any]):
         return batch
 
 
-class _OriginalSpans(_Original):
+class _OriginalSpans(_Original, SpanTask):
     """Q5 and Q6."""
 
-    def places(self, span: Span, segmented: SegmentedDocument, window: Window, training: bool) -> Iterator[Candidate]:
-        start, end = segmented.position(window, span[0]), segmented.last_position(window, span[1])
-        if training and "word_parts" in self.quirks:
-            for inside in range(segmented.position(window, span[1]), end):
-                yield Candidate(start, inside, span, is_part=True)
-        yield Candidate(start, end, span)
+    def places(
+        self, spans: Sequence[Span], segmented: SegmentedDocument, window: Window, training: bool
+    ) -> list[Candidate]:
+        candidates = super().places(spans, segmented, window, training)
+        if not training or "word_parts" not in self.quirks:
+            return candidates
+        with_parts: list[Candidate] = []
+        for candidate in candidates:
+            inside = range(segmented.position(window, candidate.words[1]), candidate.end)
+            with_parts += [Candidate(candidate.start, end, candidate.words, is_part=True) for end in inside]
+            with_parts.append(candidate)
+        return with_parts
 
     def merge_gold(self, gold: Sequence[Sequence[Sequence[int]]]) -> Any:
         """The gold entities of the sentences of a document, as the original counts them."""
