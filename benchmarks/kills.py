@@ -52,6 +52,14 @@ def start(arguments: list[str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment)
 
 
+def is_alive(process: psutil.Process) -> bool:
+    """Whether a process runs. One that has ended and whose parent does not ask for its status does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def finish(process: subprocess.Popen[bytes], seconds: float | None) -> bool:
     """Wait for a command, and kill it after some seconds. Whether it has ended by itself.
 
@@ -65,7 +73,9 @@ def finish(process: subprocess.Popen[bytes], seconds: float | None) -> bool:
         except subprocess.TimeoutExpired:
             family = psutil.Process(process.pid).children(recursive=True)
             process.kill()
-            left = psutil.wait_procs(family, timeout=180)[1]
+            until = time.monotonic() + 180
+            while (left := [member for member in family if is_alive(member)]) and time.monotonic() < until:
+                time.sleep(0.1)
             if left:
                 raise SystemExit(f"these processes outlive a killed command: {left}") from None
             return False
