@@ -149,6 +149,9 @@ def guess_format(path: Path) -> Format:
         if keys <= {"entities", "relations"} and keys:
             raise PLMarkerError(f"{path}: this names the labels of a corpus and has no documents")
         return FORMATS["offsets" if keys & {"text", "data", "annotation_id"} or not in_lines else "jsonl"]
+    elif path.suffix.lower() == ".csv":
+        # Some have tabs all the same: a format that is named is read.
+        raise PLMarkerError(f"{path}: this is a table of comma-separated values: write tabs between the columns (.tsv)")
     elif path.suffix == ".txt" and path.with_suffix(".ann").is_file():
         return FORMATS["brat"]
     elif path.suffix == ".gz":

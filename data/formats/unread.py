@@ -86,8 +86,6 @@ def unread_kind(path: Path) -> str | None:
     for pattern, kind in FIRST_BYTES:
         if re.match(pattern, start) and (start.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] == b"<") == (b"<" in pattern):
             return kind
-    if path.suffix.lower() == ".csv":
-        return "a table of comma-separated values: write one word a line, with tabs between the columns (.tsv)"
     if path.suffix.lower() in JSON_ENDINGS:
         keys = first_keys(path)
         if keys and keys <= SPLIT_KEYS:
