@@ -151,10 +151,18 @@ def with_entities(
         annotated: if false, gold entities are not required.
     """
     count, has_entities = 0, False
+    labels: dict[str, set[str]] = {name: set() for name in ("ner", "relations")}
     for document in documents:
         count += 1
         has_entities = has_entities or any(document["ner"] or ())
+        for name, found in labels.items():
+            found.update(row["label"] for rows in document[name] or () for row in rows)
         yield document
+    for name, found in labels.items():
+        for same in similar_labels(found):
+            listed = ", ".join(map(repr, same))
+            message = f"the {name} labels {listed} differ only in case or spaces, and count as {len(same)} types"
+            report.problem(path, 0, message, fatal=False)
     if not count and not report.fatal:
         reason = report.summary()
         report.problem(path, 0, f"zero documents{f': {reason}' if reason else ''}, expected at least one")
@@ -165,6 +173,19 @@ def with_entities(
         report.problem(path, 0, f"{message}; --words and --language cut words in another way", fatal=False)
     if annotated and count and not has_entities:
         report.problem(path, 0, f"zero gold entities in {count} documents, expected at least one")
+
+
+def similar_labels(labels: Iterable[str]) -> list[list[str]]:
+    """The labels that a person would take for one, in groups: they differ only in case or spaces.
+
+    Example:
+        >>> similar_labels(["PER", "LOC", "per", "LOC "])
+        [['LOC', 'LOC '], ['PER', 'per']]
+    """
+    groups: dict[str, list[str]] = {}
+    for label in sorted(labels):
+        groups.setdefault("".join(label.casefold().split()), []).append(label)
+    return [group for group in groups.values() if len(group) > 1]
 
 
 def check_labels(document: Document, schema: LabelSchema | None, source: str | Path) -> None:

@@ -274,3 +274,15 @@ def test_scierc_has_the_published_counts(shared, scierc_schema, split, sentences
 def test_a_table_of_documents_that_are_not_typed_is_refused(ner: Any) -> None:
     with pytest.raises(PLMarkerError, match="expected typed documents, such as typed_document gives"):
         dataset_of([{"doc_key": "a", "sentences": [["Ada"]], "ner": ner}])
+
+
+def test_labels_that_a_person_would_take_for_one_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "train.jsonl"
+    rows = [[[0, 0, "PER"], [1, 1, "Per "], [2, 2, "ORG"]]]
+    write = {"doc_key": "a", "sentences": [["Ada", "Bell", "Acme"]], "ner": rows, "relations": [[[0, 0, 2, 2, "OWNS"]]]}
+    path.write_text(json.dumps(write))
+    _, (problem,) = check_file(path)
+    assert not problem.fatal
+    assert "'PER', 'Per '" in problem.message
+    path.write_text(path.read_text().replace("Per ", "LOC"))
+    assert check_file(path)[1] == []
