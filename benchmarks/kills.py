@@ -5,13 +5,13 @@
 
 `predict` reads the sample corpus, many times over, with a small random model. `train` trains the demo for a few steps,
 and saves a checkpoint after each, so that most of the time goes to saving. Each run gets SIGKILL after a random time of
-at most the time of a run in peace. A run that ends before its kill is compared, removed, and started anew.
+at most the time of a run in peace; a training not in the first 30 % of it, when it has nothing to lose. A run that ends before its kill is compared, removed, and started anew.
 
 `predict --engine ray` is the same job as `predict`, with more documents on two workers, where Ray is installed (the
 extra `ray`). Its output must also be that of `predict` without Ray. Then a run loses a worker, which gets SIGKILL when
 the first lines are there, and must end with the same output. No process of Ray may outlive its command.
 
-A result is every file in the output folder: the predictions, or the model with its config, tokenizer, card and figures.
+A result is every file in the output folder, without those of subfolders: the predictions, or the model with its config, tokenizer, card and figures.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from plmarker.encoders.loading import load_tokenizer
 
 COMMAND = (sys.executable, "-m", "plmarker")
 COPIES, STEPS = 20, 3
-# In this share of its time a training loads the encoder and reads the data: a kill has nothing to lose there.
+# In this share of its time a training loads the encoder and reads the data.
 LOADED = 0.3
 RAY = ("--engine", "ray", "--workers", "2")
 
@@ -53,7 +53,7 @@ def start(arguments: list[str]) -> subprocess.Popen[bytes]:
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Whether a process runs. One that has ended and whose parent does not ask for its status does not."""
+    """Whether a process runs. A zombie does not: it has ended, and its parent has not asked for its status."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -102,7 +102,7 @@ def killed(
         kills: how many runs are killed.
         earliest: no kill comes before this share of the time of a run in peace.
     """
-    # A model's card names its folder.
+    # A model's card names its folder, so both have one name.
     peace, work = folder / "peace" / "result", folder / "work" / "result"
     before = time.perf_counter()
     finish(start(arguments(peace)), None)

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ..data.files import has_ending
 from ..data.formats import FORMATS, common_format, folder_corpora
 from ..data.presets import preset_names
 from ..modeling.schema_plmarker import PLMarkerError
@@ -104,12 +105,12 @@ def _chosen_corpora(names: list[str], config: str | None, source: str) -> list[s
 @contextmanager
 def unpacked(source: Path) -> Iterator[Path]:
     """Unpack an archive into a folder that is removed afterwards: licensed text does not stay behind."""
-    if not source.is_file() or not source.name.endswith(ARCHIVES):
+    if not source.is_file() or not has_ending(source, ARCHIVES):
         yield source
         return
     with tempfile.TemporaryDirectory(prefix="plmarker-") as folder:
         try:
-            if source.suffix == ".zip":
+            if has_ending(source, ".zip"):
                 # zipfile keeps everything inside the folder, also where names in the archive lead outside.
                 with zipfile.ZipFile(source) as archive:
                     archive.extractall(folder)

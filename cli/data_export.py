@@ -12,6 +12,7 @@ import typer
 
 from ..data.documents import Document
 from ..data.extractions import TOOLS, read_extractions, uncertainty
+from ..data.files import has_ending
 from ..data.formats import FORMATS, folder_corpora, guess_format, read_corpus
 from ..data.labels import LabelCounts
 from ..data.report import ReadingReport, raise_problems
@@ -120,6 +121,6 @@ def format_of_output(out: Path) -> Any:
     if not out.suffix:
         return FORMATS["brat"]
     for found in FORMATS.values():
-        if found.write and not found.folders and out.suffix in found.endings:
+        if found.write and not found.folders and has_ending(out, found.endings):
             return found
     raise PLMarkerError(f"{out}: the ending names no format; name one with --to")

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ..modeling.schema_plmarker import PLMarkerError
-from .files import whole_file
+from .files import has_ending, whole_file
 
 Document = dict[str, Any]
 # In place of a path.
@@ -167,7 +167,7 @@ def _open_lines(path: str | Path) -> TextIO:
     # Some editors on Windows write a byte order mark, which JSON does not allow.
     if str(path) == STANDARD_INPUT:
         return open(sys.stdin.fileno(), encoding="utf-8-sig", closefd=False)
-    if Path(path).suffix == ".gz":
+    if has_ending(path, ".gz"):
         return gzip.open(existing_file(path), "rt", encoding="utf-8-sig")
     return existing_file(path).open(encoding="utf-8-sig")
 

@@ -14,6 +14,32 @@ from filelock import FileLock, Timeout
 from ..modeling.schema_plmarker import PLMarkerError
 
 
+def has_ending(path: str | Path, endings: str | tuple[str, ...]) -> bool:
+    """Whether a name has one of these endings, which are in small letters. Some systems write them in capitals.
+
+    Example:
+        >>> has_ending("corpus/TRAIN.JSONL", (".json", ".jsonl"))
+        True
+    """
+    return Path(path).name.lower().endswith(endings)
+
+
+def files_with_ending(folder: Path, ending: str) -> list[Path]:
+    """The files of a folder and of its subfolders whose names have an ending, sorted."""
+    return sorted(path for path in folder.rglob("*") if has_ending(path, ending))
+
+
+def partner(path: Path, ending: str, other: str) -> Path:
+    """The file that has another ending in place of `ending`, as in pairs such as `a.txt` and `a.ann`.
+
+    Returns:
+        The path. There may be no such file.
+    """
+    stem = path.name[: -len(ending)]
+    capitals = path.with_name(stem + other.upper())
+    return capitals if capitals.is_file() else path.with_name(stem + other)
+
+
 def check_no_folder(path: Path) -> None:
     """Raise `PLMarkerError` for a folder where a file is to be written."""
     if path.is_dir():

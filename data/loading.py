@@ -15,6 +15,7 @@ from huggingface_hub import HfApi
 from ..hub_access import check_reachable
 from ..modeling.schema_plmarker import LabelSchema, PLMarkerError, one_sentence
 from .documents import Document, raw_document, typed_document
+from .files import has_ending
 from .formats import FORMATS, ReadingOptions, check_options, folder_corpora, guess_format, read_corpus
 from .progress import progress_bars_on_terminals
 from .report import ReadingReport, raise_problems
@@ -98,7 +99,7 @@ def load_documents(
         raise PLMarkerError(
             f"{path}: this folder has no files of splits, expected {expected} (other formats and dev are allowed)"
         )
-    if not path.exists() and (path.name.endswith(ENDINGS) or len(path.parts) != 2 or path.is_absolute()):
+    if not path.exists() and (has_ending(path, ENDINGS) or len(path.parts) != 2 or path.is_absolute()):
         raise PLMarkerError(f"{path}: no such file or folder, and not a Hub id such as owner/name")
     if occurrences != ReadingOptions.occurrences:
         raise PLMarkerError(f"{name}: the option occurrences has no effect on a dataset of the Hub or of Parquet files")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..modeling.schema_plmarker import PLMarkerError
-from .files import check_no_folder, sole_writer, write_json
+from .files import check_no_folder, has_ending, sole_writer, write_json
 from .records import PARQUET, ROWS_AT_ONCE, Record
 
 # The checksum of a record, and what was found in its document, as JSON.
@@ -70,7 +70,7 @@ def write_resumable(
                 lines.write(line + "\n")
                 lines.flush()
                 total += 1
-        if path.suffix == PARQUET:
+        if has_ending(path, PARQUET):
             write_parquet(path, partial)
             partial.unlink()
         else:

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..modeling.schema_plmarker import PLMarkerError, one_sentence
 from .documents import STANDARD_INPUT, existing_file, lines_with_numbers
+from .files import has_ending
 from .formats import FORMATS
 from .formats.unread import JSON_ENDINGS, unread_kind
 
@@ -73,7 +74,7 @@ class Inputs:
         path = Path(self.name)
         if self.name == STANDARD_INPUT or path.exists():
             return path.is_dir()
-        return len(path.parts) == 2 and not path.is_absolute() and path.suffix not in FILE_ENDINGS
+        return len(path.parts) == 2 and not path.is_absolute() and not has_ending(path, FILE_ENDINGS)
 
     def check(self) -> None:
         """Make sure that a file is there, without loading a library.
@@ -97,20 +98,20 @@ class Inputs:
         """
         if self.is_dataset:
             return read_dataset(self.name, self.split, self.config_name, start)
-        if Path(self.name).suffix == PARQUET:
+        if has_ending(self.name, PARQUET):
             return islice(read_parquet(self.name), start, None)
         return islice(read_lines(self.name), start, None)
 
 
 def _check_is_text(path: Path) -> None:
     """Raise `PLMarkerError` for a corpus or another file that would be read as raw text, a line each."""
-    if path.name.endswith(FILE_ENDINGS):
+    if has_ending(path, FILE_ENDINGS):
         return
     kind = unread_kind(path)
     if kind is not None:
         raise PLMarkerError(f"{path}: this is {kind}")
     for found in FORMATS.values():
-        if path.name.endswith(found.endings):
+        if has_ending(path, found.endings):
             raise PLMarkerError(
                 f"{path}: a file of this name is a corpus, {found.description}; `plmarker data export {path} --out "
                 "documents.jsonl` makes documents of it"
@@ -129,8 +130,8 @@ def read_lines(path: str | Path) -> Iterator[Record]:
     Raises:
         PLMarkerError: for a file that is missing or no text.
     """
-    name = Path(str(path).removesuffix(".gz"))
-    is_json = name.suffix in JSON_ENDINGS
+    name = Path(path).with_suffix("") if has_ending(path, ".gz") else Path(path)
+    is_json = has_ending(name, JSON_ENDINGS)
     stem = "stdin" if str(path) == STANDARD_INPUT else name.stem
     for place, (number, line) in enumerate(lines_with_numbers(path)):
         if place == 0 and str(path) == STANDARD_INPUT:

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from ..modeling.schema_plmarker import PLMarkerError, one_line
+from .files import has_ending
 
 # A few aliases of aliases stand for billions of values.
 MAX_YAML_VALUES = 100_000
@@ -133,7 +134,7 @@ def read_settings(path: Path, expected: str) -> Settings:
     try:
         text = path.read_text(encoding="utf-8")
         # JSON is YAML, but for the tabs between its values.
-        loader = Loader(text.replace("\t", " ") if path.suffix == ".json" else text)
+        loader = Loader(text.replace("\t", " ") if has_ending(path, ".json") else text)
         node = loader.get_single_node()
         if not isinstance(node, yaml.MappingNode):
             raise PLMarkerError(f"{path}: expected a mapping with {expected}")

@@ -14,6 +14,7 @@ from pyarrow import ArrowException
 
 from ..modeling.schema_plmarker import PLMarkerError, one_sentence
 from .documents import ANNOTATION_FIELDS
+from .files import has_ending
 from .formats.json_entries import has_weights
 from .formats.unread import JSON_ENDINGS
 
@@ -38,7 +39,7 @@ WEIGHTED_FEATURES = Features({**DOCUMENT_FEATURES, "weight": Value("float64")})
 def features_of_files(paths: Sequence[Path]) -> Features:
     """The columns of the documents of files or folders: with `weight`, if a JSON file has weights."""
     files = [file for path in paths for file in (path.rglob("*") if path.is_dir() else [path])]
-    weighted = any(file.is_file() and file.name.endswith(JSON_ENDINGS) and has_weights(file) for file in files)
+    weighted = any(file.is_file() and has_ending(file, JSON_ENDINGS) and has_weights(file) for file in files)
     return WEIGHTED_FEATURES if weighted else DOCUMENT_FEATURES
 
 

@@ -38,7 +38,7 @@ def resolve_encoder(name_or_path: str) -> str:
 
 
 def load_tokenizer(name_or_path: str, **hub: Any) -> PreTrainedTokenizerBase:
-    """The tokenizer of an encoder.
+    """The tokenizer of an encoder. It neither truncates nor pads, unless a call asks for it.
 
     Args:
         name_or_path: a Hub id, a local folder, or `minilm`.
@@ -49,8 +49,8 @@ def load_tokenizer(name_or_path: str, **hub: Any) -> PreTrainedTokenizerBase:
     """
     tokenizer: PreTrainedTokenizerBase = _load(AutoTokenizer, name_or_path, hub)
     if tokenizer.is_fast:
-        # Some encoders are published with both, for sentences. The first call would switch them off; before it, they
-        # would be saved with a model.
+        # Some encoders for sentences are published with both switched on. The first call would switch them off; before
+        # it, they would be saved with a model.
         tokenizer.backend_tokenizer.no_truncation()
         tokenizer.backend_tokenizer.no_padding()
     return tokenizer

@@ -6,7 +6,6 @@ import itertools
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -14,7 +13,7 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
 from ..modeling.base_plmarker import to_device
-from ..modeling.configuration_plmarker import PAIR_DROPOUT, PAIR_WEIGHT, PLMarkerConfig, PLMarkerTaskConfig
+from ..modeling.configuration_plmarker import PAIR_DROPOUT, PAIR_WEIGHT, PLMarkerConfig, PLMarkerTaskConfig, is_hub_id
 from ..modeling.encoders_plmarker import add_marker_tokens, check_window
 from ..modeling.modeling_plmarker import PLMarkerForEntityRecognition, PLMarkerForRelationExtraction, PLMarkerModel
 from ..modeling.schema_plmarker import LabelSchema, PLMarkerError, one_line
@@ -100,7 +99,7 @@ def start_model(
         model = _continue(model_class, name_or_path, schema, tokenizer, taken_tokens, hub, config_values)
         return _finished(model, tokenizer, dtype, attn_implementation, device_map)
     # A name on the Hub says what the model is made of. A folder only says where somebody keeps files.
-    encoder_config._name_or_path = "" if Path(name_or_path).exists() else name_or_path
+    encoder_config._name_or_path = name_or_path if is_hub_id(name_or_path) else ""
     config = build_config(model_class.config_class, schema, encoder_config, tokenizer, config_values)
     words = task_of(config).marker_words
     config.marker_tokens = choose_marker_tokens(tokenizer, len(words), taken_tokens)

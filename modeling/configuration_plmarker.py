@@ -2,6 +2,7 @@
 
 # No `from __future__ import annotations` here: `strict` checks values against the real types.
 
+import re
 from dataclasses import field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from .tagging_plmarker import tag_classes
 
 # The best of what was tried on SciERC, see benchmarks/README.md.
 PAIR_WEIGHT, PAIR_DROPOUT = 5.0, 0.3
+# The name of a model on the Hub. Each part has at most 96 characters.
+HUB_ID = re.compile(r"\w[\w.-]{0,95}(/\w[\w.-]{0,95})?")
 
 # A nested config may be given as a mapping. Once the outer config is built, it is a config. `strict` cannot say this.
 SubConfig = Any
@@ -28,18 +31,19 @@ class _SafeConfig(PreTrainedConfig):
         return super().from_dict(_without_attention(config_dict), **kwargs)
 
     def to_dict(self):
-        """As `PreTrainedConfig.to_dict`. No nested config names a folder on somebody's disk."""
+        """As `PreTrainedConfig.to_dict`. A nested config may say which encoder of the Hub it is from, but no folder."""
         values = super().to_dict()
         # Trainer sets it, and loading drops it. No model here has a cache.
         values.pop("use_cache", None)
         for name in self.sub_configs:
-            if isinstance(values.get(name), dict) and not _is_hub_id(values[name].get("_name_or_path")):
+            if isinstance(values.get(name), dict) and not is_hub_id(values[name].get("_name_or_path")):
                 values[name].pop("_name_or_path", None)
         return values
 
 
-def _is_hub_id(name: str | None) -> bool:
-    return name is not None and name != "" and not Path(name).is_absolute() and not Path(name).exists()
+def is_hub_id(name: Any) -> bool:
+    """Whether this is the name of a model on the Hub: it has the form of one, and is no folder here."""
+    return isinstance(name, str) and HUB_ID.fullmatch(name) is not None and not Path(name).exists()
 
 
 def _without_attention(values: Any) -> Any:

@@ -289,9 +289,11 @@ class LabelSchema:
 def _annotations(document: Mapping[str, Any], key: str) -> Sequence[Sequence[Mapping[str, Any]]]:
     """The annotations of each sentence of a typed document."""
     sentences: Sequence[Sequence[Mapping[str, Any]]] = document.get(key) or ()
-    raw = next((annotation for sentence in sentences for annotation in sentence if isinstance(annotation, list)), None)
-    if raw is not None:
-        raise PLMarkerError(f"{document.get('doc_key')}: {key} has {raw}, expected objects; see `typed_document`")
+    for annotation in (annotation for sentence in sentences for annotation in sentence):
+        if not isinstance(annotation, Mapping):
+            name = document.get("doc_key", "a document without doc_key")
+            reason = "expected a mapping; plmarker.data.typed_document makes one"
+            raise PLMarkerError(f"{name}: {key} has {annotation!r}, {reason}")
     return sentences
 
 

@@ -70,7 +70,8 @@ class SpanTask(Task[PLMarkerEntityConfig, SpanRow]):
             groups: dict[Window, list[Span]] = {reading.window: [] for reading in segmented.readings(sentence)}
             whole = segmented.whole_window(sentence)
             for span in self.candidates(document, sentence, first, last):
-                window = whole or segmented.window_of(sentence, *span)
+                is_inside = first <= span[0] and span[1] <= last
+                window = whole if whole and is_inside else segmented.window_of(sentence, *span)
                 if window is not None:
                     groups.setdefault(window, []).append(span)
             for window, spans in groups.items():

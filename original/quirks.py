@@ -104,7 +104,7 @@ class _Original(Task[Any, Any]):
         return batch
 
 
-class _OriginalSpans(_Original, SpanTask):
+class OriginalSpanTask(_Original, SpanTask):
     """Q5 and Q6."""
 
     def places(
@@ -125,12 +125,8 @@ class _OriginalSpans(_Original, SpanTask):
         return merged_sentences(gold) if "merged_sentences" in self.quirks else gold
 
 
-class OriginalSpanTask(_OriginalSpans, SpanTask):
-    """Spans as the published scripts read them."""
-
-
-class OriginalTagTask(_OriginalSpans, TagTask):
-    """Tags as the published scripts read them."""
+class OriginalTagTask(OriginalSpanTask, TagTask):
+    """Q5 and Q6, for tags."""
 
 
 class OriginalSubjectTask(_Original, SubjectTask):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 
+from ..files import files_with_ending
 from ..formats import FORMATS
 from ..formats.ace import SOURCE_ENDING
 from .corpus import CorpusBuilder
@@ -50,8 +51,8 @@ class AceBuilder(CorpusBuilder):
             split: the name of the split for the warning.
         """
         found: dict[str, Path] = {}
-        for path in sorted(self.source.rglob(f"*{SOURCE_ENDING}")):
-            name = path.name.removesuffix(SOURCE_ENDING)
+        for path in files_with_ending(self.source, SOURCE_ENDING):
+            name = path.name[: -len(SOURCE_ENDING)]
             if name not in found or path.parent.name == "timex2norm":
                 found[name] = path
         missing = [name for name in names if name not in found]

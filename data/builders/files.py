@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from datasets import Features
 
 from ...modeling.schema_plmarker import PLMarkerError
+from ..files import has_ending
 from ..formats import FORMATS, ReadingOptions, common_format, folder_corpora
 from ..tables import features_of_files
 from .corpus import LDC_LICENSE, Corpus, CorpusBuilder, CorpusConfig
@@ -95,7 +96,7 @@ class FilesBuilder(CorpusBuilder):
         endings = FORMATS[self.format].endings
         for path, reason in self._found.left_out.items():
             # Pictures and such are no news.
-            if path.is_dir() or path.name.endswith(endings) or not reason.startswith("its name"):
+            if path.is_dir() or has_ending(path, endings) or not reason.startswith("its name"):
                 self.report.problem(path, 0, f"left out: {reason}", fatal=False)
         for path, reason in self._found.overlapping.items():
             self.report.problem(path, 0, reason, fatal=False)

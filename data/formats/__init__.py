@@ -12,6 +12,7 @@ from typing import Any
 
 from ...modeling.schema_plmarker import PLMarkerError
 from ..documents import Document, write_documents
+from ..files import files_with_ending, has_ending, partner
 from ..report import ReadingReport
 from ..validation import read_jsonl, valid_documents, with_entities
 from .ace import read_ace
@@ -88,8 +89,7 @@ FORMATS = {
         Format("words", "JSON of GLiNER, SpERT or OneIE, or tokens with tags", read_words_json, JSON_ENDINGS,
                uses=("scheme",)),
         Format("webanno", "WebAnno TSV 3", read_webanno, (".tsv",)),
-        Format("pubtator", "PubTator", read_pubtator, (".PubTator.txt", ".PubTator", ".pubtator.txt", ".pubtator"),
-               uses=OF_TEXT),
+        Format("pubtator", "PubTator", read_pubtator, (".pubtator.txt", ".pubtator"), uses=OF_TEXT),
         Format("genia", "GENIA's XML", read_genia, (".xml",), uses=OF_TEXT),
         Format("docbin", "spaCy's DocBin", read_docbin, (".spacy",), uses=("language",)),
         Format("conll2012", "OntoNotes' gold_conll files", read_conll2012, ("gold_conll",)),
@@ -126,7 +126,7 @@ def guess_format(path: Path) -> Format:
     """
     if path.is_dir():
         for format in FORMATS.values():
-            if format.folders and any(next(path.rglob(f"*{ending}"), None) for ending in format.endings):
+            if format.folders and any(files_with_ending(path, ending) for ending in format.endings):
                 return format
         files, _ = _data_files(path, ALL_ENDINGS)
         for file in files:
@@ -138,7 +138,7 @@ def guess_format(path: Path) -> Format:
         raise PLMarkerError(f"{path}: no such file or folder")
     elif kind := unread_kind(path):
         raise PLMarkerError(f"{path}: this is {kind}")
-    elif path.suffix.lower() in FORMATS["jsonl"].endings:
+    elif has_ending(path, JSON_ENDINGS):
         keys, in_lines = first_keys(path), has_lines(path)
         if "sentences" in keys:
             return FORMATS["jsonl" if in_lines else "words"]
@@ -149,19 +149,21 @@ def guess_format(path: Path) -> Format:
         if keys <= {"entities", "relations"} and keys:
             raise PLMarkerError(f"{path}: this names the labels of a corpus and has no documents")
         return FORMATS["offsets" if keys & {"text", "data", "annotation_id"} or not in_lines else "jsonl"]
-    elif path.suffix.lower() == ".csv":
+    elif has_ending(path, ".csv"):
         # Some have tabs all the same: a format that is named is read.
-        raise PLMarkerError(f"{path}: this is a table of comma-separated values: write tabs between the columns (.tsv)")
-    elif path.suffix == ".txt" and path.with_suffix(".ann").is_file():
+        raise PLMarkerError(
+            f"{path}: this is a table of comma-separated values: write tabs between the columns (.tsv); if it has tabs, name the format conll"
+        )
+    elif has_ending(path, ".txt") and partner(path, ".txt", ".ann").is_file():
         return FORMATS["brat"]
-    elif path.suffix == ".gz":
+    elif has_ending(path, ".gz"):
         raise PLMarkerError(f"{path}: this file is packed: unpack it, since only `plmarker predict` reads .gz")
     else:
         for name, shows in SHOWN:
             if shows(path):
                 return FORMATS[name]
         for format in FORMATS.values():
-            if path.name.lower().endswith(format.endings):
+            if has_ending(path, format.endings):
                 return format
         if is_wikiner(path):
             return FORMATS["conll"]
@@ -253,8 +255,8 @@ def read_corpus(
     chosen = guess_format(path) if format is None else FORMATS[format]
     options = options or chosen.reading
     check_options(path, chosen.name, options)
-    if path.suffix == ".txt" and chosen.name == "brat":
-        path = path.with_suffix(".ann")
+    if has_ending(path, ".txt") and chosen.name == "brat":
+        path = partner(path, ".txt", ".ann")
     files = [path]
     if path.is_dir() and not chosen.folders:
         files = []
@@ -262,7 +264,7 @@ def read_corpus(
         for file, reason in left_out.items():
             report.problem(file, 0, f"left out: {reason}", fatal=False)
         for file in found:
-            if not (file.name.lower().endswith(chosen.endings) or (not file.suffix and chosen.name == "conll")):
+            if not (has_ending(file, chosen.endings) or (not file.suffix and chosen.name == "conll")):
                 report.problem(file, 0, f"left out: this folder is read as {chosen.name}", fatal=False)
             elif kind := unread_kind(file):
                 report.problem(file, 0, f"left out: this is {kind}", fatal=False)
@@ -299,12 +301,12 @@ def folder_corpora(source: Path, format: str | None = None) -> dict[str, CorpusF
         return {"": CorpusFolder()}
     formats = FORMATS.values() if format is None else [FORMATS[format]]
     endings = tuple(ending for found in formats for ending in found.endings)
-    return find_corpora(source, lambda path: _has_ending(path, endings))
+    return find_corpora(source, lambda path: _may_be_read(path, endings))
 
 
-def _has_ending(path: Path, endings: tuple[str, ...]) -> bool:
+def _may_be_read(path: Path, endings: tuple[str, ...]) -> bool:
     """Whether a file may be one of a corpus. Many tools write XML beside a corpus, which is none."""
-    return path.name.lower().endswith(endings) and (path.suffix != ".xml" or is_genia(path))
+    return has_ending(path, endings) and (not has_ending(path, ".xml") or is_genia(path))
 
 
 def _data_files(folder: Path, endings: tuple[str, ...]) -> tuple[list[Path], dict[Path, str]]:
@@ -317,7 +319,7 @@ def _data_files(folder: Path, endings: tuple[str, ...]) -> tuple[list[Path], dic
         path
         for path in sorted(folder.rglob("*"))
         if path.is_file()
-        and (_has_ending(path, endings) or (not path.suffix and is_wikiner(path)))
+        and (_may_be_read(path, endings) or (not path.suffix and is_wikiner(path)))
         and not DESCRIPTION.fullmatch(path.name)
     ]
     left_out = {path: "it names the labels" for path in files if LABELS_NAME.fullmatch(path.name)}

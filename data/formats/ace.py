@@ -22,6 +22,7 @@ from ...modeling.schema_plmarker import PLMarkerError
 from ...modeling.text_plmarker import Offsets
 from ..alignment import TextDocument, WordLocator, align, word_locator
 from ..documents import Document, read_text
+from ..files import files_with_ending, partner
 from ..report import ReadingReport
 from .options import Extent, ReadingOptions
 
@@ -47,11 +48,11 @@ def read_ace(path: Path, report: ReadingReport, options: ReadingOptions) -> Iter
     Raises:
         PLMarkerError: if a file is not UTF-8 text, or if a required package is not installed.
     """
-    files = sorted(path.rglob(f"*{SOURCE_ENDING}")) if path.is_dir() else [path]
+    files = files_with_ending(path, SOURCE_ENDING) if path.is_dir() else [path]
     if not files:
         report.problem(path, 0, f"this folder has no {SOURCE_ENDING} file")
-    for file in sorted(path.rglob(f"*{ANNOTATION_ENDING}")) if path.is_dir() else ():
-        source = file.with_name(file.name.removesuffix(ANNOTATION_ENDING) + SOURCE_ENDING)
+    for file in files_with_ending(path, ANNOTATION_ENDING) if path.is_dir() else ():
+        source = partner(file, ANNOTATION_ENDING, SOURCE_ENDING)
         if not source.is_file():
             report.problem(file, 0, f"the source file {source.name} is missing, expected it in the same folder")
     locate = word_locator(options.words, options.language)
@@ -79,12 +80,12 @@ def read_ace_document(
     Raises:
         PLMarkerError: if a file is not UTF-8 text, or if a required package is not installed.
     """
-    annotations = path.with_name(path.name.removesuffix(SOURCE_ENDING) + ANNOTATION_ENDING)
+    annotations = partner(path, SOURCE_ENDING, ANNOTATION_ENDING)
     if not annotations.is_file():
         report.problem(path, 0, f"the annotation file {annotations.name} is missing, expected it in the same folder")
         return None
     source = _read_source(path)
-    document = TextDocument(path.name.removesuffix(SOURCE_ENDING), source.text)
+    document = TextDocument(path.name[: -len(SOURCE_ENDING)], source.text)
     document.word_offsets = [
         [(piece_start + start, piece_start + end) for start, end in sentence]
         for piece_start, piece_end in source.pieces

@@ -13,7 +13,7 @@ from ...modeling.schema_plmarker import PLMarkerError
 from ...modeling.text_plmarker import join_words
 from ..alignment import TextDocument, align, word_locator
 from ..documents import Document, read_text
-from ..files import whole_folder
+from ..files import files_with_ending, partner, whole_folder
 from ..report import ReadingReport
 from .folders import DESCRIPTION
 from .options import ReadingOptions
@@ -58,16 +58,18 @@ def read_brat(path: Path, report: ReadingReport, options: ReadingOptions) -> Ite
     """
     locate = word_locator(options.words, options.language)
     roles = _schema_roles(path)
-    files = sorted(path.rglob("*.ann")) if path.is_dir() else [path]
+    files = files_with_ending(path, ".ann") if path.is_dir() else [path]
     if path.is_dir():
-        texts = {text_file for text_file in path.rglob("*.txt") if not DESCRIPTION.fullmatch(text_file.name)}
-        for text_file in sorted(texts - {file.with_suffix(".txt") for file in files}):
+        texts = {
+            text_file for text_file in files_with_ending(path, ".txt") if not DESCRIPTION.fullmatch(text_file.name)
+        }
+        for text_file in sorted(texts - {partner(file, ".ann", ".txt") for file in files}):
             message = f"the annotation file {text_file.stem}.ann is missing, so this text is left out"
             report.problem(text_file, 0, message, fatal=False)
     if not files:
         report.problem(path, 0, "this folder has no .ann file")
     for file in files:
-        text_file = file.with_suffix(".txt")
+        text_file = partner(file, ".ann", ".txt")
         if not text_file.is_file():
             report.problem(file, 0, f"the text file {text_file.name} is missing, expected it in the same folder")
             continue

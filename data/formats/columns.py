@@ -11,7 +11,7 @@ from typing import Any
 
 from ...modeling.schema_plmarker import PLMarkerError
 from ..documents import Document, lines_with_numbers
-from ..files import whole_file
+from ..files import has_ending, whole_file
 from ..report import ReadingReport
 from ..tags import OUTSIDE, TaggedEntity, entities_from_tags, guess_scheme, iob2_tags, is_tag, usual_tags
 from .layout import MOST, Layout, guess_layout, layout_of_option
@@ -110,7 +110,7 @@ def read_columns(path: Path, report: ReadingReport, options: ReadingOptions) -> 
             message = f"most tags have no prefix, but {unusual[0]!r} has one; --scheme names how tags are to be read"
             report.problem(path, 0, message)
     # The ending of a name such as `eng.testa` is kept, because it identifies the split.
-    stem = path.stem if path.suffix.lower() in COLUMN_ENDINGS else path.name
+    stem = path.stem if has_ending(path, COLUMN_ENDINGS) else path.name
     has_words = False
     for (number, name), group in groupby(_sentences(path, report), key=lambda sentence: sentence[0]):
         sentences: list[list[str]] = []

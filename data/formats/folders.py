@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...modeling.schema_plmarker import PLMarkerError
+from ..files import has_ending
 from .unread import LABELS_NAME, unread_kind
 
 # The name of a file or folder is assigned to a split if it contains one of these words, perhaps with "set" behind it.
@@ -125,7 +126,7 @@ def find_corpora(source: Path, takes: Callable[[Path], bool]) -> dict[str, Corpu
 
 def _splits_of(source: Path, entries: list[Path], takes: Callable[[Path], bool]) -> CorpusFolder:
     """The splits of one folder."""
-    annotations = [path for path in entries if path.suffix == ".ann"]
+    annotations = [path for path in entries if has_ending(path, ".ann")]
     if annotations:
         # Each brat file is a document, so a word such as "test" may be part of a title. The names are only trusted if
         # all of them name a split.
@@ -133,7 +134,7 @@ def _splits_of(source: Path, entries: list[Path], takes: Callable[[Path], bool])
         by_split = {split: [path for path in annotations if split in words[path]] for split in SPLIT_WORDS}
         if not by_split["train"] or any(len(found) != 1 for found in words.values()):
             return CorpusFolder()
-        others = [path for path in entries if path.suffix not in (".ann", ".txt") and takes(path)]
+        others = [path for path in entries if not has_ending(path, (".ann", ".txt")) and takes(path)]
         left_out = dict.fromkeys(others, "this folder is read as brat")
         return CorpusFolder({split: paths for split, paths in by_split.items() if paths}, left_out)
     corpus = CorpusFolder()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..documents import lines_with_numbers, parse_json, read_text
+from ..files import has_ending
 from ..report import ReadingReport
 
 
@@ -101,7 +102,7 @@ def has_lines(path: Path) -> bool:
     if first.startswith('["') and first.endswith("}]"):
         # A pair of spaCy.
         return True
-    if path.suffix.lower() in (".jsonl", ".jsonlines"):
+    if has_ending(path, (".jsonl", ".jsonlines")):
         return not first.startswith("[")
     return not first.startswith("[") and first != "{" and not first.endswith((",", "[", ":"))
 

@@ -6,10 +6,10 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import combinations
 
 from ...modeling.schema_plmarker import PLMarkerError
-from ..tags import is_tag
+from ..tags import OUTSIDE, entities_from_tags, guess_scheme, is_tag
 
 # Names of columns in a header row, in lower case.
 WORD_NAMES = ("token", "word", "form", "text")
@@ -23,6 +23,8 @@ NUMBER = re.compile(r"[0-9]{1,12}")
 # A column that holds tags in nearly all rows.
 MOST = 0.95
 EXAMPLE = "such as --columns word=1,tag=2"
+# Two columns with this share of equal entities are no layers: an entity is annotated once.
+REPEATED = 0.1
 
 
 @dataclass(frozen=True)
@@ -185,23 +187,34 @@ def guess_layout(sentences: Sequence[Sequence[Sequence[str]]]) -> Layout | str:
     if layers:
         # The layers lie side by side.
         first = next(index for index in reversed(layers) if index - 1 not in layers)
-        if repeated := _repeated(rows, [index for index in layers if index >= first]):
+        if repeated := _repeated(sentences, word, layers):
             return repeated
         return Layout(word, tuple(index for index in layers if index >= first) if not word else tuple(layers))
-    return _plain(word, width, last, widths)
+    plain = [index for index in range(word + 1, width) if values[index][OUTSIDE]]
+    return _repeated(sentences, word, plain) or _plain(word, width, last, widths)
 
 
-def _repeated(rows: Sequence[Sequence[str]], layers: Sequence[int]) -> str:
-    """A sentence where two columns of tags mostly repeat each other, as in files for conlleval; else nothing."""
-    for first, second in pairwise(layers):
-        tags = [(row[first].strip(), row[second].strip()) for row in rows if second < len(row)]
-        tagged = [pair for pair in tags if not {*pair} <= {"O", "_"}]
-        if len(tagged) >= 2 and sum(one == other for one, other in tagged) >= 0.5 * len(tagged):
+def _repeated(sentences: Sequence[Sequence[Sequence[str]]], word: int, columns: Sequence[int]) -> str:
+    """A sentence where two columns have the same entities, as files for conlleval do; else nothing."""
+    of_column = {index: _entities(sentences, word, index) for index in columns}
+    for first, second in combinations(columns, 2):
+        both = of_column[first] & of_column[second]
+        if len(both) >= 2 and len(both) >= REPEATED * min(len(of_column[first]), len(of_column[second])):
             return (
-                f"the columns {first + 1} and {second + 1} mostly have the same tags, as annotated and predicted ones "
-                f"do: name one of them, such as word=1,tag={first + 1}, by --columns"
+                f"the columns {first + 1} and {second + 1} have entities in common, as annotated and predicted tags "
+                f"do: name one of them, such as --columns word={word + 1},tag={first + 1}"
             )
     return ""
+
+
+def _entities(sentences: Sequence[Sequence[Sequence[str]]], word: int, column: int) -> set[tuple[int, int, int, str]]:
+    """The entities of a column of tags, as (sentence, first word, last word, label)."""
+    tags = []
+    for sentence in sentences:
+        cells = [row[column].strip() for row in sentence if Layout(word).is_word(row) and column < len(row)]
+        tags.append([OUTSIDE if cell == "_" else cell for cell in cells])
+    scheme = guess_scheme(tags)
+    return {(n, *entity) for n, found in enumerate(tags) for entity in entities_from_tags(found, scheme)[0]}
 
 
 def _plain(word: int, width: int, last: Counter[str], widths: Counter[int]) -> Layout | str:

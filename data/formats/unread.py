@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from ..files import has_ending
 from .genia import is_genia
 from .json_entries import first_keys
 
@@ -15,7 +16,7 @@ WEBANNO = "INCEpTION and WebAnno also export WebAnno TSV 3, which is read"
 
 # What a file begins with.
 FIRST_BYTES = (
-    (rb"\xff\xfe|\xfe\xff", "text in UTF-16: save it as UTF-8"),
+    (rb"\xff\xfe|\xfe\xff|\0\0\xfe\xff", "text in UTF-16 or UTF-32: save it as UTF-8"),
     (
         rb"PK\x03\x04|\x1f\x8b|BZh|7z\xbc\xaf|\xfd7zXZ",
         "an archive: unpack it; `plmarker data build` takes some archives as they are",
@@ -77,16 +78,16 @@ def unread_kind(path: Path) -> str | None:
     Args:
         path: an existing file. Its first bytes, or the keys of its first JSON object, decide.
     """
-    if not path.is_file() or path.name.endswith(MARKUP_THAT_IS_READ) or is_genia(path):
+    if not path.is_file() or has_ending(path, MARKUP_THAT_IS_READ) or is_genia(path):
         return None
     with path.open("rb") as file:
         start = file.read(2000)
-    if path.suffix == ".gz" and start.startswith(b"\x1f\x8b") and Path(path.stem).suffix in JSON_ENDINGS:
+    if has_ending(path, ".gz") and start.startswith(b"\x1f\x8b") and has_ending(path.stem, JSON_ENDINGS):
         return None
     for pattern, kind in FIRST_BYTES:
         if re.match(pattern, start) and (start.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] == b"<") == (b"<" in pattern):
             return kind
-    if path.suffix.lower() in JSON_ENDINGS:
+    if has_ending(path, JSON_ENDINGS):
         keys = first_keys(path)
         if keys and keys <= SPLIT_KEYS:
             return (

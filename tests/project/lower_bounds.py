@@ -21,8 +21,10 @@ def lower_bounds(path: Path = SETUP) -> list[str]:
     lists = [setup["options"]["install_requires"], *setup["options.extras_require"].values()]
     lines = [line.strip() for text in lists for line in text.splitlines()]
     found = re.findall(r"^([\w.-]+)(?:\[\w+\])?>=([\w.]+)$", "\n".join(lines), re.M)
-    # Of several bounds the first one stays.
-    return [f"{name}=={version}" for name, version in dict(reversed(found)).items()][::-1]
+    bounds: dict[str, str] = {}
+    for name, version in found:
+        bounds.setdefault(name, version)
+    return [f"{name}=={version}" for name, version in bounds.items()]
 
 
 if __name__ == "__main__":

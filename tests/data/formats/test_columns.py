@@ -273,13 +273,6 @@ def test_columns_can_be_named(tmp_path, columns, expected):
     assert entities(documents[0]) == expected
 
 
-def test_endings_may_be_in_capitals(tmp_path):
-    path = tmp_path / "TRAIN.TSV"
-    path.write_text("Anna\tB-PER\nsings\tO\n")
-    assert [document["doc_key"] for document in read_corpus(tmp_path, ReadingReport())] == ["TRAIN-1"]
-    assert [document["doc_key"] for document in read_corpus(path, ReadingReport())] == ["TRAIN-1"]
-
-
 def test_columns_can_be_named_by_the_header_row(tmp_path):
     text = "id\tsurface\tmain\n7\tAnna\tB-PER\n9\tsings\tO\n"
     documents, report = read(written(tmp_path, text), columns="word=surface,tag=main")
@@ -299,8 +292,6 @@ def test_columns_that_do_not_exist_are_refused(tmp_path, columns):
     [
         "Anna Acme\nsees Oslo\nthe sea\n",
         "1 Anna x eva\n2 sees x eva\n3 Oslo x eva\n",
-        # Annotated and predicted tags, for conlleval.
-        "Anna NNP B-PER B-PER\nsees VBZ O O\nOslo NNP B-LOC B-ORG\nBell NNP B-PER B-PER\n",
         "".join(f"Anna w{number}\n" if number % 9 else "Anna O\n" for number in range(400)),
     ],
 )
@@ -308,6 +299,24 @@ def test_files_without_a_column_of_tags_are_refused(tmp_path, text):
     documents, report = read(written(tmp_path, text))
     assert documents == []
     assert "--columns" in report.fatal[0].message
+
+
+@pytest.mark.parametrize(
+    ("rows", "advice"),
+    [
+        ("Anna NNP B-PER B-PER/sees VBZ O O/Oslo NNP B-LOC B-ORG/Bell NNP B-PER B-PER", "word=1,tag=3"),
+        ("1 Anna B-PER B-PER/2 sees O O/3 Oslo B-LOC B-LOC", "word=2,tag=3"),
+        ("Anna B-PER 0.9 B-PER/sees O 0.8 O/Oslo B-LOC 0.9 B-LOC", "word=1,tag=2"),
+        ("Anna PER PER/sees O O/Oslo LOC LOC", "word=1,tag=2"),
+        # Few predictions are right.
+        ("Anna B-PER B-PER/Bell B-PER O/sees O O/Oslo B-LOC B-LOC/Rome B-LOC B-ORG/Acme B-ORG B-LOC", "word=1,tag=2"),
+    ],
+)
+def test_annotated_beside_predicted_tags_are_refused(tmp_path, rows, advice):
+    """conlleval takes such files. The union of both columns would be silently wrong."""
+    documents, report = read(written(tmp_path, rows.replace("/", "\n").replace(" ", "\t") + "\n"))
+    assert documents == []
+    assert f"--columns {advice}" in report.fatal[0].message
 
 
 @pytest.mark.parametrize(
