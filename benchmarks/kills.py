@@ -3,15 +3,17 @@
     make kills                                                  # 20 kills each
     python benchmarks/kills.py --kills 20 --ray_kills 10 --seed 1 --json FILE
 
-`predict` reads the sample corpus, many times over, with a small random model. `train` trains the demo for a few steps,
-and saves a checkpoint after each, so that most of the time goes to saving. Each run gets SIGKILL after a random time of
-at most the time of a run in peace; a training not in the first 30 % of it, when it has nothing to lose. A run that ends before its kill is compared, removed, and started anew.
+`predict` reads the sample corpus, many times over, with a small random model. `train` trains the demo for a few
+steps, and saves a checkpoint after each, so that most of the time goes to saving. Each run gets SIGKILL after a
+random time of at most the time of a run in peace; a training not in the first 30 % of it, when it has nothing to
+lose. A run that ends before its kill is compared, removed, and started anew.
 
 `predict --engine ray` is the same job as `predict`, with more documents on two workers, where Ray is installed (the
 extra `ray`). Its output must also be that of `predict` without Ray. Then a run loses a worker, which gets SIGKILL when
 the first lines are there, and must end with the same output. No process of Ray may outlive its command.
 
-A result is every file in the output folder, without those of subfolders: the predictions, or the model with its config, tokenizer, card and figures.
+A result is every file in the output folder, without those of subfolders: the predictions, or the model with its
+config, tokenizer, card and figures.
 """
 
 from __future__ import annotations

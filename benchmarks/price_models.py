@@ -6,8 +6,8 @@
 subwords) are entity models, `relation` is the exact relation model. `shared` finds both by one encoder; `shared5` has a
 `pair_weight` of 5.
 
-All have one recipe but for the windows of `windows`: MiniLM, windows of 256 subwords, batches of 4,096 tokens, learning rate 1e-4, 4 epochs
-unless `--epochs` says otherwise. `--pair_dropout` sets this option of a shared encoder.
+All have one recipe but for the windows of `windows`: MiniLM, windows of 256 subwords, batches of 4,096 tokens,
+learning rate 1e-4, 4 epochs unless `--epochs` says otherwise. `--pair_dropout` sets this option of a shared encoder.
 
 RUNS/NAME holds the model of the first seed. RUNS/figures.json holds, by name and seed, Ent F1 (as a fraction) on
 validation and test, the validation figures after each epoch, the pruner's figures on validation, and the seconds of

@@ -152,7 +152,8 @@ def guess_format(path: Path) -> Format:
     elif has_ending(path, ".csv"):
         # Some have tabs all the same: a format that is named is read.
         raise PLMarkerError(
-            f"{path}: this is a table of comma-separated values: write tabs between the columns (.tsv); if it has tabs, name the format conll"
+            f"{path}: this is a table of comma-separated values: write tabs between the columns (.tsv); if it has "
+            "tabs, name the format conll"
         )
     elif has_ending(path, ".txt") and partner(path, ".txt", ".ann").is_file():
         return FORMATS["brat"]
