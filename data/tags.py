@@ -28,11 +28,13 @@ _END_TAGS = {"bioes": "E- or S-", "bilou": "L- or U-"}
 # How some corpora write tags, and how the tags of all of them are read: a prefix letter, a hyphen and the label.
 _STYLES = (
     (re.compile(r"([BIMESLU])-(.+)", re.DOTALL), r"\1-\2"),
-    (re.compile(r"([BIMESLU])_(.+)", re.DOTALL), r"\1-\2"),
+    (re.compile(r"([BIMESLU])[_:\u2010-\u2015](.+)", re.DOTALL), r"\1-\2"),
     (re.compile(r"(.+)[-_]([BIMESLU])", re.DOTALL), r"\2-\1"),
     (re.compile(r"([bimeslu])[-_](.+)", re.DOTALL), r"\1-\2"),
     (re.compile(r"([BIMESLU])"), rf"\1-{ONLY_LABEL}"),
 )
+# Corpora with discontinuous entities mark their parts so: the head, and the rest.
+DISCONTINUOUS = re.compile(r"[HD][BI][-_].+", re.DOTALL)
 # These mean that a word is outside of entities, but are written wrongly.
 _MISSPELLED_OUTSIDE = re.compile(r"0|o|_|[BIMESLUbimeslu][-_][Oo0]")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,8 @@ from ...modeling.schema_plmarker import PLMarkerError
 from ..documents import Document, lines_with_numbers
 from ..files import has_ending, whole_file
 from ..report import ReadingReport
-from ..tags import OUTSIDE, TaggedEntity, entities_from_tags, guess_scheme, iob2_tags, is_tag, usual_tags
-from .layout import MOST, Layout, guess_layout, layout_of_option
+from ..tags import DISCONTINUOUS, OUTSIDE, TaggedEntity, entities_from_tags, guess_scheme, iob2_tags, is_tag, usual_tags
+from .layout import MOST, Layout, guess_layout, have_pairs, layout_of_option
 from .options import ReadingOptions
 
 COLUMN_ENDINGS = (".conll", ".iob", ".iob2", ".bio", ".bioes", ".bmes", ".tsv", ".txt", ".conllu")
@@ -73,6 +74,7 @@ def read_columns(path: Path, report: ReadingReport, options: ReadingOptions) -> 
         layout = guess_layout(sample)
     else:
         layout = layout_of_option(options.columns, [cell.strip() for cell in sample[0][0]] if sample else [])
+        layout = replace(layout, pairs=have_pairs(sample))
     if not isinstance(layout, str):
         layout = layout.unfit(sample) or layout
     if isinstance(layout, str):
@@ -96,6 +98,11 @@ def read_columns(path: Path, report: ReadingReport, options: ReadingOptions) -> 
     if "0" in tags and len(tags) > 1 and all(tag.isdecimal() for tag in tags):
         label = min(tag for tag in tags if tag != "0")
         report.problem(path, 0, f"the tags are numbers, such as {label!r}, expected labels: write their names")
+        return
+    parts = sorted(tag for tag in tags if DISCONTINUOUS.fullmatch(tag))
+    if len({tag[:2] for tag in parts}) >= 2 and options.scheme == "auto":
+        message = f"tags such as {parts[0]!r} mark parts of discontinuous entities, which no model can find"
+        report.problem(path, 0, f"{message}: write entities without gaps, with B- and I-")
         return
     changes, notes = usual_tags(tags, options.scheme)
     for note in notes:

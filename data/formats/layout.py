@@ -5,21 +5,22 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from itertools import combinations
+from dataclasses import dataclass, field, replace
+from itertools import combinations, pairwise
 
 from ...modeling.schema_plmarker import PLMarkerError
 from ..tags import OUTSIDE, entities_from_tags, guess_scheme, is_tag
 
 # Names of columns in a header row, in lower case.
-WORD_NAMES = ("token", "word", "form", "text")
-TAG_NAMES = re.compile(r"ne([-_ ].*)?|ner([-_ ].*)?|tag|label|entity", re.IGNORECASE)
+WORD_NAMES = ("token", "tokens", "word", "words", "form", "text")
+TAG_NAMES = re.compile(r"ne([-_ ].*)?|ner([-_ ].*)?|tags?|labels?|entity|entities|bio|iob", re.IGNORECASE)
 KEY = re.compile(r"(?:^|\|)(name|ne|ner|entity)=([^|]*)", re.IGNORECASE)
 # Phrases are in a column beside that of the entities in CoNLL-2003, in English and German.
 CHUNK = re.compile(r"[A-Z]{1,5}P|SBAR|PRT|INTJ|LST|UCP|[NVPA]C")
 # CoNLL-U also has lines for several words at once, and for words that are left out.
 NO_WORD = re.compile(r"\d+[-.]\d+")
-NUMBER = re.compile(r"[0-9]{1,12}")
+# The number of a word, with what is before it: `3`, `2-3`, `t3`, `3.`.
+NUMBER = re.compile(r"(\D*|.*\D)([0-9]{1,12})[.)]?")
 # A column that holds tags in nearly all rows.
 MOST = 0.95
 EXAMPLE = "such as --columns word=1,tag=2"
@@ -37,6 +38,8 @@ class Layout:
         key: the key of the tag where the tag's column holds `key=value|key=value`; empty where it holds the tag alone.
         header: the names of the columns in the header row; empty without one.
         brackets: whether brackets in place of tags begin and end entities, as GUM has it.
+        pairs: whether the rows of words have pairs of numbers, such as `2-3` for a sentence and a word. In CoNLL-U
+            these are rows without a word.
     """
 
     word: int = 0
@@ -44,11 +47,13 @@ class Layout:
     key: str = ""
     header: tuple[str, ...] = field(default=())
     brackets: bool = False
+    pairs: bool = False
 
     def is_word(self, columns: Sequence[str]) -> bool:
         """Whether a row has a word: numbered rows also have comments, and lines that repeat words."""
         first = columns[0].strip()
-        return not self.word or not (NO_WORD.fullmatch(first) or (first.startswith("#") and len(columns) <= self.word))
+        is_comment = first.startswith("#") and len(columns) <= self.word
+        return not self.word or not (is_comment or (not self.pairs and NO_WORD.fullmatch(first)))
 
     def unfit(self, sentences: Sequence[Sequence[Sequence[str]]]) -> str:
         """Why no row of a file can have these columns; empty where a row can."""
@@ -131,9 +136,10 @@ def layout_of_option(option: str, header: Sequence[str]) -> Layout:
 def guess_layout(sentences: Sequence[Sequence[Sequence[str]]]) -> Layout | str:
     """Guess the layout from the first rows of a file.
 
-    Known layouts: a word first and a tag last (CoNLL-2003); a header row (HIPE); running numbers first (GermEval with
-    two layers, UniversalNER); a tag that other columns follow (flair); `name=TAG` in the last column (NorNE); brackets
-    of `Entity=` there (GUM); several columns of tags, which are layers of nested entities (GENIA).
+    Known layouts: a word first and a tag last (CoNLL-2003); a header row (HIPE); running numbers first (GermEval
+    with two layers, UniversalNER), or places in a text; a tag that other columns follow (flair); `name=TAG` in the
+    last column (NorNE); brackets of `Entity=` there (GUM); several columns of tags, which are layers of nested
+    entities (GENIA).
 
     Args:
         sentences: the cells of each row of each sentence.
@@ -144,18 +150,30 @@ def guess_layout(sentences: Sequence[Sequence[Sequence[str]]]) -> Layout | str:
     rows = [row for sentence in sentences for row in sentence]
     if not rows:
         return Layout()
+    if have_pairs(sentences):
+        # The second number counts the words of a sentence.
+        counted = [[[re.split(r"[-.]", row[0].strip())[1], *row[1:]] for row in sentence] for sentence in sentences]
+        found = guess_layout(counted)
+        return found if isinstance(found, str) else replace(found, pairs=True)
     header = _header(rows[0])
+    lines = sum(len(row) == 2 and _is_sentence_with_tags(row) for row in rows)
+    if lines >= MOST * len(rows):
+        return "each line is a sentence with its tags, expected a line for each word"
     borders = [name for name in (header.header if header is not None else ()) if name.lower().startswith("sentence")]
     if borders and len(sentences) == 1:
         return f"the column {borders[0]!r} has the borders of sentences, expected an empty line between sentences"
     if header is not None:
         return header
-    word = 1 if _counts(sentences) else 0
+    word = 1 if _counts(sentences) else _behind_offsets(sentences)
+    if word is None:
+        return f"the first column has numbers that do not grow, such as {rows[0][0]!r}: name the columns, {EXAMPLE}"
     rows = [row for row in rows if Layout(word).is_word(row)]
     width = max(len(row) for row in rows)
     if width <= word + 1:
         return Layout(word)
-    same = [{row[0].strip() for row in sentence} for sentence in sentences if len(sentence) >= 3]
+    # Two words may be equal by chance.
+    least = 2 if width >= 3 else 3
+    same = [{row[0].strip() for row in sentence} for sentence in sentences if len(sentence) >= least]
     if word == 0 and same and all(len(found) == 1 for found in same):
         value = next(iter(same[0]))
         return f"the first column has one value in a whole sentence, such as {value!r}: name the columns, {EXAMPLE}"
@@ -171,14 +189,16 @@ def guess_layout(sentences: Sequence[Sequence[Sequence[str]]]) -> Layout | str:
         and _share(values[index], lambda text: text == "_" or "=" in text) >= MOST
     ]
     if keyed:
-        found = next(KEY.search(text) for text in values[keyed[-1]] if KEY.search(text))
-        assert found is not None
-        key = found[1].lower()
+        match = next(KEY.search(text) for text in values[keyed[-1]] if KEY.search(text))
+        assert match is not None
+        key = match[1].lower()
         brackets = all(re.search(r"[()]", match[2]) for match in map(KEY.search, values[keyed[-1]]) if match)
         return Layout(word, (keyed[-1],), key, brackets=brackets)
     last = Counter(row[-1].strip() for row in rows if len(row) > word + 1)
     layers = [index for index in tagged if not _are_phrases(values[index])] or tagged
-    if word == 0 and _share(last, is_tag) >= MOST and (len(layers) < 2 or layers[-1] != width - 1):
+    is_last = layers[-1:] == [width - 1]
+    ends_with_phrases = layers != tagged and not is_last
+    if word == 0 and _share(last, is_tag) >= MOST and not ends_with_phrases and (len(layers) < 2 or not is_last):
         return Layout()
     widths = Counter(len(row) for row in rows if len(row) > word + 1)
     if layers and word == 0 and max(widths.values()) < MOST * widths.total():
@@ -251,6 +271,12 @@ def _header(row: Sequence[str]) -> Layout | None:
     return Layout(words[0], (tags[0],), header=tuple(names)) if len(names) > 1 and words and tags else None
 
 
+def have_pairs(sentences: Sequence[Sequence[Sequence[str]]]) -> bool:
+    """Whether all rows begin with a pair of numbers."""
+    rows = [row for sentence in sentences for row in sentence]
+    return bool(rows) and all(NO_WORD.fullmatch(row[0].strip()) for row in rows)
+
+
 def _counts(sentences: Sequence[Sequence[Sequence[str]]]) -> bool:
     """Whether the first column counts the words of each sentence, or goes on counting in the next sentence."""
     words = Layout(1)
@@ -262,9 +288,39 @@ def _counts(sentences: Sequence[Sequence[Sequence[str]]]) -> bool:
     longer = [found for found in numbers if found]
     matching = 0
     for found in longer:
-        starts = {0, 1} | ({int(found[0])} if len(found) > 1 and NUMBER.fullmatch(found[0]) else set())
-        matching += found in ([str(n + start) for n in range(len(found))] for start in starts)
+        numbered = [NUMBER.fullmatch(text) for text in found]
+        if not all(numbered) or len({match[1] for match in numbered if match}) > 1:
+            continue
+        counted = [int(match[2]) for match in numbered if match]
+        may_begin = len(found) > 1 or counted[0] in (0, 1)
+        matching += may_begin and counted == list(range(counted[0], counted[0] + len(counted)))
     return bool(longer) and matching > 0.5 * len(longer)
+
+
+def _behind_offsets(sentences: Sequence[Sequence[Sequence[str]]]) -> int | None:
+    """The column of the words behind columns of growing numbers, which are places of the words in a text.
+
+    Returns:
+        0 where the first column has no numbers, and None where its numbers are no places.
+    """
+    rows = [row for sentence in sentences for row in sentence]
+    if max(map(len, sentences)) < 2 or min(map(len, rows)) < 3:
+        return 0
+    for column in range(min(map(len, rows)) - 1):
+        cells = [row[column].strip() for row in rows]
+        if sum(cell.isdecimal() for cell in cells) < MOST * len(cells):
+            return column
+        for sentence in sentences:
+            places = [int(row[column]) for row in sentence if row[column].strip().isdecimal()]
+            if any(first >= second for first, second in pairwise(places)):
+                return None
+    return None
+
+
+def _is_sentence_with_tags(row: Sequence[str]) -> bool:
+    """Whether two cells are a whole sentence and a tag for each of its words."""
+    words, tags = row[0].split(), row[1].split()
+    return len(words) == len(tags) > 1 and all(map(is_tag, tags))
 
 
 def _share(values: Counter[str], matches: object) -> float:

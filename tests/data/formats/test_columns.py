@@ -301,6 +301,55 @@ def test_files_without_a_column_of_tags_are_refused(tmp_path, text):
     assert "--columns" in report.fatal[0].message
 
 
+def tabs(rows: str) -> str:
+    """Rows that `/` ends, with cells between spaces; `//` ends a sentence."""
+    return rows.replace("/", "\n").replace(" ", "\t") + "\n"
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ("1-1 Anna B-PER/1-2 sees O/1-3 Oslo B-LOC//2-1 Bob B-PER/2-2 ran O", ["Anna sees Oslo", "Bob ran"]),
+        ("t1 Anna B-PER/t2 ran O//t1 Bob B-PER/t2 left O", ["Anna ran", "Bob left"]),
+        ("1. Anna B-PER/2. ran O//1. Bob B-PER/2. left O", ["Anna ran", "Bob left"]),
+        # Places of the words in a text.
+        ("0 Anna B-PER/5 sees O/10 Oslo B-LOC//16 Bob B-PER/20 ran O", ["Anna sees Oslo", "Bob ran"]),
+        ("0 4 Anna B-PER/5 9 sees O/10 14 Oslo B-LOC//16 19 Bob B-PER/20 23 ran O", ["Anna sees Oslo", "Bob ran"]),
+        # Words that a header row names.
+        ("tokens ner_tags/Anna B-PER/ran O//Bob B-PER/left O", ["Anna ran", "Bob left"]),
+        ("Words Labels/Anna PER/ran O//Bob PER/left O", ["Anna ran", "Bob left"]),
+    ],
+)
+def test_the_words_are_found_behind_their_numbers_and_places(tmp_path, rows, expected):
+    documents, report = read(written(tmp_path, tabs(rows)))
+    assert report.fatal == []
+    assert [" ".join(words) for document in documents for words in document["sentences"]] == expected
+    people = [item for document in documents for item in entities(document) if item[1] == "PER"]
+    assert people == [("Anna", "PER"), ("Bob", "PER")]
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        ("0 Anna B-PER/0 ran O/1 Bob B-PER/1 left O", "numbers that do not grow"),
+        ("d1 1 Anna B-PER/d1 2 ran O//d1 1 Bob B-PER/d1 2 left O", "one value in a whole sentence"),
+        ("pain HB-DIS/in O/left DB-DIS/arm DI-DIS/and O/leg DB-DIS", "discontinuous"),
+        ("Anna sees Oslo\tB-PER O B-LOC", "each line is a sentence"),
+    ],
+)
+def test_rows_that_are_no_words_with_tags_are_refused(tmp_path, rows, reason):
+    documents, report = read(written(tmp_path, rows + "\n" if "\t" in rows else tabs(rows)))
+    assert documents == []
+    assert reason in report.fatal[0].message
+
+
+def test_phrases_behind_the_entities_are_no_entities(tmp_path):
+    rows = "Anna NNP B-PER B-NP/sees VBZ O B-VP/Oslo NNP B-LOC B-NP/. . O O"
+    documents, report = read(written(tmp_path, tabs(rows)))
+    assert report.fatal == []
+    assert entities(documents[0]) == [("Anna", "PER"), ("Oslo", "LOC")]
+
+
 @pytest.mark.parametrize(
     ("rows", "advice"),
     [
@@ -314,7 +363,7 @@ def test_files_without_a_column_of_tags_are_refused(tmp_path, text):
 )
 def test_annotated_beside_predicted_tags_are_refused(tmp_path, rows, advice):
     """conlleval takes such files. The union of both columns would be silently wrong."""
-    documents, report = read(written(tmp_path, rows.replace("/", "\n").replace(" ", "\t") + "\n"))
+    documents, report = read(written(tmp_path, tabs(rows)))
     assert documents == []
     assert f"--columns {advice}" in report.fatal[0].message
 
@@ -324,6 +373,8 @@ def test_annotated_beside_predicted_tags_are_refused(tmp_path, rows, advice):
     [
         ("B_PER I_PER O", [("a b", "PER")]),
         ("PER-B PER-I O", [("a b", "PER")]),
+        ("B:PER I:PER O", [("a b", "PER")]),
+        ("B\u2013PER I\u2013PER O", [("a b", "PER")]),
         ("b-per i-per o", [("a b", "per")]),
         ("B I O", [("a b", "ENTITY")]),
         ("PER PER 0", [("a b", "PER")]),
