@@ -26,7 +26,17 @@ def has_ending(path: str | Path, endings: str | tuple[str, ...]) -> bool:
 
 def files_with_ending(folder: Path, ending: str) -> list[Path]:
     """The files of a folder and of its subfolders whose names have an ending, sorted."""
-    return sorted(path for path in folder.rglob("*") if has_ending(path, ending))
+    return [path for path in visible_files(folder) if has_ending(path, ending)]
+
+
+def visible_files(folder: Path) -> list[Path]:
+    """The files of a folder and of its subfolders, sorted, but no hidden ones and none that a Mac adds to archives."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file()
+        and not any(part.startswith(".") or part == "__MACOSX" for part in path.relative_to(folder).parts)
+    )
 
 
 def partner(path: Path, ending: str, other: str) -> Path:

@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 OUTSIDE = "O"
+# The usual names of columns of tags. Where there are several, the others are parts of speech and such.
+TAG_COLUMNS = ("ner_tags", "ner", "tags", "labels")
 # The label of entities whose tags are single letters.
 ONLY_LABEL = "ENTITY"
 SCHEMES = ("iob1", "iob2", "bioes", "bilou", "none")
@@ -91,6 +93,22 @@ def usual_tags(tags: Mapping[str, int], scheme: str = "auto") -> tuple[dict[str,
             notes.append(f"tags such as {example!r} are read as {changes[example]!r}")
         break
     return changes, notes
+
+
+def unlike_tags(tags: Collection[str], scheme: str) -> str:
+    """Why the values of a column are no tags; empty where they may be some.
+
+    Example:
+        >>> unlike_tags(["NNP", "VBD"], "none")
+        "no tag is 'O', so this is no column of entities: it has 'NNP', 'VBD'"
+    """
+    found = sorted(tags)
+    numbers = [tag for tag in found if re.fullmatch(r"-?\d+", tag)]
+    if numbers:
+        return f"the tags are numbers, such as {numbers[0]!r}, expected labels: write their names"
+    if scheme == "none" and found and OUTSIDE not in found:
+        return f"no tag is {OUTSIDE!r}, so this is no column of entities: it has {', '.join(map(repr, found[:4]))}"
+    return ""
 
 
 def guess_scheme(sequences: Iterable[Sequence[str]]) -> str:

@@ -14,11 +14,10 @@ from .formats.columns import document_of_words
 from .formats.options import ReadingOptions
 from .report import ReadingReport, raise_problems
 from .tables import dataset_of
-from .tags import entities_from_tags, guess_scheme
+from .tags import TAG_COLUMNS, entities_from_tags, guess_scheme, unlike_tags
 from .validation import valid_documents
 
 WORD_COLUMNS = ("tokens", "words")
-TAG_COLUMNS = ("ner_tags", "tags", "labels", "ner")
 DOCUMENT_COLUMNS = ("document_id", "doc_id", "doc_key", "document")
 
 
@@ -62,8 +61,8 @@ def documents_of_tokens(
     Args:
         dataset: a dataset with one sentence per row.
         words: the column of the words. None takes the first of `tokens` and `words`.
-        tags: the column of the tags: class labels, strings or integers. None takes the first of `ner_tags`, `tags`,
-            `labels` and `ner`.
+        tags: the column of the tags: class labels, strings or integers. None takes the first of `ner_tags`, `ner`,
+            `tags` and `labels`.
         document: the column of the document names. None takes the first of `document_id`, `doc_id`, `doc_key` and
             `document`. The rows of a document must follow each other. Without this column every row is a document.
         scheme: the tagging scheme, one of `SCHEMES` in data/tags.py. `auto` guesses it from the tags.
@@ -105,6 +104,8 @@ def documents_of_tokens(
 
     if scheme == "auto":
         scheme = guess_scheme(tags_of(row) for row in dataset.select_columns([tags]))
+        if reason := unlike_tags({tag for row in dataset.select_columns([tags]) for tag in tags_of(row)}, scheme):
+            raise PLMarkerError(f"{source}, column {tags!r}: {reason}")
     report = ReadingReport()
     seen: set[str] = set()
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ...modeling.schema_plmarker import PLMarkerError
 from ..documents import Document, write_documents
-from ..files import files_with_ending, has_ending, partner
+from ..files import files_with_ending, has_ending, partner, visible_files
 from ..report import ReadingReport
 from ..validation import read_jsonl, valid_documents, with_entities
 from .ace import read_ace
@@ -29,7 +29,7 @@ from .options import Extent, ReadingOptions
 from .pubtator import is_pubtator, read_pubtator
 from .unread import JSON_ENDINGS, LABELS_NAME, unread_kind
 from .webanno import is_webanno, read_webanno
-from .words_json import WORD_KEYS, read_words_json
+from .words_json import WORD_KEYS, counts_words, read_words_json
 
 __all__ = [
     "FORMATS",
@@ -142,7 +142,7 @@ def guess_format(path: Path) -> Format:
         keys, in_lines = first_keys(path), has_lines(path)
         if "sentences" in keys:
             return FORMATS["jsonl" if in_lines else "words"]
-        if "text" not in keys and keys.intersection(WORD_KEYS):
+        if keys.intersection(WORD_KEYS) and ("text" not in keys or counts_words(path)):
             return FORMATS["words"]
         if "text" in keys and has_mentions(entry for _, entry in json_entries(path, ReadingReport())):
             return FORMATS["mentions"]
@@ -318,9 +318,8 @@ def _data_files(folder: Path, endings: tuple[str, ...]) -> tuple[list[Path], dic
     """
     files = [
         path
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-        and (_may_be_read(path, endings) or (not path.suffix and is_wikiner(path)))
+        for path in visible_files(folder)
+        if (_may_be_read(path, endings) or (not path.suffix and is_wikiner(path)))
         and not DESCRIPTION.fullmatch(path.name)
     ]
     left_out = {path: "it names the labels" for path in files if LABELS_NAME.fullmatch(path.name)}

@@ -17,6 +17,7 @@ from ..files import files_with_ending, partner, whole_folder
 from ..report import ReadingReport
 from .folders import DESCRIPTION
 from .options import ReadingOptions
+from .places import other_counting
 
 ENTITY_LINE = re.compile(r"(T\S+)\t(\S+) (\d+ \d+(?:;\d+ \d+)*)(?:\t(.*))?")
 RELATION_LINE = re.compile(r"(R\S+)\t(\S+) (\S+?):(\S+) (\S+?):(\S+)\s*")
@@ -168,7 +169,10 @@ def _read_entity(
         message = f"entity {name}: {offsets} is not a span of the text, which has {len(document.text)} characters"
         report.problem(path, number, message)
     elif annotated is not None and annotated.split() != covered.split():
-        report.problem(path, number, f"entity {name}: the text at {offsets} is {covered!r}, expected {annotated!r}")
+        other = other_counting(document.text, start, end, annotated)
+        report.problem(
+            path, number, f"entity {name}: the text at {offsets} is {covered!r}, expected {annotated!r}{other}"
+        )
     elif any(document.text[before[1] : after[0]].strip() for before, after in pairwise(pieces)):
         # brat also splits a span at a line break. Such pieces have only white space between them, and are one entity.
         report.counts["discontinuous"] += 1

@@ -6,7 +6,7 @@ spaCy's training data has pairs `[text, {"entities": ...}]` in place of objects,
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,20 @@ def name_of(entry: Mapping[str, Any], other: str) -> str:
         ('0', 'silver-1')
     """
     return str(next((entry[name] for name in ("doc_key", "id") if entry.get(name) is not None), other))
+
+
+def unread_lists(entry: Mapping[str, Any], known: Collection[str]) -> list[str]:
+    """The keys of an entry whose lists of objects nobody reads: they may be annotations under another name.
+
+    Example:
+        >>> unread_lists({"text": "Ada", "triples": [{"head": "Ada"}], "tags": ["a"]}, {"entities"})
+        ['triples']
+    """
+    return [
+        name
+        for name, value in entry.items()
+        if name not in known and isinstance(value, list) and value and all(isinstance(row, dict) for row in value)
+    ]
 
 
 def has_weights(path: Path) -> bool:

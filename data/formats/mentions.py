@@ -20,11 +20,11 @@ from ..alignment import TextDocument, align, word_locator
 from ..documents import Document
 from ..occurrences import Mention, place_mentions
 from ..report import ReadingReport
-from .json_entries import json_entries, name_of
+from .json_entries import json_entries, name_of, unread_lists
 from .options import ReadingOptions
 
-# Entities with one of these keys have a place.
-OFFSETS = {"start", "end", "start_offset", "end_offset", "offset", "offsets", "span", "value"}
+# Numbers that are no places.
+NO_PLACES = {"id", "entity_id", "score", "confidence", "probability", "weight", "count", "frequency"}
 # Warnings of one kind that are written out. All are counted.
 MOST_EXAMPLES = 10
 EXPECTED = "expected a 'text' and a list of entities {'text': ..., 'label': ...}"
@@ -34,7 +34,7 @@ def has_mentions(entries: Iterator[Mapping[str, Any]]) -> bool:
     """Whether the first entities among JSON objects have texts and labels, and no offsets."""
     for entry in entries:
         rows = [row for value in entry.values() if isinstance(value, list) for row in value]
-        if any(isinstance(row, list) or (isinstance(row, dict) and row.keys() & OFFSETS) for row in rows):
+        if any(isinstance(row, list) or (isinstance(row, dict) and _has_place(row)) for row in rows):
             return False
         if any(map(_is_mention, rows)):
             return isinstance(entry.get("text"), str)
@@ -65,10 +65,12 @@ def read_mentions(path: Path, report: ReadingReport, options: ReadingOptions) ->
     number = 0
     for number, (line, entry) in enumerate(json_entries(path, report), start=1):
         try:
-            text, entities, relations = _parts(entry)
+            text, entities, relations, key = _parts(entry)
         except ValueError as error:
             report.problem(path, line, str(error))
             continue
+        for name in unread_lists(entry, (key, "relations")):
+            report.counts[f"texts whose key {name!r} is not read"] += 1
 
         def note(kind: str, message: str | None, line: int = line) -> None:
             report.counts[kind] += 1
@@ -102,17 +104,30 @@ def read_mentions(path: Path, report: ReadingReport, options: ReadingOptions) ->
         report.problem(path, 0, "the file has no documents")
 
 
+def _has_place(row: Mapping[str, Any]) -> bool:
+    """Whether an entity has a place, under whatever name: a number, also in a list or an object."""
+
+    def has_number(value: Any) -> bool:
+        if isinstance(value, dict):
+            return any(map(has_number, value.values()))
+        if isinstance(value, list):
+            return any(map(has_number, value))
+        return isinstance(value, int) and not isinstance(value, bool)
+
+    return any(has_number(value) for key, value in row.items() if key not in NO_PLACES)
+
+
 def _is_mention(row: Any) -> bool:
     return (
         isinstance(row, dict)
-        and not row.keys() & OFFSETS
+        and not _has_place(row)
         and isinstance(row.get("text"), str)
         and isinstance(row.get("label", row.get("type")), str)
     )
 
 
-def _parts(entry: Mapping[str, Any]) -> tuple[str, list[Mention], list[tuple[Mention, Mention, str]]]:
-    """The text, the entities and the relations of an entry.
+def _parts(entry: Mapping[str, Any]) -> tuple[str, list[Mention], list[tuple[Mention, Mention, str]], str]:
+    """The text, the entities and the relations of an entry, and the key of its entities.
 
     Raises:
         ValueError: if the structure of the entry is unexpected.
@@ -120,13 +135,14 @@ def _parts(entry: Mapping[str, Any]) -> tuple[str, list[Mention], list[tuple[Men
     text = entry.get("text")
     if not isinstance(text, str) or not text.strip():
         raise ValueError(f"{EXPECTED}, got the text {text!r}")
-    rows = entry.get("entities")
+    rows, key = entry.get("entities"), "entities"
     if rows is None:
         lists = {key: value for key, value in entry.items() if isinstance(value, list) and key != "relations"}
         named = [key for key, value in lists.items() if any(map(_is_mention, value))] or list(lists)
         if len(named) != 1:
             raise ValueError(f"{EXPECTED}, got the keys {', '.join(map(str, entry))}")
-        rows = lists[named[0]]
+        key = named[0]
+        rows = lists[key]
     if not isinstance(rows, list):
         raise ValueError(f"{EXPECTED}, got {type(rows).__name__} as entities")
     entities = [_mention(row, f"entity {number}") for number, row in enumerate(rows)]
@@ -140,7 +156,7 @@ def _parts(entry: Mapping[str, Any]) -> tuple[str, list[Mention], list[tuple[Men
             raise ValueError(f"{name}: expected {{'head': ..., 'tail': ..., 'label': ...}}, got {_short(row)}")
         ends = [_mention(row[end], f"{name}, {end}", needs_label=False) for end in ("head", "tail")]
         relations.append((ends[0], ends[1], _label(row, name)))
-    return text, entities, relations
+    return text, entities, relations, key
 
 
 def _mention(row: Any, name: str, needs_label: bool = True) -> Mention:
@@ -150,6 +166,8 @@ def _mention(row: Any, name: str, needs_label: bool = True) -> Mention:
     if not isinstance(text, str) or not text.strip():
         expected = "{'text': ..., 'label': ...}" if needs_label else "the text of an entity"
         raise ValueError(f"{name}: expected {expected}, got {_short(row)}")
+    if _has_place(row):
+        raise ValueError(f"{name} has a place, and the first entities have none, got {_short(row)}")
     has_label = needs_label or row.get("label", row.get("type")) is not None
     return Mention(" ".join(text.split()), _label(row, name) if has_label else None)
 

@@ -25,18 +25,29 @@ from typing import Any
 from ..alignment import TextDocument, align, word_locator
 from ..documents import Document
 from ..report import ReadingReport
-from .json_entries import json_entries, name_of
+from .json_entries import json_entries, name_of, unread_lists
 from .options import ReadingOptions
+from .places import differs, may_be_shifted, other_counting
 
 # How tools name the parts of an entity and of a relation.
-STARTS = ("start_offset", "start", "begin", "startOffset")
-ENDS = ("end_offset", "end", "endOffset")
-PLACES = ("span", "offset", "offsets", "pos")
+STARTS = ("start_offset", "start", "begin", "startOffset", "beginOffset", "start_char", "start_idx", "start_pos",
+          "startIndex", "from")  # fmt: skip
+ENDS = ("end_offset", "end", "endOffset", "end_char", "end_idx", "end_pos", "endIndex", "to")
+PLACES = ("span", "offset", "offsets", "pos", "position", "char_span")
 LABELS = ("label", "tag", "entity_type", "type")
 HEADS = ("from_id", "head")
 TAILS = ("to_id", "tail")
+# Lists of entities.
+ENTITY_KEYS = ("entities", "ents", "label", "labels")
+# Other lists of objects that these tools write.
+KNOWN_LISTS = {*ENTITY_KEYS, "relations", "spans", "tokens", "sents", "options", "annotations", "completions",
+               "predictions", "result", "Comments", "comments"}  # fmt: skip
 # A text that is only an address of the text.
 ADDRESS = re.compile(r"(?:[a-z][a-z0-9+.-]*://|/)\S+")
+
+
+# A kind of counts. Some tools count such a character twice.
+UNCHECKED = "entities without their text stand behind a character such as \U0001f600"
 
 
 def read_offsets(path: Path, report: ReadingReport, options: ReadingOptions) -> Iterator[Document]:
@@ -131,14 +142,22 @@ def _text_document(
     regions = [region for value in entry.values() if _are_objects(value) for region in value]
     text = entry["data"] if isinstance(entry.get("data"), str) and "text" not in entry else _text(entry, regions)
     document = TextDocument(name_of(entry, key), text)
+    if "annotation_approver" in entry:
+        raise ValueError("this is Doccano's export with numbers of labels: export it with the text of labels")
     if "annotation_id" in entry or _are_objects(entry.get("label")):
         # In JSON-MIN the labelling interface defines the key of the regions. The key is missing if there are none.
         for number, region in enumerate(chain.from_iterable(filter(_are_objects, entry.values()))):
             _add_region(document, number, region, report)
-    elif "spans" in entry or "answer" in entry or "tokens" in entry:
-        return _prodigy(entry, document)
+        return document
+    for name in unread_lists(entry, KNOWN_LISTS):
+        report.counts[f"texts whose key {name!r} is not read"] += 1
+    if entry.get("answer", "accept") != "accept":
+        return None
+    is_prodigy = "spans" in entry or "answer" in entry or "tokens" in entry
+    if entry.get("spans") or (is_prodigy and not any(entry.get(name) for name in ENTITY_KEYS)):
+        _prodigy(entry, document, report)
     else:
-        _doccano(entry, document)
+        _doccano(entry, document, report)
     return document
 
 
@@ -209,11 +228,16 @@ def _label_studio(
     if len(annotations) > 1:
         report.counts["further annotations of a text"] += len(annotations) - 1
     chosen = next((item for item in annotations if item.get("ground_truth")), None) or _newest(annotations)
+    read_from = {str(region["to_name"]) for region in chosen["result"] if "labels" in region.get("value", {})
+                 and "to_name" in region}  # fmt: skip
+    if len(read_from) > 1:
+        raise ValueError(f"its regions are of several texts, {', '.join(sorted(read_from))}: export one text a task")
     document = TextDocument(name_of(entry, key), _text(entry["data"], chosen["result"]))
     for region in chosen["result"]:
         if region["type"] == "relation":
             ends = (region["from_id"], region["to_id"])
             head, tail = ends if region.get("direction") != "left" else ends[::-1]
+            report.counts["relations in both directions, read in one"] += region.get("direction") == "bi"
             for label in region.get("labels") or ["RELATED"]:
                 document.relations.append((head, tail, label))
         else:
@@ -245,17 +269,17 @@ def _add_region(document: TextDocument, identifier: Any, value: Mapping[str, Any
         message = f"expected numbers as 'start' and 'end', got {value['start']!r} and {value['end']!r}"
         raise ValueError(f"region {identifier!r}: {message}") from None
     annotated, covered = value.get("text"), document.text[start:end]
-    differs = isinstance(annotated, str) and annotated.split() != covered.split()
+    is_other = isinstance(annotated, str) and differs(covered, annotated)
     related = (
         isinstance(annotated, str)
         and bool(annotated.strip())
         and (annotated.strip() in covered or covered in annotated)
     )
-    if differs and related and _on_word_borders(document.text, start, end):
+    if is_other and related and _on_word_borders(document.text, start, end):
         # Label Studio writes a wrong text where words are selected as a whole (granularity "word").
         report.counts["regions whose text differs from that at their offsets"] += 1
-    elif differs:
-        raise ValueError(f"region {identifier!r}: the text at {start} to {end} is {covered!r}, expected {annotated!r}")
+    else:
+        _check_text(f"region {identifier!r}", document.text, (start, end), annotated, report)
     for label in labels:
         # An id repeats if a region has several labels or several sets of labels. Relations refer to its first label.
         name = (identifier, len(document.entities)) if identifier in document.entities else identifier
@@ -269,12 +293,26 @@ def _on_word_borders(text: str, start: int, end: int) -> bool:
     return 0 <= start < end <= len(text) and not inside and text[start:end] == text[start:end].strip()
 
 
-def _prodigy(entry: Mapping[str, Any], document: TextDocument) -> TextDocument | None:
-    if entry.get("answer", "accept") != "accept":
-        return None
+def _check_text(name: str, text: str, place: tuple[Any, Any], repeated: Any, report: ReadingReport) -> None:
+    """Compare the text that an entity repeats with that at its place.
+
+    Raises:
+        ValueError: if they differ.
+    """
+    start, end = place
+    if not isinstance(repeated, str):
+        report.counts[UNCHECKED] += isinstance(end, int) and may_be_shifted(text, end)
+    elif differs(text[start:end], repeated):
+        other = other_counting(text, start, end, repeated)
+        raise ValueError(f"{name}: the text at {start} to {end} is {text[start:end]!r}, expected {repeated!r}{other}")
+
+
+def _prodigy(entry: Mapping[str, Any], document: TextDocument, report: ReadingReport) -> None:
     number_of_span: dict[tuple[int, int], int] = {}
     for number, span in enumerate(entry.get("spans") or ()):
-        number_of_span.setdefault((span["start"], span["end"]), number)
+        place = (span["start"], span["end"])
+        _check_text(f"span {number}", document.text, place, span.get("text"), report)
+        number_of_span.setdefault(place, number)
         document.entities[number] = (span["start"], span["end"], span["label"])
     for relation in entry.get("relations") or ():
         ends = []
@@ -284,15 +322,14 @@ def _prodigy(entry: Mapping[str, Any], document: TextDocument) -> TextDocument |
                 raise ValueError(f"the {side} of a relation is {start} to {end}, expected one of the 'spans'")
             ends.append(number_of_span[start, end])
         document.relations.append((ends[0], ends[1], relation["label"]))
-    return document
 
 
-def _doccano(entry: Mapping[str, Any], document: TextDocument) -> None:
-    rows = next((entry[name] for name in ("entities", "label", "labels") if name in entry), None)
+def _doccano(entry: Mapping[str, Any], document: TextDocument, report: ReadingReport) -> None:
+    rows = next((entry[name] for name in ENTITY_KEYS if name in entry), None)
     if rows is None:
-        raise KeyError("labels")
+        raise ValueError(f"expected a list of entities, such as 'entities', got the keys {', '.join(map(str, entry))}")
     for number, row in enumerate(rows):
-        identifier, entity = _entity(row, number, document.text)
+        identifier, entity = _entity(row, number, document.text, report)
         if identifier in document.entities:
             raise ValueError(f"entity {identifier!r} is defined twice, expected unique ids")
         document.entities[identifier] = entity
@@ -310,7 +347,7 @@ def _first(row: Mapping[str, Any], names: Sequence[str]) -> Any:
     return row[next((name for name in names if name in row), names[0])]
 
 
-def _entity(row: Any, number: int, text: str) -> tuple[Any, tuple[Any, Any, Any]]:
+def _entity(row: Any, number: int, text: str, report: ReadingReport) -> tuple[Any, tuple[Any, Any, Any]]:
     """The identifier of an entity, and its place and label.
 
     Raises:
@@ -318,14 +355,12 @@ def _entity(row: Any, number: int, text: str) -> tuple[Any, tuple[Any, Any, Any]
             its place.
     """
     if isinstance(row, list) and len(row) == 3:
+        _check_text(f"entity {number}", text, (row[0], row[1]), None, report)
         return number, (row[0], row[1], row[2])
     if not isinstance(row, dict):
         raise ValueError(f"expected an entity [start, end, label], got {row!r}")
     place = next((row[name] for name in PLACES if isinstance(row.get(name), list)), None)
     start, end = place if place is not None and len(place) == 2 else (_first(row, STARTS), _first(row, ENDS))
     repeated = next((row[name] for name in ("text", "word", "mention") if isinstance(row.get(name), str)), None)
-    if repeated is not None and repeated.split() != text[start:end].split():
-        inclusive = "; its end seems to be inclusive" if repeated.split() == text[start : end + 1].split() else ""
-        message = f"the text at {start} to {end} is {text[start:end]!r}, expected {repeated!r}{inclusive}"
-        raise ValueError(f"entity {row.get('id', number)!r}: {message}")
+    _check_text(f"entity {row.get('id', number)!r}", text, (start, end), repeated, report)
     return row.get("id", number), (start, end, _first(row, LABELS))

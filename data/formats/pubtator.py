@@ -15,6 +15,7 @@ from ..alignment import TextDocument, align, word_locator
 from ..documents import Document, lines_with_numbers
 from ..report import ReadingReport
 from .options import ReadingOptions
+from .places import other_counting
 
 PASSAGE = re.compile(r"([^|\t]+)\|([ta])\|(.*)")
 
@@ -77,6 +78,7 @@ def _annotation(cells: list[str], document: TextDocument, report: ReadingReport)
     start, end = int(cells[1]), int(cells[2])
     covered = document.text[start:end]
     if covered.split() != cells[3].split():
-        return f"the text at {start} to {end} is {covered!r}, expected {cells[3]!r}"
+        other = other_counting(document.text, start, end, cells[3])
+        return f"the text at {start} to {end} is {covered!r}, expected {cells[3]!r}{other}"
     document.entities[len(document.entities)] = (start, end, cells[4].strip())
     return None

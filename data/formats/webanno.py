@@ -24,6 +24,8 @@ FIRST_LINE = "#FORMAT=WebAnno TSV 3"
 TYPE_FEATURES = ("value", "entity", "label", "type", "class", "category")
 # Layers of other kinds, by a part of their names.
 OTHER_LAYERS = ("POS", "Lemma", "Morph", "Token", "Sentence", "Dependency", "Surface")
+# An annotation without a value.
+NO_VALUE = "*"
 # An annotation of a token: its value, and its number where it has one.
 CELL = re.compile(r"((?:\\.|[^|\\\[\]])*)(?:\[(\d+)\])?(?:\||$)")
 RELATION = re.compile(r"(\d+-\d+(?:\.\d+)?)(?:\[(\d+)_(\d+)\])?(?:\||$)")
@@ -48,10 +50,19 @@ class Layer:
     base: str | None = None
 
     @property
+    def label(self) -> str:
+        """The last part of the name, which is the type of annotations without a value."""
+        return self.name.rpartition(".")[2]
+
+    @property
+    def type_feature(self) -> str | None:
+        """The feature that names types, by its usual name."""
+        return next((name for name in TYPE_FEATURES if name in self.features), None)
+
+    @property
     def type_column(self) -> int:
-        """The column of the feature that names types."""
-        found = next((name for name in TYPE_FEATURES if name in self.features), None)
-        return self.column + (0 if found is None else self.features.index(found))
+        """The column of the feature that names types; that of the first feature where none has a usual name."""
+        return self.column + (0 if self.type_feature is None else self.features.index(self.type_feature))
 
 
 @dataclass
@@ -97,14 +108,19 @@ def read_webanno(path: Path, report: ReadingReport, options: ReadingOptions) -> 
         if line.startswith("#T_"):
             layer = _layer(line, column)
             layers.append(layer)
-            column += len(layer.features) + (layer.kind == "RL") + (layer.kind == "CH")
+            # A layer without features has one column, and relations have one more, for their ends.
+            column += max(1, len(layer.features)) + (layer.kind == "RL")
         elif line.startswith("#Text="):
             found.words.append([])
         elif line and not line.startswith("#"):
             if chosen is None:
                 chosen, linking = _chosen(layers, report)
+                for layer in chosen:
+                    if len(layer.features) > 1 and layer.type_feature is None:
+                        message = f"the feature {layer.features[0]!r} of the layer {layer.label} is read as the type"
+                        report.problem(path, 0, message, fatal=False)
             try:
-                _read_token(line.split("\t"), chosen, linking, found)
+                _read_token(line.split("\t"), chosen, linking, found, report)
             except (IndexError, ValueError):
                 report.problem(path, number, f"expected the columns of a token of WebAnno TSV, got {line[:60]!r}")
     if not any(found.words):
@@ -134,24 +150,29 @@ def _chosen(layers: list[Layer], report: ReadingReport) -> tuple[list[Layer], li
     return chosen, linking
 
 
-def _read_token(cells: list[str], chosen: list[Layer], linking: list[Layer], found: _Sentences) -> None:
+def _read_token(
+    cells: list[str], chosen: list[Layer], linking: list[Layer], found: _Sentences, report: ReadingReport
+) -> None:
     token, _, word = cells[:3]
-    if "." in token:
-        # A part of a token has a line of its own, behind that of the token.
-        return
-    if not found.words:
-        found.words.append([])
-    place = found.n_tokens
-    found.n_tokens += 1
-    found.words[-1].append(word)
+    # A part of a token has a line of its own, behind that of the token. Its annotations are widened to the token.
+    is_part = "." in token
+    if not is_part:
+        if not found.words:
+            found.words.append([])
+        found.n_tokens += 1
+        found.words[-1].append(word)
     for layer in chosen:
         for value, number in _annotations(cells[layer.type_column]):
+            report.counts["widened"] += is_part
+            report.counts["entities without a value, with the name of their layer"] += value == NO_VALUE
+            label = layer.label if value == NO_VALUE else value
             # Without a number an annotation has this token alone.
-            found.spans.setdefault((layer.name, number or token, value), []).append(place)
+            found.spans.setdefault((layer.name, number or token, label), []).append(found.n_tokens - 1)
     for layer in linking:
-        labels = [value for value, _ in _annotations(cells[layer.column])] if layer.features else []
+        labels = [value for value, _ in _annotations(cells[layer.column]) if value != NO_VALUE]
+        labels = labels if layer.features else []
         for order, (source, first, second) in enumerate(RELATION.findall(cells[layer.column + len(layer.features)])):
-            label = labels[order] if order < len(labels) else layer.name.rpartition(".")[2]
+            label = labels[order] if order < len(labels) else layer.label
             head = (layer.base, source if first in ("", "0") else first)
             tail = (layer.base, token if second in ("", "0") else second)
             found.relations.append((head, tail, label))
@@ -162,8 +183,7 @@ def _annotations(cell: str) -> list[tuple[str, str]]:
     if cell == "_":
         return []
     rows = [(re.sub(r"\\(.)", r"\1", value), number) for value, number in CELL.findall(cell)]
-    # An annotation without a value is `*`.
-    return [(value, number) for value, number in rows if value not in ("", "_", "*")]
+    return [(value, number) for value, number in rows if value not in ("", "_")]
 
 
 def _document(key: str, found: _Sentences, report: ReadingReport) -> TextDocument:

@@ -20,13 +20,14 @@ from typing import Any
 
 from ..documents import Document, typed_document, usual_keys
 from ..report import ReadingReport
-from ..tags import entities_from_tags, guess_scheme, usual_tags
+from ..tags import TAG_COLUMNS, entities_from_tags, guess_scheme, unlike_tags, usual_tags
 from .json_entries import json_entries
 from .options import ReadingOptions
+from .places import differs
 
 WORD_KEYS = ("tokenized_text", "tokens", "words")
 KEY_NAMES = ("doc_key", "orig_id", "wnd_id", "sent_id", "id")
-TAG_KEYS = ("ner_tags", "tags", "labels", "ner")
+TAG_KEYS = TAG_COLUMNS
 EXPECTED = "expected an object of GLiNER, SpERT, OneIE, or tokens with tags"
 
 
@@ -53,6 +54,9 @@ def read_words_json(path: Path, report: ReadingReport, options: ReadingOptions) 
             report.problem(path, 0, f"{note}; --scheme names how tags are to be read", fatal=False)
         if scheme == "auto":
             scheme = guess_scheme([changes.get(tag, tag) for tag in tags] for tags in sequences)
+            if reason := unlike_tags({changes.get(tag, tag) for tags in sequences for tag in tags}, scheme):
+                report.problem(path, 0, reason)
+                return
     number = 0
     for number, (line, entry) in enumerate(json_entries(path, report), start=1):
         key = str(next((entry[name] for name in KEY_NAMES if entry.get(name)), f"{path.stem}-{number}"))
@@ -65,6 +69,19 @@ def read_words_json(path: Path, report: ReadingReport, options: ReadingOptions) 
             report.problem(path, line, f"{EXPECTED}, got another structure{missing}")
     if not number:
         report.problem(path, 0, "the file has no documents")
+
+
+def counts_words(path: Path) -> bool:
+    """Whether the first object of a file, which has words, has tags or places that can be those of words."""
+    entry = next((entry for _, entry in json_entries(path, ReadingReport())), {})
+    words: Any = next((entry[name] for name in WORD_KEYS if name in entry), [])
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        return False
+    tags = _tags(entry)
+    if tags is not None:
+        return len(tags) == len(words)
+    ends = [row.get("end") for row in entry.get("entities") or () if isinstance(row, dict)]
+    return bool(ends) and all(isinstance(end, int) and end <= len(words) for end in ends)
 
 
 def _tags(entry: Mapping[str, Any]) -> list[str] | None:
@@ -108,6 +125,9 @@ def _raw(
         return {"doc_key": key, "sentences": [words], "ner": [[list(entity) for entity in found]]}
     if "tokenized_text" in entry:
         ner = [[row[0], row[1], row[2]] for row in entry["ner"]]
+        for row in entry["ner"]:
+            if len(row) > 3 and isinstance(row[3], str):
+                _check_words(words, row[0], row[1] + 1, row[3], row[2])
         relations = [
             [*row["head"]["position"][:2], *row["tail"]["position"][:2], row["relation_text"]]
             for row in entry.get("relations") or ()
@@ -128,6 +148,8 @@ def _raw(
     elif any(isinstance(entry.get(name), list) for name in TAG_KEYS):
         if any(isinstance(item, list) for name in TAG_KEYS for item in entry.get(name) or ()):
             raise ValueError("this object holds the columns of a whole table, expected an object for each sentence")
+        if any(isinstance(item, dict) for name in TAG_KEYS for item in entry.get(name) or ()):
+            raise ValueError(f"{EXPECTED}, got objects in place of tags; SpERT has them under 'entities'")
         raise ValueError("the tags are numbers, expected text; load it by datasets, with the names of its tags")
     else:
         raise ValueError(f"{EXPECTED}, got the keys {', '.join(map(str, entry))}")
@@ -148,7 +170,13 @@ def _span(row: Mapping[str, Any], words: Sequence[str], label: str) -> list[Any]
         ValueError: if the entity repeats its text, and other words are at its place.
     """
     start, end, text = row["start"], row["end"], row.get("text")
-    if isinstance(text, str) and "".join(text.split()) != "".join("".join(words[start:end]).split()):
-        covered = " ".join(words[start:end])
-        raise ValueError(f"entity {label!r}: the words {start} to {end}, exclusive, are {covered!r}, expected {text!r}")
+    if isinstance(text, str):
+        _check_words(words, start, end, text, label)
     return [start, end - 1, label]
+
+
+def _check_words(words: Sequence[str], start: int, end: int, text: str, label: str) -> None:
+    """Raise `ValueError` where an entity repeats another text than its words, from `start` to before `end`."""
+    covered = " ".join(words[start:end])
+    if differs(covered, text):
+        raise ValueError(f"entity {label!r}: the words {start} to {end}, exclusive, are {covered!r}, expected {text!r}")

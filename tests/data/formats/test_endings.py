@@ -78,3 +78,11 @@ def test_columns_with_tabs_in_a_csv_are_read_where_the_format_is_named(tmp_path)
         guess_format(path)
     (document,) = read_corpus(path, ReadingReport(), "conll")
     assert document["sentences"] == [["Ada", "sings"]]
+
+
+def test_hidden_files_and_those_of_a_mac_are_passed_over(tmp_path):
+    for folder, name in (("train", "a"), ("__MACOSX/train", "._a"), (".git", "b")):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / f"{name}.txt").write_bytes(b"\0\5" if name == "._a" else TEXT.encode())
+        (tmp_path / folder / f"{name}.ann").write_bytes(b"\0\5" if name == "._a" else STANDOFF.encode())
+    assert keys(tmp_path) == ["train/a"]

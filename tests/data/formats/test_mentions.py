@@ -231,3 +231,27 @@ def test_every_entity_is_counted_once_and_placed_on_word_borders(parts, listed, 
     # Each entity that was found has a place.
     n_names = len({" ".join(text[start:end].split()).casefold() for start, end in spans})
     assert bool(n_names) == (noted.count("not found") < len(listed))
+
+
+@pytest.mark.parametrize("place", [{"at": [9, 14]}, {"locations": [{"offset": 9, "length": 5}]}, {"begins": 9}])
+def test_a_place_under_an_unknown_name_is_not_left_out_in_silence(write, place):
+    documents, report = read(write({"text": TEXT, "entities": [{**GENE, **place}]}))
+    assert documents == []
+    assert report.fatal
+
+
+def test_a_place_in_a_later_document_is_a_problem(write):
+    path = write({"text": TEXT, "entities": [GENE]}, {"text": TEXT, "entities": [{**GENE, "start": 25, "end": 30}]})
+    documents, report = read(path)
+    assert [document["doc_key"] for document in documents] == ["silver-1"]
+    assert "entity 0 has a place" in report.fatal[0].message
+
+
+def test_scores_and_ids_are_no_places(write):
+    (document,), _ = read(write({"text": TEXT, "entities": [{**GENE, "id": 3, "score": 1, "sure": True}]}))
+    assert entities(document) == [("BRCA1", "Gene"), ("BRCA1", "Gene")]
+
+
+def test_lists_that_are_not_read_are_counted(write):
+    _, report = read(write({"text": TEXT, "entities": [GENE], "triples": [CAUSES]}))
+    assert counts(report)["texts whose key 'triples' is not read"] == 1

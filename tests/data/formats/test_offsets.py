@@ -11,6 +11,7 @@ from reading import counts, entities
 
 from plmarker.data.formats import ReadingOptions, read_corpus
 from plmarker.data.formats.json_entries import json_entries
+from plmarker.data.formats.offsets import UNCHECKED
 from plmarker.data.report import ReadingReport
 
 TEXT = "Ada Bell runs Acme. 👩🏽\u200d🚀 left\nNew  York."
@@ -40,6 +41,11 @@ def write(request: pytest.FixtureRequest, tmp_path: Path) -> Write:
 def read(path: Path, **options: Any) -> tuple[Documents, ReadingReport]:
     report = ReadingReport()
     return list(read_corpus(path, report, "offsets", ReadingOptions(), **options)), report
+
+
+def guessed(path: Path) -> tuple[Documents, ReadingReport]:
+    report = ReadingReport()
+    return list(read_corpus(path, report)), report
 
 
 def offsets(part: str) -> dict[str, int]:
@@ -215,7 +221,7 @@ def test_an_export_of_prodigy_is_read_without_rejected_texts(write):
     assert [document["doc_key"] for document in documents] == ["export-1", "export-4", "export-5", "export-6"]
     assert [entities(document) for document in documents] == [ENTITIES, ENTITIES, [], []]
     assert documents[0]["relations"] == [[OWNS], []]
-    assert counts(report) == {"exact": 6, "rejected": 2}
+    assert counts(report) == {"exact": 6, "rejected": 2, UNCHECKED: 2}
 
 
 def doccano(**changes: Any) -> dict[str, Any]:
@@ -248,7 +254,7 @@ INVALID: list[tuple[Any, list[str]]] = [
     ("text", ["str"]),
     ({}, ["'text'"]),
     ({"text": 7, "label": []}, ["'text'", "int"]),
-    ({"text": TEXT}, ["'labels'"]),
+    ({"text": TEXT}, ["'entities'"]),
     ({"text": TEXT, "label": [[0, 3]]}, ["[0, 3]"]),
     ({"text": TEXT, "label": [[0, 300, "X"]]}, ["entity 0", "0 to 300", str(len(TEXT))]),
     ({"text": TEXT, "label": [[-1, 3, "X"]]}, ["entity 0", "-1 to 3"]),
@@ -404,3 +410,112 @@ def test_an_offset_that_is_no_whole_number_is_named(write: Write, start: Any) ->
     (problem,) = report.problems
     assert documents == []
     assert f"expected whole numbers as start and end, got {start!r} and 3" in problem.message
+
+
+FOUND = [("Acme", "ORG"), ("Anna", "PER")]
+SHORT = "Acme met Anna at Acme."
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        ("startOffset", "endOffset"),
+        ("start_char", "end_char"),
+        ("start_idx", "end_idx"),
+        ("start_pos", "end_pos"),
+        ("startIndex", "endIndex"),
+        ("beginOffset", "endOffset"),
+        ("from", "to"),
+    ],
+)
+def test_places_have_many_names(tmp_path, start, end):
+    """The second Acme is the entity, and not the first one."""
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps({"text": SHORT, "entities": [{"text": "Acme", "type": "ORG", start: 17, end: 21}]}))
+    documents, report = guessed(path)
+    assert report.problems == []
+    assert documents[0]["ner"] == [[{"start": 4, "end": 4, "label": "ORG"}]]
+
+
+@pytest.mark.parametrize("name", ["pos", "position", "char_span", "span"])
+def test_places_may_be_pairs(tmp_path, name):
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps({"text": SHORT, "entities": [{"text": "Acme", "type": "ORG", name: [17, 21]}]}))
+    documents, _ = guessed(path)
+    assert documents[0]["ner"] == [[{"start": 4, "end": 4, "label": "ORG"}]]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"tokens": ["Acme", "met"], "label": [[0, 4, "ORG"], [9, 13, "PER"]]},
+        {"spans": [], "entities": [[0, 4, "ORG"], [9, 13, "PER"]]},
+        {"answer": "accept", "entities": [[0, 4, "ORG"], [9, 13, "PER"]]},
+        {"tokens": [{"id": 0, "start": 0, "end": 4}], "ents": [{"start": 0, "end": 4, "label": "ORG"},
+                                                              {"start": 9, "end": 13, "label": "PER"}]},
+    ],
+)  # fmt: skip
+def test_entities_beside_words_or_an_answer_are_read(tmp_path, entry):
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps({"text": SHORT, **entry}))
+    documents, report = read(path)
+    assert report.problems == []
+    assert entities(documents[0]) == FOUND
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "reason"),
+    [
+        ("\U0001f600 Anna ran.", 3, "UTF-16"),
+        ("Acme.\r\nAnna ran.", 6, "line end"),
+        ("Hi Anna ran.", 2, None),
+    ],
+)
+def test_offsets_that_count_otherwise_are_named(tmp_path, text, start, reason):
+    path = tmp_path / "a.jsonl"
+    row = {"start": start, "end": start + 4, "text": "Anna", "label": "PER"}
+    path.write_text(json.dumps({"text": text, "entities": [row]}))
+    documents, report = read(path)
+    assert documents == []
+    message = report.fatal[0].message
+    assert "expected 'Anna'" in message
+    assert ("its offsets count" in message) == (reason is not None)
+    assert (reason or "") in message
+
+
+def test_white_space_in_the_repeated_text_may_differ(tmp_path):
+    region = {"value": {"start": 0, "end": 10, "text": "AnnaBrown", "labels": ["PER"]}, "type": "labels", "id": "a"}
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps([{"data": {"text": "Anna\nBrown ran."}, "annotations": [{"result": [region]}]}]))
+    documents, report = read(path)
+    assert report.fatal == []
+    assert len(documents) == 1
+
+
+def test_regions_of_several_texts_are_refused(tmp_path):
+    regions = [
+        {"type": "labels", "id": name, "to_name": name, "value": {"start": 0, "end": 4, "labels": ["X"]}}
+        for name in ("title", "text")
+    ]
+    data = {"title": "Acme buys Zed", "text": "Anna joined Acme."}
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps([{"data": data, "annotations": [{"result": regions}]}]))
+    documents, report = read(path)
+    assert documents == []
+    assert "several texts, text, title" in report.fatal[0].message
+
+
+def test_lists_that_are_not_read_are_counted(tmp_path):
+    entry = {"text": SHORT, "entities": [[0, 4, "ORG"]], "triples": [{"head": 0, "tail": 0}], "tags": ["a"]}
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps(entry))
+    _, report = read(path)
+    assert counts(report) == {"exact": 1, "texts whose key 'triples' is not read": 1}
+
+
+def test_the_text_of_a_span_of_prodigy_is_compared(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps({"text": SHORT, "spans": [{"start": 0, "end": 4, "label": "X", "text": "Anna"}]}))
+    documents, report = read(path)
+    assert documents == []
+    assert "is 'Acme', expected 'Anna'" in report.fatal[0].message

@@ -88,3 +88,48 @@ def test_what_cannot_be_read_is_reported_once(write, text, line, part):
     list(read_corpus(write(text), report, "webanno", annotated=False))
     assert any(problem.line == line and part in problem.message for problem in report.problems)
     assert len(report.problems) <= 2
+
+
+PARTS = """\
+#FORMAT=WebAnno TSV 3.3
+#T_SP=de.tudarmstadt.ukp.dkpro.core.api.ner.type.NamedEntity|identifier|value
+#T_CH=de.tudarmstadt.ukp.dkpro.core.api.coref.type.CoreferenceLink|referenceRelation|referenceType
+#T_RL=webanno.custom.Works|Kind|BT_de.tudarmstadt.ukp.dkpro.core.api.ner.type.NamedEntity
+
+
+#Text=Anna joined Acme-backed Zed
+1-1\t0-4\tAnna\t*\tPER\t*->1-1\tname[1]\t_\t_\t
+1-2\t5-11\tjoined\t_\t_\t_\t_\t_\t_\t
+1-3\t12-23\tAcme-backed\t_\t_\t_\t_\t_\t_\t
+1-3.1\t12-16\tAcme\t*\tORG\t_\t_\tworks\t1-1\t
+1-4\t24-27\tZed\t*\t*\t_\t_\t_\t_\t
+"""
+
+
+def test_parts_of_tokens_chains_and_entities_without_a_value(write):
+    report = ReadingReport()
+    (document,) = read_corpus(write(PARTS), report)
+    assert entities(document) == [("Anna", "PER"), ("Acme-backed", "ORG"), ("Zed", "NamedEntity")]
+    (relation,) = document["relations"][0]
+    assert (relation["head_start"], relation["tail_start"], relation["label"]) == (0, 2, "works")
+    assert report.counts["widened"] == 1
+    assert report.counts["entities without a value, with the name of their layer"] == 1
+
+
+def test_a_layer_without_features_has_one_column(write):
+    text = (
+        "#FORMAT=WebAnno TSV 3.3\n#T_SP=webanno.custom.Person\n\n#Text=Anna ran\n"
+        "1-1\t0-4\tAnna\t*\t\n1-2\t5-8\tran\t_\t\n"
+    )
+    (document,) = read_corpus(write(text), ReadingReport())
+    assert entities(document) == [("Anna", "Person")]
+
+
+def test_the_feature_that_is_read_as_the_type_is_named(write):
+    text = (
+        "#FORMAT=WebAnno TSV 3.3\n#T_SP=webanno.custom.Mention|Comment|Kind\n\n#Text=Anna ran\n"
+        "1-1\t0-4\tAnna\tsure\tPER\t\n1-2\t5-8\tran\t_\t_\t\n"
+    )
+    report = ReadingReport()
+    list(read_corpus(write(text), report))
+    assert "the feature 'Comment' of the layer Mention" in report.problems[0].message

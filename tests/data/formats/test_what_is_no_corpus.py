@@ -39,7 +39,7 @@ def test_raw_text_is_not_read_as_columns(tmp_path: Path, text: str, expected: st
     [
         ("a.txt", b"<html><body><p>Ada <b>sings</b></p></body></html>\n", "this is a page of HTML"),
         ("a.txt", b'<ENAMEX TYPE="PERSON">Ada</ENAMEX> sings .\n', "this is text with entities as markup"),
-        ("a.tsv", "Ada\tB-PER\n".encode("utf-16"), "this is text in UTF-16: save it as UTF-8"),
+        ("a.tsv", "Ada\tB-PER\n".encode("utf-16"), "this is text in UTF-16 or UTF-32: save it as UTF-8"),
         ("a.csv", b"word,tag\nAda,B-PER\n", "this is a table of comma-separated values"),
         ("a.json", json.dumps({"train": [{"text": "a"}], "dev": []}).encode(), "one object with the splits dev, train"),
         ("a.jsonl.gz", gzip.compress(b'{"doc_key": "a"}', mtime=0), "this file is packed: unpack it"),

@@ -90,3 +90,36 @@ def test_relations_beside_tags_are_reported(tmp_path: Path) -> None:
     assert document["ner"] == [[{"start": 0, "end": 0, "label": "PER"}]]
     assert [problem.fatal for problem in report.problems] == [False]
     assert "1 relations left out" in report.problems[0].message
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"words": WORDS, "tags": ["NNP", "NNP", "VBZ", "NNP"], "ner": ["B-PER", "I-PER", "O", "B-ORG"]},
+        {"words": WORDS, "ner": ["B-PER", "I-PER", "O", "B-ORG"], "labels": ["news", "sport", "x", "y"]},
+        {"text": " ".join(WORDS), "tokens": WORDS, "ner_tags": ["B-PER", "I-PER", "O", "B-ORG"]},
+        {"text": " ".join(WORDS), **SPERT},
+    ],
+)
+def test_the_tags_of_entities_are_found_beside_others(tmp_path, entry):
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps(entry))
+    (document,), _ = read(path)
+    assert entities(document) == [("Ada Bell", "PER"), ("Acme", "ORG")]
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        ({"tokens": WORDS, "tags": ["NNP", "NNP", "VBZ", "NNP"]}, "no tag is 'O'"),
+        ({"tokens": WORDS, "tags": ["1", "2", "0", "3"]}, "numbers"),
+        ({"tokens": WORDS, "ner": [{"start": 0, "end": 1, "label": "PER"}]}, "objects"),
+        ({"tokenized_text": WORDS, "ner": [[0, 2, "PER", "Ada Bell"]]}, "are 'Ada Bell runs', expected 'Ada Bell'"),
+    ],
+)
+def test_what_are_no_tags_is_refused(tmp_path, entry, reason):
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps(entry))
+    documents, report = read(path)
+    assert documents == []
+    assert reason in report.fatal[0].message

@@ -1,0 +1,37 @@
+"""Entities that repeat their text: is it at their place, and if not, what do their offsets count?"""
+
+from __future__ import annotations
+
+
+def differs(covered: str, repeated: str) -> bool:
+    """Whether two texts differ in more than white space. Some tools change line ends in the text that they repeat."""
+    return "".join(covered.split()) != "".join(repeated.split())
+
+
+def other_counting(text: str, start: int, end: int, repeated: str) -> str:
+    """How offsets count where the text that they should cover stands at another place.
+
+    Example:
+        >>> other_counting("\U0001f600 Anna", 3, 7, "Anna")
+        '; its offsets count UTF-16 code units, as JavaScript does, expected characters'
+
+    Args:
+        start, end: the offsets; `end` is exclusive.
+        repeated: the text that the entity repeats.
+
+    Returns:
+        The end of a message; empty where no usual way to count fits.
+    """
+    units = text.encode("utf-16-le", "surrogatepass")[2 * start : 2 * end]
+    if not differs(units.decode("utf-16-le", "replace"), repeated):
+        return "; its offsets count UTF-16 code units, as JavaScript does, expected characters"
+    if not differs(text.replace("\r\n", "\n")[start:end], repeated):
+        return "; its offsets count a line end as one character, and the text has two for it, \\r\\n"
+    if not differs(text[start : end + 1], repeated):
+        return "; its end seems to be inclusive"
+    return ""
+
+
+def may_be_shifted(text: str, end: int) -> bool:
+    """Whether a tool that counts UTF-16 code units has other offsets before `end`."""
+    return any(ord(character) > 0xFFFF for character in text[:end])
