@@ -29,14 +29,15 @@ def files_with_ending(folder: Path, ending: str) -> list[Path]:
     return [path for path in visible_files(folder) if has_ending(path, ending)]
 
 
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is hidden, or is what a Mac adds to archives."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
 def visible_files(folder: Path) -> list[Path]:
-    """The files of a folder and of its subfolders, sorted, but no hidden ones and none that a Mac adds to archives."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.is_file()
-        and not any(part.startswith(".") or part == "__MACOSX" for part in path.relative_to(folder).parts)
-    )
+    """The files of a folder and of its subfolders, sorted, without hidden ones and those in hidden folders."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(path for path in files if not any(map(is_hidden, path.relative_to(folder).parts)))
 
 
 def partner(path: Path, ending: str, other: str) -> Path:

@@ -14,7 +14,7 @@ from pyarrow import ArrowException
 
 from ..modeling.schema_plmarker import PLMarkerError, one_sentence
 from .documents import ANNOTATION_FIELDS
-from .files import has_ending
+from .files import has_ending, visible_files
 from .formats.json_entries import has_weights
 from .formats.unread import JSON_ENDINGS
 
@@ -38,8 +38,8 @@ WEIGHTED_FEATURES = Features({**DOCUMENT_FEATURES, "weight": Value("float64")})
 
 def features_of_files(paths: Sequence[Path]) -> Features:
     """The columns of the documents of files or folders: with `weight`, if a JSON file has weights."""
-    files = [file for path in paths for file in (path.rglob("*") if path.is_dir() else [path])]
-    weighted = any(file.is_file() and has_ending(file, JSON_ENDINGS) and has_weights(file) for file in files)
+    files = [file for path in paths for file in (visible_files(path) if path.is_dir() else [path])]
+    weighted = any(has_ending(file, JSON_ENDINGS) and has_weights(file) for file in files if file.is_file())
     return WEIGHTED_FEATURES if weighted else DOCUMENT_FEATURES
 
 

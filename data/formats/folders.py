@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...modeling.schema_plmarker import PLMarkerError
-from ..files import has_ending
+from ..files import has_ending, is_hidden
 from .unread import LABELS_NAME, unread_kind
 
 # The name of a file or folder is assigned to a split if it contains one of these words, perhaps with "set" behind it.
@@ -85,7 +85,7 @@ def joined_splits(paths: Iterable[Path]) -> tuple[dict[Path, str], dict[Path, st
 
 def visible_entries(folder: Path) -> list[Path]:
     """The entries of a folder without hidden ones and without files that describe the corpus."""
-    entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    entries = sorted(path for path in folder.iterdir() if not is_hidden(path.name))
     return [path for path in entries if path.is_dir() or not DESCRIPTION.fullmatch(path.name)]
 
 
