@@ -18,7 +18,7 @@ from ..validation import read_jsonl, valid_documents, with_entities
 from .ace import read_ace
 from .brat import read_brat, write_brat
 from .columns import COLUMN_ENDINGS, SPLIT_ENDINGS, is_wikiner, read_columns, write_columns
-from .conll2012 import read_conll2012
+from .conll2012 import is_conll2012, read_conll2012
 from .docbin import read_docbin
 from .folders import DESCRIPTION, CorpusFolder, find_corpora, joined_splits
 from .genia import is_genia, read_genia
@@ -103,7 +103,7 @@ FORMATS = {
 ALL_ENDINGS = tuple(ending for format in FORMATS.values() for ending in format.endings)
 
 # Formats that the first lines of a file show.
-SHOWN = (("webanno", is_webanno), ("pubtator", is_pubtator), ("genia", is_genia))
+SHOWN = (("webanno", is_webanno), ("pubtator", is_pubtator), ("genia", is_genia), ("conll2012", is_conll2012))
 
 
 def guess_format(path: Path) -> Format:

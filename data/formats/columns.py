@@ -372,7 +372,7 @@ def _cells(line: str) -> list[str]:
         return line.split("\t")
     if line.startswith(" ") and len(line.split()) == 1:
         return [line.rstrip(" ")]
-    cells = line.strip(" ").split(" ")
+    cells = re.split(" +", line.strip(" "))
     if cells[1:3] == ["-X-", "_"]:
         # Label Studio writes labels with spaces in its last column.
         return [*cells[:3], " ".join(cells[3:])]

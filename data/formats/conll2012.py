@@ -23,6 +23,14 @@ MISSING_WORD = "[WORD]"
 _BRACKETS = re.compile(r"(\(([^()*]+))?\*?(\))?")
 
 
+def is_conll2012(path: Path) -> bool:
+    """Whether the first line of a file begins a document of CoNLL-2012."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return DOCUMENT_BEGIN.match(file.readline(1000).decode("utf-8", "replace")) is not None
+
+
 def read_conll2012(path: Path, report: ReadingReport, options: ReadingOptions) -> Iterator[Document]:
     """Stream the documents of a file. Each part of a document becomes a document with the name `NAME_PART`.
 

@@ -6,8 +6,9 @@ A file is a JSON array, or has one JSON object per line:
      "entities": [{"text": "BRCA1", "label": "Gene"}, {"text": "breast cancer", "label": "Disease"}],
      "relations": [{"head": "BRCA1", "tail": "breast cancer", "label": "causes"}]}
 
-The list of entities may have any name. `type` does for `label`. An end of a relation may be an object, too, with
-`text` and perhaps `label`. `doc_key` or `id` and `weight` are optional.
+The list of entities may have any name. `type` does for `label`, `name` for the `text` of an entity, `source` and
+`target` for `head` and `tail`. An end of a relation may be an object, too, with `text` and perhaps `label`. `doc_key`
+or `id` and `weight` are optional.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from .options import ReadingOptions
 
 # Numbers that are no places.
 NO_PLACES = {"id", "entity_id", "score", "confidence", "probability", "weight", "count", "frequency"}
+# The keys of the ends of a relation.
+ENDS = (("head", "tail"), ("source", "target"))
 # Warnings of one kind that are written out. All are counted.
 MOST_EXAMPLES = 10
 EXPECTED = "expected a 'text' and a list of entities {'text': ..., 'label': ...}"
@@ -121,7 +124,7 @@ def _is_mention(row: Any) -> bool:
     return (
         isinstance(row, dict)
         and not _has_place(row)
-        and isinstance(row.get("text"), str)
+        and isinstance(row.get("text", row.get("name")), str)
         and isinstance(row.get("label", row.get("type")), str)
     )
 
@@ -152,9 +155,10 @@ def _parts(entry: Mapping[str, Any]) -> tuple[str, list[Mention], list[tuple[Men
         raise ValueError(f"expected a list of relations, got {type(found).__name__}")
     for number, row in enumerate(found or ()):
         name = f"relation {number}"
-        if not isinstance(row, dict) or not {"head", "tail"} <= row.keys():
+        ends_of = next((pair for pair in ENDS if isinstance(row, dict) and set(pair) <= row.keys()), None)
+        if ends_of is None:
             raise ValueError(f"{name}: expected {{'head': ..., 'tail': ..., 'label': ...}}, got {_short(row)}")
-        ends = [_mention(row[end], f"{name}, {end}", needs_label=False) for end in ("head", "tail")]
+        ends = [_mention(row[end], f"{name}, {end}", needs_label=False) for end in ends_of]
         relations.append((ends[0], ends[1], _label(row, name)))
     return text, entities, relations, key
 
@@ -162,7 +166,7 @@ def _parts(entry: Mapping[str, Any]) -> tuple[str, list[Mention], list[tuple[Men
 def _mention(row: Any, name: str, needs_label: bool = True) -> Mention:
     if isinstance(row, str) and not needs_label:
         row = {"text": row}
-    text = row.get("text") if isinstance(row, dict) else None
+    text = row.get("text", row.get("name")) if isinstance(row, dict) else None
     if not isinstance(text, str) or not text.strip():
         expected = "{'text': ..., 'label': ...}" if needs_label else "the text of an entity"
         raise ValueError(f"{name}: expected {expected}, got {_short(row)}")

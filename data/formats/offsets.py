@@ -35,8 +35,10 @@ STARTS = ("start_offset", "start", "begin", "startOffset", "beginOffset", "start
 ENDS = ("end_offset", "end", "endOffset", "end_char", "end_idx", "end_pos", "endIndex", "to")
 PLACES = ("span", "offset", "offsets", "pos", "position", "char_span")
 LABELS = ("label", "tag", "entity_type", "type")
-HEADS = ("from_id", "head")
-TAILS = ("to_id", "tail")
+HEADS = ("from_id", "head", "source", "from")
+TAILS = ("to_id", "tail", "target", "to")
+# The text that an entity repeats.
+REPEATED = ("text", "word", "mention", "entity", "name", "surfaceform")
 # Lists of entities.
 ENTITY_KEYS = ("entities", "ents", "label", "labels")
 # Other lists of objects that these tools write.
@@ -361,6 +363,6 @@ def _entity(row: Any, number: int, text: str, report: ReadingReport) -> tuple[An
         raise ValueError(f"expected an entity [start, end, label], got {row!r}")
     place = next((row[name] for name in PLACES if isinstance(row.get(name), list)), None)
     start, end = place if place is not None and len(place) == 2 else (_first(row, STARTS), _first(row, ENDS))
-    repeated = next((row[name] for name in ("text", "word", "mention") if isinstance(row.get(name), str)), None)
+    repeated = next((row[name] for name in REPEATED if isinstance(row.get(name), str)), None)
     _check_text(f"entity {row.get('id', number)!r}", text, (start, end), repeated, report)
     return row.get("id", number), (start, end, _first(row, LABELS))

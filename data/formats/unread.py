@@ -26,6 +26,7 @@ FIRST_BYTES = (
         rb"PAR1[\x00-\x08\x0e-\x1f]|ARROW1\x00",
         "Parquet or Arrow: `load_documents` and `datasets.load_dataset` take the folder of such files",
     ),
+    (rb"#FORMAT=WebAnno TSV [12]", "WebAnno TSV 1 or 2: version 3 is read"),
     (rb"(?s).*<xmi:XMI", f"XMI of UIMA: {WEBANNO}"),
     (rb"(?s).*<collection", "BioC XML: PubTator is read, so take the PubTator files of the corpus"),
     (
@@ -60,8 +61,17 @@ FIRST_KEYS = (
     ),
     ({"words", "sentences", "n_ary_relations"}, "SciREX, whose sentences are places and whose relations join clusters"),
     ({"documents", "source"}, "BioC JSON: PubTator is read, so take the PubTator files of the corpus"),
-    ({"sentText"}, "the JSON of NYT: its entities and relations are named by their text, without a place"),
+    ({"sentText"}, "the JSON of NYT, or of UniRE: if its entities have places, write them as SpERT's JSON"),
     ({"triple_list"}, "triples: entities and relations are named by their text, without a place"),
+    ({"spo_list"}, "triples: entities and relations are named by their text, without a place"),
+    ({"sentence", "ner"}, "the form of W2NER, whose entities are lists of words: write 'tokens' and a tag for each"),
+    ({"input", "output"}, "training data of GLiNER2, whose entities have no place: write 'text' and 'entities'"),
+    ({"PubTator3"}, "BioC JSON: PubTator is read, so take the PubTator files of the corpus"),
+    ({"Entities", "File"}, "the output of Amazon Comprehend, which does not have the text"),
+    ({"documentName", "document", "tokens"}, "the JSON of UBIAI: its exports for spaCy and with IOB tags are read"),
+    ({"example_id", "content"}, "the JSON of LightTag: write 'text' and 'entities' with 'start', 'end' and 'label'"),
+    ({"examples", "relations"}, "the JSON of LightTag: write 'text' and 'entities' with 'start', 'end' and 'label'"),
+    ({"annotatable", "anncomplete"}, "the annotations of tagtog, which do not have the text"),
 )
 # The keys of a file that holds all splits of a corpus.
 SPLIT_KEYS = {"train", "dev", "valid", "validation", "test"}

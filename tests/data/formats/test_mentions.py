@@ -247,6 +247,14 @@ def test_a_place_in_a_later_document_is_a_problem(write):
     assert "entity 0 has a place" in report.fatal[0].message
 
 
+def test_other_names_of_keys(write):
+    gene, disease = ({"name": row["text"], "type": row["label"]} for row in (GENE, DISEASE))
+    causes = {"source": "BRCA1", "target": "breast cancer", "type": "causes"}
+    (document,), report = read(write({"text": TEXT, "entities": [gene, disease], "relations": [causes]}))
+    assert report.problems == []
+    assert relations(document) == [(6, 6, 8, 9, "causes")]
+
+
 def test_scores_and_ids_are_no_places(write):
     (document,), _ = read(write({"text": TEXT, "entities": [{**GENE, "id": 3, "score": 1, "sure": True}]}))
     assert entities(document) == [("BRCA1", "Gene"), ("BRCA1", "Gene")]

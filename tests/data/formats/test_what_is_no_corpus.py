@@ -42,6 +42,12 @@ def test_raw_text_is_not_read_as_columns(tmp_path: Path, text: str, expected: st
         ("a.tsv", "Ada\tB-PER\n".encode("utf-16"), "this is text in UTF-16 or UTF-32: save it as UTF-8"),
         ("a.csv", b"word,tag\nAda,B-PER\n", "this is a table of comma-separated values"),
         ("a.json", json.dumps({"train": [{"text": "a"}], "dev": []}).encode(), "one object with the splits dev, train"),
+        ("a.tsv", b"#FORMAT=WebAnno TSV 2\n1-1\tAda\tB-PER\n", "version 3 is read"),
+        ("a.json", b'[{"documentName": "a", "document": "Ada", "tokens": [], "relations": []}]', "UBIAI"),
+        ("a.json", b'{"examples": [{"example_id": "1"}], "relations": []}', "LightTag"),
+        ("a.json", b'{"annotatable": {}, "anncomplete": true, "entities": []}', "tagtog"),
+        ("a.jsonl", b'{"text": "a", "spo_list": []}', "this is triples"),
+        ("a.jsonl", b'{"input": "a", "output": {"entities": {}}}', "GLiNER2"),
         ("a.jsonl.gz", gzip.compress(b'{"doc_key": "a"}', mtime=0), "this file is packed: unpack it"),
     ],
 )
@@ -85,3 +91,16 @@ def test_the_splits_of_conll_2003_are_columns_by_their_names(tmp_path: Path) -> 
     documents = list(read_corpus(tmp_path, report))
     assert [document["doc_key"] for document in documents] == ["eng.testa-1", "eng.testb-1", "eng.train-1"]
     assert report.problems == []
+
+
+def test_columns_may_be_aligned_by_spaces(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("1   Ada     B-PER\n2   sings   O\n\n1   Bob     B-PER\n2   left    O\n")
+    documents = list(read_corpus(path, ReadingReport()))
+    assert [document["sentences"] for document in documents] == [[["Ada", "sings"]], [["Bob", "left"]]]
+
+
+def test_rows_of_conll_2012_are_known_by_their_first_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.conll"
+    path.write_text("#begin document (a); part 000\n")
+    assert guess_format(path).name == "conll2012"
