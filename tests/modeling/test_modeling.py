@@ -418,8 +418,9 @@ def test_minilm_reads_language_through_levitated_markers(schema):
     assert near > far + 0.03
 
 
-@pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("model_class", [PLMarkerForEntityRecognition, PLMarkerForRelationExtraction])
+@pytest.mark.parametrize(
+    ("model_class", "training"), [(PLMarkerForEntityRecognition, True), (PLMarkerForRelationExtraction, False)]
+)
 def test_many_candidates_stay_in_a_gibibyte(model_class, training, tmp_path):
     """500 words with 8-word spans, or 60 entities in a sentence, in a process of its own."""
     script = tmp_path / "read.py"

@@ -123,8 +123,6 @@ def test_reading_text_loads_neither_corpora_nor_training() -> None:
     [
         "import plmarker; import transformers",
         "import transformers; import plmarker",
-        "from transformers import AutoModel, pipeline; import plmarker, transformers",
-        "import transformers; from plmarker.modeling.modeling_plmarker import PLMarkerModel",
         "from plmarker.trainers import PLMarkerTrainer; import transformers",
         "import plmarker.pipeline, transformers",
     ],
