@@ -107,6 +107,8 @@ def _check_is_text(path: Path) -> None:
     """Raise `PLMarkerError` for a corpus or another file that would be read as raw text, a line each."""
     if has_ending(path, FILE_ENDINGS):
         return
+    if has_ending(path, (".csv", ".xlsx", ".ods")):
+        raise PLMarkerError(f"{path}: this is a table: write its texts to a .parquet file with the column 'text'")
     kind = unread_kind(path)
     if kind is not None:
         raise PLMarkerError(f"{path}: this is {kind}")

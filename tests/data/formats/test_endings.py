@@ -63,11 +63,13 @@ def test_documents_for_prediction(tmp_path, name):
     assert [record.is_json for record in read_lines(path)] == [True]
 
 
-@pytest.mark.parametrize("name", ["a.conll", "A.CONLL"])
-def test_a_corpus_is_no_raw_text(tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "reason"), [("a.conll", "is a corpus"), ("A.CONLL", "is a corpus"), ("a.csv", "is a table")]
+)
+def test_corpora_and_tables_are_no_raw_text(tmp_path, name, reason):
     path = tmp_path / name
     path.write_text(COLUMNS)
-    with pytest.raises(PLMarkerError, match="is a corpus"):
+    with pytest.raises(PLMarkerError, match=reason):
         Inputs(str(path)).check()
 
 
