@@ -102,9 +102,8 @@ def label_spans(spans: Sequence[Span], logits: Array, least_nil: float = 0.0) ->
     probabilities = softmax(np.asarray(logits, dtype=np.float64))
     labels = without_weak_nil(probabilities, probabilities[:, 0], least_nil).argmax(axis=-1)
     return [
-        ScoredSpan(int(start), int(end), int(label), float(row[label]))
-        for (start, end), label, row in zip(spans, labels, probabilities, strict=True)
-        if label > 0
+        ScoredSpan(int(spans[row][0]), int(spans[row][1]), int(labels[row]), float(probabilities[row, labels[row]]))
+        for row in labels.nonzero()[0].tolist()
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,19 +21,19 @@ from .windows_plmarker import SegmentedDocument, Span, Window, WordTokenizer, se
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """A span to score.
+class Candidates:
+    """Spans to score in a window, as columns: there are thousands of them.
 
     Args:
-        start, end: its first and last subword in the window.
-        words: its first and last word in the document.
-        is_part: whether it ends inside its last word.
+        spans: the first and the last word of each in the document; shape (spans,).
+        starts, ends: its first and its last subword in the window; shape (spans,).
+        parts: the numbers of those that end inside their last word.
     """
 
-    start: int
-    end: int
-    words: Span
-    is_part: bool = False
+    spans: Sequence[Span]
+    starts: list[int]
+    ends: list[int]
+    parts: Sequence[int] = ()
 
 
 class SpanTask(Task[PLMarkerEntityConfig, SpanRow]):
@@ -67,20 +67,29 @@ class SpanTask(Task[PLMarkerEntityConfig, SpanRow]):
             if last < first:
                 continue
             labels = self.labels(annotations.entities(sentence), first, last)
-            groups: dict[Window, list[Span]] = {reading.window: [] for reading in segmented.readings(sentence)}
-            whole = segmented.whole_window(sentence)
-            for span in self.candidates(document, sentence, first, last):
-                is_inside = first <= span[0] and span[1] <= last
-                window = whole if whole and is_inside else segmented.window_of(sentence, *span)
-                if window is not None:
-                    groups.setdefault(window, []).append(span)
-            for window, spans in groups.items():
+            for window, spans in self._by_window(document, sentence, segmented).items():
                 if window not in rows:
                     ids = segmented.input_ids(window, tokenize)
                     rows[window] = SpanRow(str(document.get("doc_key", "")), ids)
                 if spans:
                     _append(rows[window], sentence, self.places(spans, segmented, window, training), labels)
         return list(rows.values())
+
+    def _by_window(
+        self, document: Document, sentence: int, segmented: SegmentedDocument
+    ) -> Mapping[Window, Sequence[Span]]:
+        """The candidate spans of a sentence, by the window that reads them. A window may have none."""
+        spans = self.candidates(document, sentence, *segmented.sentences[sentence])
+        whole = segmented.whole_window(sentence)
+        # Spans that a document gives may be outside of their sentence.
+        if whole is not None and document.get("candidates") is None:
+            return {whole: spans}
+        groups: dict[Window, list[Span]] = {reading.window: [] for reading in segmented.readings(sentence)}
+        for span in spans:
+            window = segmented.window_of(sentence, *span)
+            if window is not None:
+                groups.setdefault(window, []).append(span)
+        return groups
 
     def candidates(self, document: Document, sentence: int, first: int, last: int) -> Sequence[Span]:
         """The candidate spans of a sentence, start ascending, then end ascending."""
@@ -92,13 +101,11 @@ class SpanTask(Task[PLMarkerEntityConfig, SpanRow]):
         """The class of each annotated span of a sentence."""
         return {(start, end): label for start, end, label in entities}
 
-    def places(
-        self, spans: Sequence[Span], segmented: SegmentedDocument, window: Window, training: bool
-    ) -> list[Candidate]:
+    def places(self, spans: Sequence[Span], segmented: SegmentedDocument, window: Window, training: bool) -> Candidates:
         """What is scored for the spans of a window: their first and last subwords."""
-        # There are thousands of spans: their positions are not asked for one by one.
         starts, offset = segmented.subwords.word_starts, window.start
-        return [Candidate(starts[span[0]] - offset + 1, starts[span[1] + 1] - offset, span) for span in spans]
+        first = [starts[start] - offset + 1 for start, _ in spans]
+        return Candidates(spans, first, [starts[end + 1] - offset for _, end in spans])
 
     def examples(self, rows: Sequence[SpanRow]) -> list[Example[SpanRow]]:
         return [self.example(row, 0, len(row.labels)) for row in rows if row.labels]
@@ -176,14 +183,18 @@ def candidate_spans(first_word: int, last_word: int, max_span_length: int) -> li
     ]
 
 
-def _append(row: SpanRow, sentence: int, spans: Sequence[Candidate], labels: dict[Span, int]) -> None:
-    row.sentences.extend([sentence] * len(spans))
-    row.labels.extend([0 if span.is_part else labels.get(span.words, 0) for span in spans])
-    row.examples.append(len(spans))
-    row.word_starts.extend([span.words[0] for span in spans])
-    row.word_ends.extend([span.words[1] for span in spans])
-    row.starts.extend([span.start for span in spans])
-    row.ends.extend([span.end for span in spans])
+def _append(row: SpanRow, sentence: int, candidates: Candidates, labels: dict[Span, int]) -> None:
+    size = len(candidates.spans)
+    classes = [labels.get(span, 0) for span in candidates.spans] if labels else [0] * size
+    for number in candidates.parts:
+        classes[number] = 0
+    row.sentences.extend([sentence] * size)
+    row.labels.extend(classes)
+    row.examples.append(size)
+    row.word_starts.extend([start for start, _ in candidates.spans])
+    row.word_ends.extend([end for _, end in candidates.spans])
+    row.starts.extend(candidates.starts)
+    row.ends.extend(candidates.ends)
 
 
 def by_sentence(
@@ -202,4 +213,4 @@ def by_sentence(
     if temperature != 1.0:
         logits = logits / temperature
     for rows in rows_of_sentences(scored, n_sentences):
-        yield [spans[row] for row in rows], logits[rows]
+        yield [spans[row] for row in rows.tolist()], logits[rows]

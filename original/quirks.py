@@ -12,7 +12,7 @@ from ..modeling.configuration_plmarker import PLMarkerTaskConfig
 from ..modeling.pair_tasks_plmarker import LevitatedPairTask, SubjectTask
 from ..modeling.rows_plmarker import PairRow, Row
 from ..modeling.schema_plmarker import PLMarkerError
-from ..modeling.span_tasks_plmarker import Candidate, SpanTask, TagTask
+from ..modeling.span_tasks_plmarker import Candidates, SpanTask, TagTask
 from ..modeling.task_plmarker import Array, Batch, Document, Example, Task
 from ..modeling.windows_plmarker import SegmentedDocument, Span, Window, WordTokenizer
 
@@ -107,18 +107,17 @@ class _Original(Task[Any, Any]):
 class OriginalSpanTask(_Original, SpanTask):
     """Q5 and Q6."""
 
-    def places(
-        self, spans: Sequence[Span], segmented: SegmentedDocument, window: Window, training: bool
-    ) -> list[Candidate]:
-        candidates = super().places(spans, segmented, window, training)
+    def places(self, spans: Sequence[Span], segmented: SegmentedDocument, window: Window, training: bool) -> Candidates:
+        whole = super().places(spans, segmented, window, training)
         if not training or "word_parts" not in self.quirks:
-            return candidates
-        with_parts: list[Candidate] = []
-        for candidate in candidates:
-            inside = range(segmented.position(window, candidate.words[1]), candidate.end)
-            with_parts += [Candidate(candidate.start, end, candidate.words, is_part=True) for end in inside]
-            with_parts.append(candidate)
-        return with_parts
+            return whole
+        found: list[tuple[Span, int, int]] = []
+        parts: list[int] = []
+        for span, start, end in zip(whole.spans, whole.starts, whole.ends, strict=True):
+            inside = range(segmented.position(window, span[1]), end)
+            parts += range(len(found), len(found) + len(inside))
+            found += [(span, start, last) for last in (*inside, end)]
+        return Candidates([span for span, *_ in found], [s for _, s, _ in found], [e for *_, e in found], parts)
 
     def merge_gold(self, gold: Sequence[Sequence[Sequence[int]]]) -> Any:
         """The gold entities of the sentences of a document, as the original counts them."""
