@@ -185,6 +185,9 @@ def common_format(paths: Sequence[Path]) -> Format:
         except PLMarkerError:
             # The reader of the first format says what is wrong, if anything is.
             continue
+        if first.folders and path.is_dir() and all(has_ending(file, ".txt") for file in visible_files(path)):
+            # Texts whose annotations are missing.
+            continue
         # A file of JSON without annotations may be in several formats.
         if found.endings != first.endings:
             raise PLMarkerError(

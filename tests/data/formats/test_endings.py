@@ -8,7 +8,7 @@ import pytest
 
 from plmarker import PLMarkerError, load_documents
 from plmarker.data.files import has_ending, partner
-from plmarker.data.formats import guess_format, read_corpus
+from plmarker.data.formats import common_format, guess_format, read_corpus
 from plmarker.data.records import Inputs, read_lines
 from plmarker.data.report import ReadingReport
 
@@ -88,3 +88,14 @@ def test_hidden_files_and_those_of_a_mac_are_passed_over(tmp_path):
         (tmp_path / folder / f"{name}.txt").write_bytes(b"\0\5" if name == "._a" else TEXT.encode())
         (tmp_path / folder / f"{name}.ann").write_bytes(b"\0\5" if name == "._a" else STANDOFF.encode())
     assert keys(tmp_path) == ["train/a"]
+
+
+def test_a_split_of_texts_beside_brat_lacks_its_annotations(tmp_path):
+    for split in ("train", "test"):
+        (tmp_path / split).mkdir()
+        (tmp_path / split / "a.txt").write_text(TEXT)
+    (tmp_path / "train" / "a.ann").write_text(STANDOFF)
+    assert common_format([tmp_path / "train", tmp_path / "test"]).name == "brat"
+    report = ReadingReport()
+    assert list(read_corpus(tmp_path / "test", report, "brat")) == []
+    assert "no .ann file" in report.fatal[0].message
