@@ -67,7 +67,11 @@ class EntityRelationExtractionPipeline(Pipeline):
             return self.forward(inputs, **options)
         if isinstance(inputs, (list, tuple)):
             return self._extract(inputs, options)
-        return self._stream(inputs, options)
+        try:
+            stream = iter(inputs)
+        except TypeError:
+            raise PLMarkerError(f"expected a text, or several of them, got {type(inputs).__name__}") from None
+        return self._stream(stream, options)
 
     def save_pretrained(self, save_directory: Any, **kwargs: Any) -> None:
         """Save the model with its tokenizer. The pipeline has nothing else to save."""
@@ -77,8 +81,7 @@ class EntityRelationExtractionPipeline(Pipeline):
         """Push the model with its tokenizer."""
         return self.model.push_to_hub(repo_id, **kwargs)
 
-    def _stream(self, inputs: Iterable[Any], options: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        stream = iter(inputs)
+    def _stream(self, stream: Iterator[Any], options: dict[str, Any]) -> Iterator[dict[str, Any]]:
         while chunk := list(islice(stream, TEXTS_AT_ONCE)):
             yield from self._extract(chunk, options)
 
@@ -92,6 +95,8 @@ class EntityRelationExtractionPipeline(Pipeline):
         with self.device_placement():
             for names, members in numbers.items():
                 lists = {name: [items[number][name] for number in members] for name in names}
+                # A document without sentences must not be taken for a sentence without words.
+                lists |= {"words": [document or [[]] for document in lists["words"]]} if "words" in lists else {}
                 results = self.model.extract(**lists, **options)
                 found |= {number: result.to_dict() for number, result in zip(members, results, strict=True)}
         return [found[number] for number in range(len(items))]

@@ -148,7 +148,7 @@ class PLMarkerComponent(Pipe):
         if key != "ents" and key not in doc.spans:
             raise PLMarkerError(f"{name}: given_entities is {key!r}, but doc.spans has {sorted(doc.spans)}")
         spans = doc.ents if key == "ents" else doc.spans[key]
-        rows = [(span.start_char, span.end_char, span.label_) for span in spans]
+        rows = [(span.start_char, span.end_char, span.label_ or None) for span in spans]
         return with_given(document, rows, self.model.config.schema, name)
 
     def _write(self, doc: Doc, extraction: Extraction) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterable
 from functools import partial
 from typing import Any
@@ -62,6 +63,8 @@ def document_of(record: Record, language: str = "en", schema: LabelSchema | None
             if not is_unicode(raw["text"]):
                 raise ValueError("text is no valid Unicode, it holds a lone surrogate")
             document = text_document(key, raw["text"], language)
+        elif "text" in raw and raw.get("sentences") is None:
+            raise ValueError(f"expected a string as 'text', got {reprlib.repr(raw['text'])}")
         else:
             document = _words_document(key, raw.get("sentences"))
         return document if schema is None else _with_given(document, raw, schema)

@@ -6,6 +6,7 @@ Reading a record costs next to nothing. What a record says is looked at by `docu
 from __future__ import annotations
 
 import json
+import reprlib
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -154,10 +155,26 @@ def read_parquet(path: str | Path) -> Iterator[Record]:
         with parquet.ParquetFile(existing_file(path)) as file:
             columns = _checked_columns(file.schema_arrow.names, str(path))
             batches = file.iter_batches(ROWS_AT_ONCE, columns=columns)
-            rows = (row for batch in batches for row in batch.to_pylist())
+            rows = (_as_text(row) for batch in batches for row in batch.to_pylist())
             yield from _rows(rows, f"{path}, row ", Path(path).stem, 0)
     except pyarrow.ArrowException as error:
         raise PLMarkerError(f"{path}: no Parquet file can be read here: {one_sentence(error)}") from None
+
+
+def _as_text(value: Any) -> Any:
+    """A value with its bytes as text: some programs write text into binary columns.
+
+    Raises:
+        PLMarkerError: for bytes that are no UTF-8 text.
+    """
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            raise PLMarkerError(f"a binary column has {reprlib.repr(value)}, which is no UTF-8 text") from None
+    if isinstance(value, dict):
+        return {key: _as_text(item) for key, item in value.items()}
+    return [_as_text(item) for item in value] if isinstance(value, list) else value
 
 
 def read_dataset(

@@ -76,6 +76,8 @@ def documents_of_tokens(
         PLMarkerError: if the scheme is unknown, if a column is missing, if integer tags have no names, or if rows have
             problems. The message lists the first problems with their row numbers, which count from 1.
     """
+    if not isinstance(dataset, Dataset):
+        raise PLMarkerError(f"expected a Dataset, such as one split of a DatasetDict, got {type(dataset).__name__}")
     scheme = ReadingOptions(scheme).scheme
     usual = token_columns(dataset.column_names) or (None, None, None)
     words, tags, document = words or usual[0], tags or usual[1], document or usual[2]

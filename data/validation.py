@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import zip_longest
@@ -253,7 +253,7 @@ def document_problems(raw: Mapping[str, Any], schema: LabelSchema | None = None)
             expected = ", ".join(ANNOTATION_FIELDS)
             yield f"the unknown key {name!r} is not read, expected annotations as {expected}", False
     weight = raw.get("weight", 1.0)
-    if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0.0 <= weight < math.inf:
+    if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0.0 <= weight <= sys.float_info.max:
         yield f"weight must be a finite number from 0, got {_shorten(weight)}", True
     sentences = raw.get("sentences")
     if not isinstance(sentences, list) or not all(

@@ -200,6 +200,11 @@ class ExtractsFromText:
         """
         if (text is None) == (words is None):
             raise PLMarkerError("extract takes either text or words=")
+        for name, value in (("constraints", constraints), ("explain", explain)):
+            if not isinstance(value, bool):
+                raise PLMarkerError(f"{name} is True or False, got {value!r}")
+        if not callable(sentence_splitter):
+            raise PLMarkerError(f"sentence_splitter is a function, got {sentence_splitter!r}")
         if language is not None:
             if not isinstance(language, str):
                 raise PLMarkerError(f"language is a code such as 'en', got {language!r}")

@@ -31,6 +31,17 @@ class Entity:
     score: float
     sentence: int
 
+    def check(self, text: str) -> None:
+        """Make sure that the entity is one of this text, as it must be where a stranger gives it.
+
+        Raises:
+            TypeError: naming the entity.
+        """
+        numbers = (self.start, self.end, self.sentence, self.score)
+        are_numbers = all(isinstance(n, int | float) and not isinstance(n, bool) for n in numbers)
+        if not (are_numbers and isinstance(self.label, str) and text[self.start : self.end] == self.text):
+            raise TypeError(f"{self} is no entity of the text")
+
 
 @dataclass(frozen=True)
 class ExplainedWord:
@@ -103,18 +114,23 @@ class Extraction:
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values. Relations name their head and tail by index into `entities`.
 
-        An end of a relation that was changed in `entities` since, such as its label or its score, is found by its span.
+        An end of a relation that was changed in `entities` since is found by its span and its label, or by its span.
 
         Raises:
             PLMarkerError: for a relation whose head or tail is not among the entities.
         """
         index: dict[Any, int] = {}
+
+        def keys_of(entity: Entity) -> tuple[Any, ...]:
+            place = (entity.sentence, entity.start, entity.end)
+            return entity, (*place, entity.label), place
+
         for number, entity in enumerate(self.entities):
-            index.setdefault(entity, number)
-            index.setdefault((entity.sentence, entity.start, entity.end), number)
+            for key in keys_of(entity):
+                index.setdefault(key, number)
 
         def number_of(entity: Entity) -> int:
-            found = index.get(entity, index.get((entity.sentence, entity.start, entity.end)))
+            found = next((index[key] for key in keys_of(entity) if key in index), None)
             if found is None:
                 raise PLMarkerError(f"a relation joins {entity.text!r}, which is not among the entities")
             return found
@@ -138,10 +154,14 @@ class Extraction:
         """
         try:
             text = values["text"]
+            if not isinstance(text, str):
+                raise TypeError(f"text is {text!r}")
             entities = [Entity(**{item.name: row[item.name] for item in fields(Entity)}) for row in values["entities"]]
+            for entity in entities:
+                entity.check(text)
             relations = []
             for row in values["relations"]:
-                why = row.get("explanation") and Explanation.from_dict(row["explanation"])
+                why = None if row.get("explanation") is None else Explanation.from_dict(row["explanation"])
                 if min(row["head"], row["tail"]) < 0:
                     raise IndexError(f"a relation joins entity {min(row['head'], row['tail'])}")
                 relations.append(

@@ -57,7 +57,7 @@ def checked_given(entities: Any, length: int, schema: LabelSchema, name: str) ->
     """
     if isinstance(entities, str | bytes | Mapping) or not isinstance(entities, Iterable):
         raise PLMarkerError(f"{name}: entities= is a list of (start, end, label), got {reprlib.repr(entities)}")
-    found: dict[tuple[int, int], str | None] = {}
+    found: list[Given] = []
     for number, entity in enumerate(entities):
         place = f"{name}, given entity {number}"
         values = list(entity) if isinstance(entity, Sequence) and not isinstance(entity, str | bytes) else []
@@ -66,14 +66,25 @@ def checked_given(entities: Any, length: int, schema: LabelSchema, name: str) ->
         if len(values) != 3 or any(isinstance(v, bool) or not isinstance(v, Integral) for v in values[:2]):
             raise PLMarkerError(f"{place}: expected (start, end, label) or (start, end), got {reprlib.repr(entity)}")
         start, end, label = int(values[0]), int(values[1]), values[2]
+        if length < 0:
+            raise PLMarkerError(f"{place}: there are no words")
         if not 0 <= start <= end or end > length:
             raise PLMarkerError(f"{place}: the span {start} to {end} is not inside 0 to {length}")
         if label is not None and label not in schema.entity_labels:
             known = ", ".join(schema.entity_labels)
             raise PLMarkerError(f"{place}: the model does not know the label {label!r}, it knows {known}")
-        if found.get((start, end), label) != label:
-            raise PLMarkerError(f"{place}: the span {start} to {end} has two labels, {found[start, end]} and {label}")
-        found[start, end] = label
+        found.append((start, end, label))
+    return _each_once(found, name)
+
+
+def _each_once(entities: Iterable[Given], name: str) -> list[Given]:
+    """The entities without repetitions. Raises `PLMarkerError` for two labels of one span."""
+    found: dict[tuple[int, int], str | None] = {}
+    for start, end, label in entities:
+        other = found.setdefault((start, end), label)
+        if other != label:
+            labels = " and ".join("no label" if one is None else one for one in (other, label))
+            raise PLMarkerError(f"{name}: the given entity {start} to {end} has two labels: {labels}")
     return [(start, end, label) for (start, end), label in found.items()]
 
 
@@ -104,6 +115,7 @@ def align_given(
         last = first + len(inside.strip())
         n_trimmed += (first, last) != (start, end)
         spans.append((first, last, label))
+    spans = _each_once(spans, name)
     borders = sorted({place for start, end, _ in spans for place in (start, end)})
     sentences = [[piece for word in sentence for piece in _cut(word, borders)] for sentence in located]
     n_cut = sum(map(len, sentences)) - sum(map(len, located))

@@ -6,6 +6,7 @@ import reprlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 NIL = "NIL"
@@ -307,7 +308,7 @@ def least_scores(threshold: Threshold, classes: Sequence[str]) -> list[float]:
         PLMarkerError: for a threshold of an unknown label, and for a threshold that is no number.
     """
     for score in threshold.values() if isinstance(threshold, Mapping) else [threshold]:
-        if isinstance(score, bool) or not isinstance(score, int | float) or score != score:
+        if isinstance(score, bool) or not isinstance(score, Real) or score != score:
             raise PLMarkerError(f"a threshold is a number, or a number for each label, got {threshold!r}")
     if not isinstance(threshold, Mapping):
         return [0.0, *[threshold] * (len(classes) - 1)]

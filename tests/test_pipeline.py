@@ -128,3 +128,16 @@ def test_given_entities_stand_beside_texts_and_words(extractor):
     assert places(extractor(given)) == places(found[1])
     # A row of a dataset with more columns is a text.
     assert places(extractor({**given, "id": 1})) == places(found[0])
+
+
+def test_documents_without_words_find_nothing(extractor: Any) -> None:
+    nothing = {"text": "", "entities": [], "relations": []}
+    empty = {"words": []}
+    assert extractor(empty) == nothing
+    assert extractor([empty, empty, {"words": [], "entities": []}]) == [nothing] * 3
+    assert extractor([TEXTS[0], empty])[1] == nothing
+
+
+def test_what_is_no_text_is_refused(extractor: Any) -> None:
+    with pytest.raises(PLMarkerError, match="expected a text"):
+        extractor(5)

@@ -103,7 +103,7 @@ FORMATS = {
 ALL_ENDINGS = tuple(ending for format in FORMATS.values() for ending in format.endings)
 
 # Formats that the first lines of a file show.
-SHOWN = (("webanno", is_webanno), ("pubtator", is_pubtator), ("genia", is_genia), ("conll2012", is_conll2012))
+SHOWN = {"webanno": is_webanno, "pubtator": is_pubtator, "genia": is_genia, "conll2012": is_conll2012}
 
 
 def guess_format(path: Path) -> Format:
@@ -160,7 +160,7 @@ def guess_format(path: Path) -> Format:
     elif has_ending(path, ".gz"):
         raise PLMarkerError(f"{path}: this file is packed: unpack it, since only `plmarker predict` reads .gz")
     else:
-        for name, shows in SHOWN:
+        for name, shows in SHOWN.items():
             if shows(path):
                 return FORMATS[name]
         for format in FORMATS.values():
@@ -268,7 +268,8 @@ def read_corpus(
         for file, reason in left_out.items():
             report.problem(file, 0, f"left out: {reason}", fatal=False)
         for file in found:
-            if not (has_ending(file, chosen.endings) or (not file.suffix and chosen.name == "conll")):
+            is_shown = chosen.name in SHOWN and SHOWN[chosen.name](file)
+            if not (has_ending(file, chosen.endings) or is_shown or (not file.suffix and chosen.name == "conll")):
                 report.problem(file, 0, f"left out: this folder is read as {chosen.name}", fatal=False)
             elif kind := unread_kind(file):
                 report.problem(file, 0, f"left out: this is {kind}", fatal=False)
@@ -363,7 +364,7 @@ def _check_kind(path: Path, format: str) -> None:
     """Raise `PLMarkerError` for a file that is shown to be of another format than the one that it is read in."""
     if kind := unread_kind(path):
         raise PLMarkerError(f"{path}: this is {kind}")
-    for name, shows in SHOWN:
+    for name, shows in SHOWN.items():
         if name != format and shows(path):
             raise PLMarkerError(
                 f"{path}: this is {FORMATS[name].description}, expected {format}; the format {name} reads it"

@@ -15,7 +15,7 @@ from ..alignment import TextDocument, align, word_locator
 from ..documents import Document, read_text
 from ..files import files_with_ending, partner, whole_folder
 from ..report import ReadingReport
-from .folders import DESCRIPTION
+from .folders import DESCRIPTION, split_words
 from .options import ReadingOptions
 from .places import other_counting
 
@@ -26,8 +26,12 @@ GROUP_LINE = re.compile(r"\*\t(\S+)((?: T\S+){2,})\s*")
 EQUIVALENCE = "Equiv"
 # The schema of a corpus, with its relations as `LABEL ROLE1:TYPES, ROLE2:TYPES`.
 SCHEMA_FILE = "annotation.conf"
-SCHEMA_SECTION = re.compile(r"\[(\w+)\]")
-SCHEMA_RELATION = re.compile(r"(\S+)\s+([^\s:,]+):[^,]*,\s*([^\s:,]+):.*")
+SCHEMA_SECTION = re.compile(r"\[\s*(\w+)\s*\]")
+SCHEMA_RELATION = re.compile(r"\s*!?(\S+)\s+([^\s:,]+):[^,]*,\s*([^\s:,]+):.*")
+# How many folders above the annotations may have it.
+SCHEMA_LEVELS = 3
+# Label -> the roles of a relation, that of the head first.
+Roles = dict[str, tuple[str, str]]
 EVENT_LINE = re.compile(r"E\S+\t\S+?:(T\S+)(?:\s.*)?")
 # First characters of the lines that are not read: equivalences, events, attributes, normalizations and notes.
 UNREAD_LINES = "*EAMN#"
@@ -58,7 +62,6 @@ def read_brat(path: Path, report: ReadingReport, options: ReadingOptions) -> Ite
         PLMarkerError: if a file is not UTF-8 text, or if spaCy is required but not installed.
     """
     locate = word_locator(options.words, options.language)
-    roles = _schema_roles(path)
     files = files_with_ending(path, ".ann") if path.is_dir() else [path]
     if path.is_dir():
         texts = {
@@ -69,6 +72,7 @@ def read_brat(path: Path, report: ReadingReport, options: ReadingOptions) -> Ite
             report.problem(text_file, 0, message, fatal=False)
     if not files:
         report.problem(path, 0, "this folder has no .ann file")
+    roles = _roles(path)
     for file in files:
         text_file = partner(file, ".ann", ".txt")
         if not text_file.is_file():
@@ -80,23 +84,36 @@ def read_brat(path: Path, report: ReadingReport, options: ReadingOptions) -> Ite
         yield align(document, locate, report)
 
 
-def _schema_roles(path: Path) -> dict[str, tuple[str, str]]:
-    """The roles of each relation label in the schema beside the annotations, in order; empty without a schema."""
+def _roles(path: Path) -> tuple[Roles, Roles]:
+    """The roles of each relation label, in order.
+
+    Returns:
+        Those of the schema beside the annotations or above them, and those of the first relations of the corpus. All
+        splits of a corpus have one direction, so the relations of the training split come first.
+    """
     folder = path if path.is_dir() else path.parent
-    file = next((place for place in (folder / SCHEMA_FILE, folder.parent / SCHEMA_FILE) if place.is_file()), None)
-    roles: dict[str, tuple[str, str]] = {}
-    section = ""
-    for line in read_text(file).splitlines() if file is not None else ():
+    places = (place / SCHEMA_FILE for place in (folder, *folder.absolute().parents[:SCHEMA_LEVELS]))
+    schema = next((place for place in places if place.is_file()), None)
+    named, section = {}, ""
+    for line in read_text(schema).removeprefix("\ufeff").splitlines() if schema is not None else ():
         if match := SCHEMA_SECTION.match(line):
-            section = match[1]
+            section = match[1].lower()
         elif section == "relations" and (match := SCHEMA_RELATION.match(line)):
-            roles[match[1]] = (match[2], match[3])
-    return roles
+            named[match[1]] = (match[2], match[3])
+    files = [path]
+    if path.is_dir() or split_words(path.name):
+        corpus = folder.parent if path.is_dir() and split_words(folder.name) else folder
+        files = sorted(files_with_ending(corpus, ".ann"), key=lambda file: "train" not in split_words(str(file)))
+    first: Roles = {}
+    for match in (RELATION_LINE.fullmatch(line) for file in files for line in read_text(file).splitlines()):
+        if match:
+            _, label, head, _, tail, _ = match.groups()
+            # brat's own names say which argument is the first one.
+            first.setdefault(label, ("Arg1", "Arg2") if {head, tail} == {"Arg1", "Arg2"} else (head, tail))
+    return named, first
 
 
-def _read_annotations(
-    path: Path, document: TextDocument, roles: dict[str, tuple[str, str]], report: ReadingReport
-) -> None:
+def _read_annotations(path: Path, document: TextDocument, roles: tuple[Roles, Roles], report: ReadingReport) -> None:
     discontinuous: set[str] = set()
     # A relation may precede its entities in the file, so relations are resolved at the end. Each has its line, its
     # name, its label and its two arguments.
@@ -112,8 +129,8 @@ def _read_annotations(
             if match:
                 name, label, first_role, first, second_role, second = match.groups()
                 arguments, pair = [first, second], (first_role, second_role)
-                # brat's own names say which argument is the first one.
-                order = roles.setdefault(label, ("Arg1", "Arg2") if "Arg1" in pair and "Arg2" in pair else pair)
+                # A schema may name other roles than the annotations.
+                order = next((found[label] for found in roles if set(found.get(label, ())) == set(pair)), pair)
                 if first_role != second_role and pair == order[::-1]:
                     arguments.reverse()
                     report.counts["relations with roles in the other order"] += first_role != "Arg2"

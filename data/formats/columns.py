@@ -15,7 +15,7 @@ from ..documents import Document, lines_with_numbers
 from ..files import has_ending, whole_file
 from ..report import ReadingReport
 from ..tags import DISCONTINUOUS, OUTSIDE, TaggedEntity, entities_from_tags, guess_scheme, iob2_tags, is_tag, usual_tags
-from .layout import MOST, Layout, guess_layout, have_pairs, layout_of_option
+from .layout import MOST, Layout, common_prefix, guess_layout, have_pairs, layout_of_option
 from .options import ReadingOptions
 
 COLUMN_ENDINGS = (".conll", ".iob", ".iob2", ".bio", ".bioes", ".bmes", ".tsv", ".txt", ".conllu")
@@ -80,6 +80,10 @@ def read_columns(path: Path, report: ReadingReport, options: ReadingOptions) -> 
     if isinstance(layout, str):
         report.problem(path, 0, layout)
         return
+    words_of_sample = [layout.word_of(row) for rows in sample for row in rows if layout.is_word(row)]
+    layout = replace(layout, prefix=common_prefix(words_of_sample) if len(words_of_sample) > 1 else "")
+    if layout.prefix:
+        report.problem(path, 0, f"all words begin with {layout.prefix!r}, which is left out", fatal=False)
     type_place = _type_place(path) if layout.brackets else None
     if layout.brackets and type_place is None:
         report.problem(path, 0, f"the brackets name no types, expected a line {BRACKET_PARTS + 'GRP-etype-...'!r}")

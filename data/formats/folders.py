@@ -158,7 +158,10 @@ def _splits_of(source: Path, entries: list[Path], takes: Callable[[Path], bool])
         if path not in repeating:
             candidates[split_words(path.name)[0]].append(path)
     for split, paths in candidates.items():
-        corpus.splits |= _of_one_split(source, split, paths, takes)
+        found_splits = _of_one_split(source, split, paths, takes)
+        corpus.splits |= found_splits
+        passed = set(paths).difference(*found_splits.values())
+        corpus.left_out |= dict.fromkeys(sorted(passed), f"another file is {split}, and its ending is not known")
     if not corpus.splits:
         # All files without a word for a split are train.
         corpus.left_out = {path: why for path, why in corpus.left_out.items() if "no word" not in why}

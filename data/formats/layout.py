@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations, pairwise
 
@@ -23,6 +23,7 @@ NO_WORD = re.compile(r"\d+[-.]\d+")
 NUMBER = re.compile(r"(\D*|.*\D)([0-9]{1,12})[.)]?")
 # A column that holds tags in nearly all rows.
 MOST = 0.95
+LANGUAGE = re.compile(r"([a-z]{2,3}(?:-[a-z]+)*:)(?=\S)")
 EXAMPLE = "such as --columns word=1,tag=2"
 # Two columns with this share of equal entities are no layers: an entity is annotated once.
 REPEATED = 0.1
@@ -40,6 +41,7 @@ class Layout:
         brackets: whether brackets in place of tags begin and end entities, as GUM has it.
         pairs: whether the rows of words have pairs of numbers, such as `2-3` for a sentence and a word. In CoNLL-U
             these are rows without a word.
+        prefix: what all words begin with and that is no part of them, such as `en:` in WikiANN.
     """
 
     word: int = 0
@@ -48,6 +50,7 @@ class Layout:
     header: tuple[str, ...] = field(default=())
     brackets: bool = False
     pairs: bool = False
+    prefix: str = ""
 
     def is_word(self, columns: Sequence[str]) -> bool:
         """Whether a row has a word: numbered rows also have comments, and lines that repeat words."""
@@ -72,7 +75,7 @@ class Layout:
 
     def word_of(self, columns: Sequence[str]) -> str:
         """The word of a row; empty where the row is too short."""
-        return columns[self.word].strip() if self.word < len(columns) else ""
+        return columns[self.word].strip().removeprefix(self.prefix) if self.word < len(columns) else ""
 
     def tags_of(self, columns: Sequence[str]) -> list[str]:
         """The tags of a row; an empty string where the row is too short."""
@@ -269,6 +272,17 @@ def _header(row: Sequence[str]) -> Layout | None:
     words = [index for index, name in enumerate(names) if name.lower() in WORD_NAMES]
     tags = [index for index, name in enumerate(names) if TAG_NAMES.fullmatch(name)]
     return Layout(words[0], (tags[0],), header=tuple(names)) if len(names) > 1 and words and tags else None
+
+
+def common_prefix(words: Iterable[str]) -> str:
+    """The code of a language that all words begin with, as in WikiANN; empty where there is none.
+
+    Example:
+        >>> common_prefix(["en:Ada", "en:sings"]), common_prefix(["en:Ada", "sings"])
+        ('en:', '')
+    """
+    found = {match[1] if (match := LANGUAGE.match(word)) else "" for word in words}
+    return found.pop() if len(found) == 1 else ""
 
 
 def have_pairs(sentences: Sequence[Sequence[Sequence[str]]]) -> bool:

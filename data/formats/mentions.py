@@ -39,7 +39,10 @@ def has_mentions(entries: Iterator[Mapping[str, Any]]) -> bool:
         rows = [row for value in entry.values() if isinstance(value, list) for row in value]
         if any(isinstance(row, list) or (isinstance(row, dict) and _has_place(row)) for row in rows):
             return False
-        if any(map(_is_mention, rows)):
+        named = entry.get("entities")
+        # The reader says what is wrong with their labels.
+        unlabelled = [row for row in named or () if isinstance(row, dict)] if isinstance(named, list) else []
+        if any(map(_is_mention, rows)) or any(isinstance(row.get("text"), str) for row in unlabelled):
             return isinstance(entry.get("text"), str)
     return False
 

@@ -23,10 +23,14 @@ def other_counting(text: str, start: int, end: int, repeated: str) -> str:
         The end of a message; empty where no usual way to count fits.
     """
     units = text.encode("utf-16-le", "surrogatepass")[2 * start : 2 * end]
-    if not differs(units.decode("utf-16-le", "replace"), repeated):
+    if may_be_shifted(text, end) and not differs(units.decode("utf-16-le", "replace"), repeated):
         return "; its offsets count UTF-16 code units, as JavaScript does, expected characters"
-    if not differs(text.replace("\r\n", "\n")[start:end], repeated):
+    if "\r\n" in text and not differs(text.replace("\r\n", "\n")[start:end], repeated):
         return "; its offsets count a line end as one character, and the text has two for it, \\r\\n"
+    # The text may have a byte order mark that the offsets do not count, or lack a character that they count.
+    for shift in (1, -1):
+        if start + shift >= 0 and text[start + shift : end + shift] == repeated:
+            return f"; it stands at {start + shift} to {end + shift}"
     if not differs(text[start : end + 1], repeated):
         return "; its end seems to be inclusive"
     return ""

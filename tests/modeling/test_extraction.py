@@ -85,3 +85,31 @@ def test_a_relation_read_back_has_no_negative_index() -> None:
 def test_a_language_that_is_no_text_is_refused(tiny_entity_model: PLMarkerForEntityRecognition) -> None:
     with pytest.raises(PLMarkerError, match="language is a code such as 'en', got 5"):
         tiny_entity_model.extract(TEXT, language=5)
+
+
+def test_an_end_of_a_relation_is_found_by_its_label_where_a_span_has_two():
+    ann, org, bob = (
+        Entity(name, label, start, start + 3, 0.5, 0)
+        for name, label, start in (("Ann", "PER", 0), ("Ann", "ORG", 0), ("Bob", "PER", 4))
+    )
+    found = Extraction("Ann Bob", [], [ann, org, bob], [Relation(org, bob, "R", 0.5)])
+    changed = replace(found, entities=[ann, replace(org, score=0.7), bob])
+    assert [found.to_dict()["relations"][0]["head"], changed.to_dict()["relations"][0]["head"]] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"text": 5, "entities": [], "relations": []},
+        {"start": 50, "end": 53},
+        {"start": "0"},
+        {"label": 5},
+        {"score": "x"},
+        {"text": "zzz"},
+    ],
+)
+def test_values_of_no_extraction_are_refused(values):
+    entity = {"text": "Ann", "label": "PER", "start": 0, "end": 3, "score": 0.5, "sentence": 0}
+    whole = values if "entities" in values else {"text": "Ann", "entities": [{**entity, **values}], "relations": []}
+    with pytest.raises(PLMarkerError, match="expected what"):
+        Extraction.from_dict(whole)

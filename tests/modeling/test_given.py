@@ -160,3 +160,25 @@ def test_documents_with_given_entities_are_predicted(models):
     assert len(relations) == 2
     with pytest.raises(PLMarkerError, match="predicted_ner"):
         list(models.predict([{"sentences": [["Ada"]]}], given_entities=True))
+
+
+def test_entities_that_are_one_without_the_white_space_around_them_are_one(models):
+    text = "Ada met  Bob."
+    found = models.extract(text, entities=[(0, 3, "PER"), (0, 4, "PER"), (9, 12, "PER"), (7, 12, "PER")])
+    assert [(entity.text, entity.start) for entity in found.entities] == [("Ada", 0), ("Bob", 9)]
+    with pytest.raises(PLMarkerError, match="two labels: PER and ORG"):
+        models.extract(text, entities=[(0, 3, "PER"), (0, 4, "ORG")])
+    with pytest.raises(PLMarkerError, match="two labels: PER and no label"):
+        models.extract(text, entities=[(0, 3, "PER"), (0, 3)])
+
+
+@pytest.mark.parametrize(
+    "options", [{"constraints": "no"}, {"explain": 1}, {"sentence_splitter": 5}, {"sentence_splitter": None}]
+)
+def test_options_of_another_kind_are_refused(models, options):
+    with pytest.raises(PLMarkerError, match=next(iter(options))):
+        models.extract("Ada met Bob.", **options)
+
+
+def test_a_threshold_may_be_a_number_of_numpy(models):
+    assert models.extract("Ada met Bob.", entity_threshold=np.float32(1.5)).entities == []

@@ -311,3 +311,47 @@ def test_all_entities_of_litbank_are_on_word_borders(shared, words):
     assert report.counts["exact"] == 466
     assert report.counts["widened"] == report.counts["dropped"] == 0
     assert sum(len(entities(document)) for document in documents) == 466 - report.counts["duplicates"]
+
+
+PEOPLE = "Ann Lee works for Acme Corp in Oslo."
+STANDOFF = "T1\tPer 0 7\tAnn Lee\nT2\tOrg 18 27\tAcme Corp\nT3\tLoc 31 35\tOslo\n"
+
+
+def heads(folder: Path) -> list[int]:
+    """The first word of the head of each relation."""
+    documents = read_corpus(folder, ReadingReport(), "brat")
+    return [row["head_start"] for document in documents for rows in document["relations"] for row in rows]
+
+
+def put(folder: Path, relation: str) -> None:
+    folder.mkdir(parents=True)
+    (folder / "d.txt").write_text(PEOPLE)
+    (folder / "d.ann").write_text(STANDOFF + relation + "\n")
+
+
+def test_all_splits_have_one_direction(tmp_path):
+    put(tmp_path / "train", "R1\tAt Place:T3 Org:T2")
+    put(tmp_path / "test", "R1\tAt Org:T2 Place:T3")
+    assert heads(tmp_path / "train") == heads(tmp_path / "test") == [7]
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        "[relations]\nAt Org:Org, Place:Loc\n",
+        "\ufeff[relations]\r\nAt Org:Org, Place:Loc\r\n",
+        "[relations]\n\tAt Org:Org, Place:Loc\n",
+        "[relations]\n!At Org:Org, Place:Loc\n",
+        "[ Relations ]\nAt Org:Org, Place:Loc\n",
+    ],
+)
+def test_the_schema_is_read_however_it_is_written_and_from_above_the_splits(tmp_path, schema):
+    put(tmp_path / "data" / "train", "R1\tAt Place:T3 Org:T2")
+    (tmp_path / "annotation.conf").write_bytes(schema.encode())
+    assert heads(tmp_path / "data" / "train") == [4]
+
+
+def test_roles_that_the_schema_does_not_name_have_the_order_of_the_first_relation(tmp_path):
+    put(tmp_path / "a", "R1\tAt Org:T2 Place:T3\nR2\tAt Place:T3 Org:T1")
+    (tmp_path / "annotation.conf").write_text("[relations]\nAt Arg1:<ENTITY>, Arg2:<ENTITY>\n")
+    assert sorted(heads(tmp_path / "a")) == [0, 4]

@@ -425,3 +425,9 @@ def test_raw_text_other_separators_and_columns_that_are_not_there_are_one_proble
     documents, report = read(written(tmp_path, text), **options)
     (problem,) = report.problems
     assert (documents, expected in problem.message, problem.fatal) == ([], True, True)
+
+
+def test_the_language_before_all_words_is_left_out(tmp_path):
+    documents, report = read(written(tmp_path, tabs("en:Anna B-PER/en:sings O//en:Bob B-PER/en:left O")))
+    assert [document["sentences"] for document in documents] == [[["Anna", "sings"]], [["Bob", "left"]]]
+    assert "'en:'" in report.problems[0].message

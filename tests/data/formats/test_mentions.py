@@ -263,3 +263,9 @@ def test_scores_and_ids_are_no_places(write):
 def test_lists_that_are_not_read_are_counted(write):
     _, report = read(write({"text": TEXT, "entities": [GENE], "triples": [CAUSES]}))
     assert counts(report)["texts whose key 'triples' is not read"] == 1
+
+
+def test_an_entity_without_a_label_is_named(write):
+    documents, report = read(write({"text": "Ann", "entities": [{"text": "Ann"}], "relations": []}))
+    assert documents == []
+    assert "as label" in report.fatal[0].message
