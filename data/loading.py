@@ -281,7 +281,8 @@ def _split_files(folder: Path) -> dict[str, list[Path]]:
     if has_card and not all(_is_jsonl(path) for paths in splits.values() for path in paths):
         # A dataset with a card, whose files are described there.
         return {}
-    for path, reason in corpora[""].left_out.items():
+    # The folder of the sample also has a raw text.
+    for path, reason in corpora[""].left_out.items() if folder != SAMPLE_FOLDER else ():
         logger.warning("%s: left out: %s", path, reason)
     for path, reason in corpora[""].overlapping.items():
         logger.warning("%s: %s", path, reason)

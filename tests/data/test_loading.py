@@ -195,3 +195,8 @@ def test_occurrences_are_refused_where_they_have_no_effect(tmp_path):
             load_documents(name, occurrences="first")
     with pytest.raises(PLMarkerError, match="the option occurrences has no effect on the format jsonl"):
         load_documents("sample", occurrences="first")
+
+
+def test_the_sample_is_loaded_without_a_warning(caplog):
+    assert set(load_documents("sample")) == {"train", "validation", "test"}
+    assert caplog.records == []
