@@ -15,7 +15,7 @@ from ..alignment import TextDocument, align, word_locator
 from ..documents import Document, read_text
 from ..files import files_with_ending, partner, whole_folder
 from ..report import ReadingReport
-from .folders import DESCRIPTION, split_words
+from .folders import DESCRIPTION, same_corpus
 from .options import ReadingOptions
 from .places import other_counting
 
@@ -100,10 +100,8 @@ def _roles(path: Path) -> tuple[Roles, Roles]:
             section = match[1].lower()
         elif section == "relations" and (match := SCHEMA_RELATION.match(line)):
             named[match[1]] = (match[2], match[3])
-    files = [path]
-    if path.is_dir() or split_words(path.name):
-        corpus = folder.parent if path.is_dir() and split_words(folder.name) else folder
-        files = sorted(files_with_ending(corpus, ".ann"), key=lambda file: "train" not in split_words(str(file)))
+    parts = (files_with_ending(part, ".ann") if part.is_dir() else [part] for part in same_corpus(path))
+    files = [file for part in parts for file in part]
     first: Roles = {}
     for match in (RELATION_LINE.fullmatch(line) for file in files for line in read_text(file).splitlines()):
         if match:

@@ -51,11 +51,11 @@ def split_words(name: str) -> list[str]:
         [['train'], ['train', 'validation'], []]
     """
     name = CAMEL.sub("_", name)
-    return [
-        split
-        for split, words in SPLIT_WORDS.items()
-        if re.search(rf"(?<![a-z])(?:{words})(?:set)?(?![a-z])", name, re.IGNORECASE)
-    ]
+    return [split for split, words in SPLIT_WORDS.items() if _pattern(words).search(name)]
+
+
+def _pattern(words: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<![a-z])(?:{words})(?:set)?(?![a-z])", re.IGNORECASE)
 
 
 def joined_splits(paths: Iterable[Path]) -> tuple[dict[Path, str], dict[Path, str]]:
@@ -81,6 +81,24 @@ def joined_splits(paths: Iterable[Path]) -> tuple[dict[Path, str], dict[Path, st
         elif beside:
             overlapping[path] = f"{reason}, and {' and '.join(beside)} is beside it: documents may be in both"
     return repeating, overlapping
+
+
+def same_corpus(path: Path) -> list[Path]:
+    """A file or folder with those beside it that are other splits of its corpus, that of training first.
+
+    The names of splits of one corpus differ in the word for the split alone.
+    """
+    if not split_words(path.name):
+        return [path]
+    rest = _without_split(path.name)
+    beside = [other for other in path.absolute().parent.iterdir() if split_words(other.name)]
+    found = [other for other in beside if other.is_dir() == path.is_dir() and _without_split(other.name) == rest]
+    return sorted(found, key=lambda other: ("train" not in split_words(other.name), other.name))
+
+
+def _without_split(name: str) -> str:
+    """A name without the words for splits."""
+    return _pattern("|".join(SPLIT_WORDS.values())).sub("", CAMEL.sub("_", name))
 
 
 def visible_entries(folder: Path) -> list[Path]:

@@ -13,6 +13,7 @@ or `id` and `weight` are optional.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,8 @@ from ..report import ReadingReport
 from .json_entries import json_entries, name_of, unread_lists
 from .options import ReadingOptions
 
-# Numbers that are no places.
-NO_PLACES = {"id", "entity_id", "score", "confidence", "probability", "weight", "count", "frequency"}
+# Keys of numbers that are no places.
+NO_PLACE = re.compile(r"(?i)id$|score|confidence|probability|weight|count|frequency|sentence|rank")
 # The keys of the ends of a relation.
 ENDS = (("head", "tail"), ("source", "target"))
 # Warnings of one kind that are written out. All are counted.
@@ -36,7 +37,7 @@ EXPECTED = "expected a 'text' and a list of entities {'text': ..., 'label': ...}
 def has_mentions(entries: Iterator[Mapping[str, Any]]) -> bool:
     """Whether the first entities among JSON objects have texts and labels, and no offsets."""
     for entry in entries:
-        rows = [row for value in entry.values() if isinstance(value, list) for row in value]
+        rows = [row for key, value in entry.items() if key != "relations" and isinstance(value, list) for row in value]
         if any(isinstance(row, list) or (isinstance(row, dict) and _has_place(row)) for row in rows):
             return False
         named = entry.get("entities")
@@ -120,7 +121,7 @@ def _has_place(row: Mapping[str, Any]) -> bool:
             return any(map(has_number, value))
         return isinstance(value, int) and not isinstance(value, bool)
 
-    return any(has_number(value) for key, value in row.items() if key not in NO_PLACES)
+    return any(has_number(value) for key, value in row.items() if not NO_PLACE.search(key))
 
 
 def _is_mention(row: Any) -> bool:

@@ -13,6 +13,7 @@ from plmarker.data import PLMarkerError
 from plmarker.data.formats import ReadingOptions, read_corpus
 from plmarker.data.formats.brat import write_brat
 from plmarker.data.formats.columns import document_of_words
+from plmarker.data.formats.folders import same_corpus
 from plmarker.data.report import ReadingReport
 
 TEXT = "Ada Bell runs the Acme\nLabs of Zürich. She hired Bob and Eve Stone.\n"
@@ -355,3 +356,12 @@ def test_roles_that_the_schema_does_not_name_have_the_order_of_the_first_relatio
     put(tmp_path / "a", "R1\tAt Org:T2 Place:T3\nR2\tAt Place:T3 Org:T1")
     (tmp_path / "annotation.conf").write_text("[relations]\nAt Arg1:<ENTITY>, Arg2:<ENTITY>\n")
     assert sorted(heads(tmp_path / "a")) == [0, 4]
+
+
+def test_the_splits_of_a_corpus_differ_in_one_word(tmp_path):
+    for name in ("corpus_train", "corpus_test", "test_photos", "trainings", "corpus"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "corpus_dev").touch()
+    assert [path.name for path in same_corpus(tmp_path / "corpus_test")] == ["corpus_train", "corpus_test"]
+    assert [path.name for path in same_corpus(tmp_path / "test_photos")] == ["test_photos"]
+    assert [path.name for path in same_corpus(tmp_path / "corpus")] == ["corpus"]
