@@ -47,8 +47,9 @@ def partner(path: Path, ending: str, other: str) -> Path:
         The path. There may be no such file.
     """
     stem = path.name[: -len(ending)]
-    capitals = path.with_name(stem + other.upper())
-    return capitals if capitals.is_file() else path.with_name(stem + other)
+    usual, capitals = path.with_name(stem + other), path.with_name(stem + other.upper())
+    # Where the case of names means nothing, both are one file.
+    return capitals if capitals.is_file() and not usual.is_file() else usual
 
 
 def check_no_folder(path: Path) -> None:

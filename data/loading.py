@@ -39,7 +39,7 @@ SAMPLE_SYMMETRIC = ("SPOUSE_OF",)
 
 SPLITS = ("train", "validation", "test")
 # Files of a folder that `save_to_disk` has written.
-SAVED_DATASETS = ("dataset_dict.json", "state.json")
+SAVED_DATASETS = (("dataset_dict.json",), ("state.json", "dataset_info.json"))
 ENDINGS = tuple(ending for format in FORMATS.values() for ending in format.endings)
 
 
@@ -83,7 +83,7 @@ def load_documents(
     if not isinstance(name, str | Path):
         raise PLMarkerError(f"expected a file, a folder or a Hub id, got {type(name).__name__}")
     path = SAMPLE_FOLDER if name == SAMPLE else Path(name)
-    if any((path / file).is_file() for file in SAVED_DATASETS):
+    if any(all((path / file).is_file() for file in files) for files in SAVED_DATASETS):
         raise PLMarkerError(f"{path}: save_to_disk wrote this folder; datasets.load_from_disk reads it")
     if config_name is not None and (path / config_name).is_dir():
         return load_documents(path / config_name, schema, annotated, split, occurrences=occurrences)

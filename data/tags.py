@@ -100,14 +100,16 @@ def unlike_tags(tags: Collection[str], scheme: str) -> str:
 
     Example:
         >>> unlike_tags(["NNP", "VBD"], "none")
-        "no tag is 'O', so this is no column of entities: it has 'NNP', 'VBD'"
+        "no tag is 'O', as in a column of other tags, such as 'NNP', 'VBD'; the scheme 'none' reads them"
     """
     found = sorted(tags)
-    numbers = [tag for tag in found if re.fullmatch(r"-?\d+", tag)]
+    is_outside = [tag == OUTSIDE or _MISSPELLED_OUTSIDE.fullmatch(tag) is not None for tag in found]
+    numbers = [tag for tag in found if re.fullmatch(r"-?[1-9]\d*", tag)]
     if numbers:
         return f"the tags are numbers, such as {numbers[0]!r}, expected labels: write their names"
-    if scheme == "none" and found and OUTSIDE not in found:
-        return f"no tag is {OUTSIDE!r}, so this is no column of entities: it has {', '.join(map(repr, found[:4]))}"
+    if scheme == "none" and found and not any(is_outside):
+        shown = ", ".join(map(repr, found[:4]))
+        return f"no tag is {OUTSIDE!r}, as in a column of other tags, such as {shown}; the scheme 'none' reads them"
     return ""
 
 

@@ -32,7 +32,7 @@ class Entity:
     sentence: int
 
     def check(self, text: str) -> None:
-        """Make sure that the entity is one of this text, as it must be where a stranger gives it.
+        """Make sure that the entity is one of this text. Values that come from outside may not be.
 
         Raises:
             TypeError: naming the entity.

@@ -103,12 +103,20 @@ def _roles(path: Path) -> tuple[Roles, Roles]:
     parts = (files_with_ending(part, ".ann") if part.is_dir() else [part] for part in same_corpus(path))
     files = [file for part in parts for file in part]
     first: Roles = {}
-    for match in (RELATION_LINE.fullmatch(line) for file in files for line in read_text(file).splitlines()):
+    for match in (RELATION_LINE.fullmatch(line) for file in files for line in _lines_of(file)):
         if match:
             _, label, head, _, tail, _ = match.groups()
             # brat's own names say which argument is the first one.
             first.setdefault(label, ("Arg1", "Arg2") if {head, tail} == {"Arg1", "Arg2"} else (head, tail))
     return named, first
+
+
+def _lines_of(file: Path) -> list[str]:
+    """The lines of a file; none of a file that cannot be read, which is reported where its split is read."""
+    try:
+        return read_text(file).splitlines()
+    except PLMarkerError:
+        return []
 
 
 def _read_annotations(path: Path, document: TextDocument, roles: tuple[Roles, Roles], report: ReadingReport) -> None:

@@ -84,15 +84,18 @@ def joined_splits(paths: Iterable[Path]) -> tuple[dict[Path, str], dict[Path, st
 
 
 def same_corpus(path: Path) -> list[Path]:
-    """A file or folder with those beside it that are other splits of its corpus, that of training first.
+    """A folder with those beside it that are other splits of its corpus, that of training first. A file is alone.
 
     The names of splits of one corpus differ in the word for the split alone.
     """
-    if not split_words(path.name):
+    if not (path.is_dir() and split_words(path.name)):
         return [path]
     rest = _without_split(path.name)
-    beside = [other for other in path.absolute().parent.iterdir() if split_words(other.name)]
-    found = [other for other in beside if other.is_dir() == path.is_dir() and _without_split(other.name) == rest]
+    try:
+        beside = [other for other in path.absolute().parent.iterdir() if split_words(other.name)]
+    except OSError:
+        return [path]
+    found = [other for other in beside if other.is_dir() and _without_split(other.name) == rest]
     return sorted(found, key=lambda other: ("train" not in split_words(other.name), other.name))
 
 

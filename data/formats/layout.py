@@ -25,8 +25,8 @@ NUMBER = re.compile(r"(\D*|.*\D)([0-9]{1,12})[.)]?")
 MOST = 0.95
 LANGUAGE = re.compile(r"([a-z]{2,3}(?:-[a-z]+)*:)(?=\S)")
 EXAMPLE = "such as --columns word=1,tag=2"
-# Two columns with this share of equal entities are no layers: an entity is annotated once.
-REPEATED = 0.1
+# Two columns with this share of equal entities are no layers, which have few.
+REPEATED = 0.25
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ def guess_layout(sentences: Sequence[Sequence[Sequence[str]]]) -> Layout | str:
     if width <= word + 1:
         return Layout(word)
     # Two words may be equal by chance.
-    least = 2 if width >= 3 else 3
+    least = 2 if width >= 3 and len(sentences) > 1 else 3
     same = [{row[0].strip() for row in sentence} for sentence in sentences if len(sentence) >= least]
     if word == 0 and same and all(len(found) == 1 for found in same):
         value = next(iter(same[0]))
@@ -222,10 +222,10 @@ def _repeated(sentences: Sequence[Sequence[Sequence[str]]], word: int, columns: 
     of_column = {index: _entities(sentences, word, index) for index in columns}
     for first, second in combinations(columns, 2):
         both = of_column[first] & of_column[second]
-        if len(both) >= 2 and len(both) >= REPEATED * min(len(of_column[first]), len(of_column[second])):
+        if len(both) >= 2 and len(both) >= REPEATED * max(len(of_column[first]), len(of_column[second])):
             return (
                 f"the columns {first + 1} and {second + 1} have entities in common, as annotated and predicted tags "
-                f"do: name one of them, such as --columns word={word + 1},tag={first + 1}"
+                f"do: name one of them, such as --columns word={word + 1},tag={first + 1}, or both as layers"
             )
     return ""
 

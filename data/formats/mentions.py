@@ -25,8 +25,12 @@ from ..report import ReadingReport
 from .json_entries import json_entries, name_of, unread_lists
 from .options import ReadingOptions
 
-# Keys of numbers that are no places.
-NO_PLACE = re.compile(r"(?i)id$|score|confidence|probability|weight|count|frequency|sentence|rank")
+# A key with one of these words names a place, such as `startIndex` and `char_span`.
+PLACE_WORDS = {
+    *("start", "starts", "begin", "begins", "end", "ends", "from", "to", "at", "index", "idx", "value"),
+    *("offset", "offsets", "pos", "position", "span", "char", "loc", "location", "locations", "range", "boundaries"),
+}
+KEY_PARTS = re.compile(r"[\W_]+|(?<=[a-z])(?=[A-Z])")
 # The keys of the ends of a relation.
 ENDS = (("head", "tail"), ("source", "target"))
 # Warnings of one kind that are written out. All are counted.
@@ -112,7 +116,7 @@ def read_mentions(path: Path, report: ReadingReport, options: ReadingOptions) ->
 
 
 def _has_place(row: Mapping[str, Any]) -> bool:
-    """Whether an entity has a place, under whatever name: a number, also in a list or an object."""
+    """Whether an entity has a place: a number under a key that names one, also in a list or an object."""
 
     def has_number(value: Any) -> bool:
         if isinstance(value, dict):
@@ -121,7 +125,9 @@ def _has_place(row: Mapping[str, Any]) -> bool:
             return any(map(has_number, value))
         return isinstance(value, int) and not isinstance(value, bool)
 
-    return any(has_number(value) for key, value in row.items() if not NO_PLACE.search(key))
+    return any(
+        has_number(value) for key, value in row.items() if PLACE_WORDS & set(KEY_PARTS.sub(" ", key).lower().split())
+    )
 
 
 def _is_mention(row: Any) -> bool:

@@ -27,7 +27,7 @@ from ..documents import Document
 from ..report import ReadingReport
 from .json_entries import json_entries, name_of, unread_lists
 from .options import ReadingOptions
-from .places import differs, may_be_shifted, other_counting
+from .places import differs, may_be_shifted, on_word_borders, other_counting
 
 # How tools name the parts of an entity and of a relation.
 STARTS = ("start_offset", "start", "begin", "startOffset", "beginOffset", "start_char", "start_idx", "start_pos",
@@ -37,8 +37,8 @@ PLACES = ("span", "offset", "offsets", "pos", "position", "char_span")
 LABELS = ("label", "tag", "entity_type", "type")
 HEADS = ("from_id", "head", "source", "from")
 TAILS = ("to_id", "tail", "target", "to")
-# The text that an entity repeats.
-REPEATED = ("text", "word", "mention", "entity", "name", "surfaceform")
+# The keys of the text that an entity repeats.
+TEXT_KEYS = ("text", "word", "mention", "surfaceform")
 # Lists of entities.
 ENTITY_KEYS = ("entities", "ents", "label", "labels")
 # Other lists of objects that these tools write.
@@ -48,7 +48,7 @@ KNOWN_LISTS = {*ENTITY_KEYS, "relations", "spans", "tokens", "sents", "options",
 ADDRESS = re.compile(r"(?:[a-z][a-z0-9+.-]*://|/)\S+")
 
 
-# A kind of counts. Some tools count such a character twice.
+# The name of a count. Some tools count such a character twice.
 UNCHECKED = "entities without their text stand behind a character such as \U0001f600"
 
 
@@ -144,7 +144,7 @@ def _text_document(
     regions = [region for value in entry.values() if _are_objects(value) for region in value]
     text = entry["data"] if isinstance(entry.get("data"), str) and "text" not in entry else _text(entry, regions)
     document = TextDocument(name_of(entry, key), text)
-    if "annotation_approver" in entry:
+    if "annotation_approver" in entry and "labels" not in entry:
         raise ValueError("this is Doccano's export with numbers of labels: export it with the text of labels")
     if "annotation_id" in entry or _are_objects(entry.get("label")):
         # In JSON-MIN the labelling interface defines the key of the regions. The key is missing if there are none.
@@ -156,11 +156,16 @@ def _text_document(
     if entry.get("answer", "accept") != "accept":
         return None
     is_prodigy = "spans" in entry or "answer" in entry or "tokens" in entry
-    if entry.get("spans") or (is_prodigy and not any(entry.get(name) for name in ENTITY_KEYS)):
+    if entry.get("spans") or (is_prodigy and not any(_are_entities(entry.get(name)) for name in ENTITY_KEYS)):
         _prodigy(entry, document, report)
     else:
         _doccano(entry, document, report)
     return document
+
+
+def _are_entities(value: Any) -> bool:
+    """Whether a value can be a list of entities. Prodigy has labels of the whole text, too."""
+    return isinstance(value, list) and bool(value) and isinstance(value[0], list | dict)
 
 
 def _are_objects(value: Any) -> bool:
@@ -277,7 +282,7 @@ def _add_region(document: TextDocument, identifier: Any, value: Mapping[str, Any
         and bool(annotated.strip())
         and (annotated.strip() in covered or covered in annotated)
     )
-    if is_other and related and _on_word_borders(document.text, start, end):
+    if is_other and related and on_word_borders(document.text, start, end):
         # Label Studio writes a wrong text where words are selected as a whole (granularity "word").
         report.counts["regions whose text differs from that at their offsets"] += 1
     else:
@@ -286,13 +291,6 @@ def _add_region(document: TextDocument, identifier: Any, value: Mapping[str, Any
         # An id repeats if a region has several labels or several sets of labels. Relations refer to its first label.
         name = (identifier, len(document.entities)) if identifier in document.entities else identifier
         document.entities[name] = (start, end, label)
-
-
-def _on_word_borders(text: str, start: int, end: int) -> bool:
-    """Whether no word goes on before or behind a span."""
-    before, after = text[max(start - 1, 0) : start + 1], text[max(end - 1, 0) : end + 1]
-    inside = any(len(pair) == 2 and pair.isalnum() for pair in (before if start else "", after))
-    return 0 <= start < end <= len(text) and not inside and text[start:end] == text[start:end].strip()
 
 
 def _check_text(name: str, text: str, place: tuple[Any, Any], repeated: Any, report: ReadingReport) -> None:
@@ -363,6 +361,6 @@ def _entity(row: Any, number: int, text: str, report: ReadingReport) -> tuple[An
         raise ValueError(f"expected an entity [start, end, label], got {row!r}")
     place = next((row[name] for name in PLACES if isinstance(row.get(name), list)), None)
     start, end = place if place is not None and len(place) == 2 else (_first(row, STARTS), _first(row, ENDS))
-    repeated = next((row[name] for name in REPEATED if isinstance(row.get(name), str)), None)
+    repeated = next((row[name] for name in TEXT_KEYS if isinstance(row.get(name), str)), None)
     _check_text(f"entity {row.get('id', number)!r}", text, (start, end), repeated, report)
     return row.get("id", number), (start, end, _first(row, LABELS))

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
+
+# A character of two UTF-16 code units.
+WIDE = re.compile(r"[\U00010000-\U0010ffff]")
+
 
 def differs(covered: str, repeated: str) -> bool:
     """Whether two texts differ in more than white space. Some tools change line ends in the text that they repeat."""
@@ -38,4 +44,18 @@ def other_counting(text: str, start: int, end: int, repeated: str) -> str:
 
 def may_be_shifted(text: str, end: int) -> bool:
     """Whether a tool that counts UTF-16 code units has other offsets before `end`."""
-    return any(ord(character) > 0xFFFF for character in text[:end])
+    return _first_wide(text) < end
+
+
+@lru_cache(maxsize=8)
+def _first_wide(text: str) -> int:
+    """The place of the first character that has two UTF-16 code units; the length of the text without one."""
+    match = WIDE.search(text)
+    return len(text) if match is None else match.start()
+
+
+def on_word_borders(text: str, start: int, end: int) -> bool:
+    """Whether no word goes on before or behind a span."""
+    before, after = text[max(start - 1, 0) : start + 1], text[max(end - 1, 0) : end + 1]
+    inside = any(len(pair) == 2 and pair.isalnum() for pair in (before if start else "", after))
+    return 0 <= start < end <= len(text) and not inside and text[start:end] == text[start:end].strip()

@@ -63,7 +63,6 @@ FIRST_KEYS = (
     ({"documents", "source"}, "BioC JSON: PubTator is read, so take the PubTator files of the corpus"),
     ({"sentText"}, "the JSON of NYT, or of UniRE: if its entities have places, write them as SpERT's JSON"),
     ({"triple_list"}, "triples: entities and relations are named by their text, without a place"),
-    ({"spo_list"}, "triples: entities and relations are named by their text, without a place"),
     ({"sentence", "ner"}, "the form of W2NER, whose entities are lists of words: write 'tokens' and a tag for each"),
     ({"input", "output"}, "training data of GLiNER2, whose entities have no place: write 'text' and 'entities'"),
     ({"PubTator3"}, "BioC JSON: PubTator is read, so take the PubTator files of the corpus"),

@@ -55,6 +55,11 @@ class Layer:
         return self.name.rpartition(".")[2]
 
     @property
+    def width(self) -> int:
+        """The columns of its features. A layer without features has one column, too."""
+        return max(1, len(self.features))
+
+    @property
     def type_feature(self) -> str | None:
         """The feature that names types, by its usual name."""
         return next((name for name in TYPE_FEATURES if name in self.features), None)
@@ -108,8 +113,8 @@ def read_webanno(path: Path, report: ReadingReport, options: ReadingOptions) -> 
         if line.startswith("#T_"):
             layer = _layer(line, column)
             layers.append(layer)
-            # A layer without features has one column, and relations have one more, for their ends.
-            column += max(1, len(layer.features)) + (layer.kind == "RL")
+            # Relations have one more column, for their ends.
+            column += layer.width + (layer.kind == "RL")
         elif line.startswith("#Text="):
             found.words.append([])
         elif line and not line.startswith("#"):
@@ -171,7 +176,7 @@ def _read_token(
     for layer in linking:
         labels = [value for value, _ in _annotations(cells[layer.column]) if value != NO_VALUE]
         labels = labels if layer.features else []
-        for order, (source, first, second) in enumerate(RELATION.findall(cells[layer.column + len(layer.features)])):
+        for order, (source, first, second) in enumerate(RELATION.findall(cells[layer.column + layer.width])):
             label = labels[order] if order < len(labels) else layer.label
             head = (layer.base, source if first in ("", "0") else first)
             tail = (layer.base, token if second in ("", "0") else second)

@@ -23,7 +23,7 @@ from ..report import ReadingReport
 from ..tags import TAG_COLUMNS, entities_from_tags, guess_scheme, unlike_tags, usual_tags
 from .json_entries import json_entries
 from .options import ReadingOptions
-from .places import differs
+from .places import differs, on_word_borders
 
 WORD_KEYS = ("tokenized_text", "tokens", "words")
 KEY_NAMES = ("doc_key", "orig_id", "wnd_id", "sent_id", "id")
@@ -80,8 +80,13 @@ def counts_words(path: Path) -> bool:
     tags = _tags(entry)
     if tags is not None:
         return len(tags) == len(words)
-    ends = [row.get("end") for row in entry.get("entities") or () if isinstance(row, dict)]
-    return bool(ends) and all(isinstance(end, int) and end <= len(words) for end in ends)
+    rows = [row for row in entry.get("entities") or () if isinstance(row, dict)]
+    places = [(row.get("start"), row.get("end")) for row in rows]
+    if not places or not all(isinstance(a, int) and isinstance(b, int) and b <= len(words) for a, b in places):
+        return False
+    # Places that begin and end with words of the text count characters.
+    text = entry.get("text")
+    return not (isinstance(text, str) and all(on_word_borders(text, a, b) for a, b in places))
 
 
 def _tags(entry: Mapping[str, Any]) -> list[str] | None:

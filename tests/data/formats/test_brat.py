@@ -365,3 +365,10 @@ def test_the_splits_of_a_corpus_differ_in_one_word(tmp_path):
     assert [path.name for path in same_corpus(tmp_path / "corpus_test")] == ["corpus_train", "corpus_test"]
     assert [path.name for path in same_corpus(tmp_path / "test_photos")] == ["test_photos"]
     assert [path.name for path in same_corpus(tmp_path / "corpus")] == ["corpus"]
+
+
+def test_a_bad_file_of_another_split_does_not_matter(tmp_path):
+    put(tmp_path / "train", "R1\tAt Place:T3 Org:T2")
+    put(tmp_path / "test", "R1\tAt Org:T2 Place:T3")
+    (tmp_path / "test" / "d.ann").write_bytes(b"T1\tPer 0 7\tAnn L\xe9e\n")
+    assert heads(tmp_path / "train") == [7]

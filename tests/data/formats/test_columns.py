@@ -431,3 +431,10 @@ def test_the_language_before_all_words_is_left_out(tmp_path):
     documents, report = read(written(tmp_path, tabs("en:Anna B-PER/en:sings O//en:Bob B-PER/en:left O")))
     assert [document["sentences"] for document in documents] == [[["Anna", "sings"]], [["Bob", "left"]]]
     assert "'en:'" in report.problems[0].message
+
+
+def test_layers_of_nested_entities_may_have_a_few_in_common(tmp_path):
+    rows = ["Anna B-PER B-PER/Bell I-PER I-PER/ran O O"] * 2 + ["Oslo B-LOC O/is O O/big O O"] * 18
+    documents, report = read(written(tmp_path, tabs("//".join(rows))))
+    assert report.fatal == []
+    assert entities(documents[0]) == [("Anna Bell", "PER")]

@@ -256,7 +256,7 @@ def test_other_names_of_keys(write):
 
 
 def test_scores_and_ids_are_no_places(write):
-    gene = {**GENE, "id": 3, "score": 1, "sure": True, "sentence": 0, "geneId": 7}
+    gene = {**GENE, "id": 3, "score": 1, "sure": True, "sentence": 0, "ncbi": 672, "age": 36, "gender": 1}
     (document,), _ = read(write({"text": TEXT, "entities": [gene]}))
     assert entities(document) == [("BRCA1", "Gene"), ("BRCA1", "Gene")]
 

@@ -519,3 +519,35 @@ def test_the_text_of_a_span_of_prodigy_is_compared(tmp_path):
     documents, report = read(path)
     assert documents == []
     assert "is 'Acme', expected 'Anna'" in report.fatal[0].message
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        # Doccano 1 writes the name of who approved, beside the text of labels.
+        ({"meta": {}, "annotation_approver": None, "labels": [[0, 4, "ORG"]]}, [("Acme", "ORG")]),
+        # Labels of the whole text in Prodigy.
+        ({"spans": [], "label": "NEWS", "answer": "accept"}, []),
+        ({"spans": [], "labels": ["NEWS", "MUSIC"], "answer": "accept"}, []),
+        # The name in a knowledge base, which is no text at a place.
+        ({"entities": [{"start": 0, "end": 4, "label": "ORG", "name": "Acme Incorporated"}]}, [("Acme", "ORG")]),
+        ({"tokens": ["Acme", "met"], "entities": [{"start": 0, "end": 4, "label": "ORG"}]}, [("Acme", "ORG")]),
+    ],
+)
+def test_forms_of_these_tools_that_look_like_others(tmp_path, entry, expected):
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps({"text": SHORT, **entry}))
+    report = ReadingReport()
+    documents = list(read_corpus(path, report, annotated=False))
+    assert report.fatal == []
+    assert [entities(document) for document in documents] == [expected]
+
+
+def test_long_texts_take_linear_time(tmp_path):
+    text = "Acme ran. " * 20_000
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps({"text": text, "label": [[start, start + 4, "ORG"] for start in range(0, 20_000, 10)]}))
+    start = time.process_time()
+    documents, _ = read(path)
+    assert len(entities(documents[0])) == 2_000
+    assert time.process_time() - start < 20

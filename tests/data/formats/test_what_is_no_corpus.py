@@ -46,7 +46,6 @@ def test_raw_text_is_not_read_as_columns(tmp_path: Path, text: str, expected: st
         ("a.json", b'[{"documentName": "a", "document": "Ada", "tokens": [], "relations": []}]', "UBIAI"),
         ("a.json", b'{"examples": [{"example_id": "1"}], "relations": []}', "LightTag"),
         ("a.json", b'{"annotatable": {}, "anncomplete": true, "entities": []}', "tagtog"),
-        ("a.jsonl", b'{"text": "a", "spo_list": []}', "this is triples"),
         ("a.jsonl", b'{"input": "a", "output": {"entities": {}}}', "GLiNER2"),
         ("a.jsonl.gz", gzip.compress(b'{"doc_key": "a"}', mtime=0), "this file is packed: unpack it"),
     ],

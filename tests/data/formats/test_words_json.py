@@ -123,3 +123,15 @@ def test_what_are_no_tags_is_refused(tmp_path, entry, reason):
     documents, report = read(path)
     assert documents == []
     assert reason in report.fatal[0].message
+
+
+def test_places_that_are_words_of_the_text_count_characters(tmp_path):
+    row = {
+        "text": "EU rejects it",
+        "tokens": ["EU", "rejects", "it"],
+        "entities": [{"start": 0, "end": 2, "type": "ORG"}],
+    }
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps(row))
+    (document,), _ = read(path)
+    assert entities(document) == [("EU", "ORG")]
