@@ -81,7 +81,7 @@ def counts_words(path: Path) -> bool:
     if tags is not None:
         return len(tags) == len(words)
     rows = [row for row in entry.get("entities") or () if isinstance(row, dict)]
-    places = [(row.get("start"), row.get("end")) for row in rows]
+    places: list[tuple[Any, Any]] = [(row.get("start"), row.get("end")) for row in rows]
     if not places or not all(isinstance(a, int) and isinstance(b, int) and b <= len(words) for a, b in places):
         return False
     # Places that begin and end with words of the text count characters.

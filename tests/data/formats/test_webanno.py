@@ -138,7 +138,8 @@ def test_the_feature_that_is_read_as_the_type_is_named(write):
 def test_relations_without_features_have_a_column_before_their_ends(write):
     text = (
         "#FORMAT=WebAnno TSV 3.3\n#T_SP=webanno.custom.Person|kind\n"
-        "#T_RL=webanno.custom.Knows|BT_webanno.custom.Person\n\n#Text=Anna Bob\n1-1\t0-4\tAnna\tPER\t_\t_\t\n1-2\t5-8\tBob\tPER\t*\t1-1\t\n"
+        "#T_RL=webanno.custom.Knows|BT_webanno.custom.Person\n\n#Text=Anna Bob\n"
+        "1-1\t0-4\tAnna\tPER\t_\t_\t\n1-2\t5-8\tBob\tPER\t*\t1-1\t\n"
     )
     (document,) = read_corpus(write(text), ReadingReport())
     (relation,) = document["relations"][0]
