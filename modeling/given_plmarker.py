@@ -93,8 +93,8 @@ def align_given(
 ) -> tuple[list[list[Offsets]], list[list[dict[str, Any]]]]:
     """Make words and sentences fit given entities, which stay exactly as they are.
 
-    White space around an entity is left out. A word in which an entity begins or ends is cut there, and sentences that
-    an entity joins become one. All three are reported.
+    White space and invisible characters around an entity are left out. A word in which an entity begins or ends is cut
+    there, and sentences that an entity joins become one. All three are reported.
 
     Args:
         text: the text.
@@ -120,21 +120,27 @@ def align_given(
     sentences = [[piece for word in sentence for piece in _cut(word, borders)] for sentence in located]
     n_cut = sum(map(len, sentences)) - sum(map(len, located))
     sentences, n_joined = _join(sentences, spans)
+    given: list[list[dict[str, Any]]] = [[] for _ in sentences]
+    numbers = [number for number, sentence in enumerate(sentences) for _ in sentence]
+    words = [word for sentence in sentences for word in sentence]
+    starts = [start for start, _ in words]
+    found: list[Given] = []
+    for start, end, label in spans:
+        first, stop = bisect_left(starts, start), bisect_left(starts, end)
+        if first == stop:
+            raise PLMarkerError(f"{name}: the given entity {text[start:end]!r} at {start} holds no word")
+        # Invisible characters are in no word.
+        n_trimmed += (words[first][0], words[stop - 1][1]) != (start, end)
+        found.append((first, stop - 1, label))
+    for first, last, label in _each_once(found, name):
+        given[numbers[first]].append({"start": first, "end": last, "label": label})
     for count, what in (
-        (n_trimmed, "white space around a given entity is left out"),
+        (n_trimmed, "white space or an invisible character around a given entity is left out"),
         (n_cut, "a given entity begins or ends inside a word, which is cut there"),
         (n_joined, "a given entity joins two sentences"),
     ):
         if count:
             logger.warning("%s: %s (%d times)", name, what, count)
-    given: list[list[dict[str, Any]]] = [[] for _ in sentences]
-    numbers = [number for number, sentence in enumerate(sentences) for _ in sentence]
-    starts = [start for sentence in sentences for start, _ in sentence]
-    for start, end, label in spans:
-        first, stop = bisect_left(starts, start), bisect_left(starts, end)
-        if first == stop:
-            raise PLMarkerError(f"{name}: the given entity {text[start:end]!r} at {start} holds no word")
-        given[numbers[first]].append({"start": first, "end": stop - 1, "label": label})
     return sentences, given
 
 

@@ -182,3 +182,10 @@ def test_options_of_another_kind_are_refused(models, options):
 
 def test_a_threshold_may_be_a_number_of_numpy(models):
     assert models.extract("Ada met Bob.", entity_threshold=np.float32(1.5)).entities == []
+
+
+def test_an_invisible_character_around_an_entity_is_reported(models, caplog):
+    with caplog.at_level(logging.WARNING):
+        found = models.extract("Ada\u200b met Bob.", entities=[(0, 4, "PER"), (9, 12, "PER")])
+    assert [entity.text for entity in found.entities] == ["Ada", "Bob"]
+    assert "invisible character around a given entity is left out (1 times)" in caplog.text
