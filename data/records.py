@@ -155,7 +155,10 @@ def read_parquet(path: str | Path) -> Iterator[Record]:
         with parquet.ParquetFile(existing_file(path)) as file:
             columns = _checked_columns(file.schema_arrow.names, str(path))
             batches = file.iter_batches(ROWS_AT_ONCE, columns=columns)
-            rows = (_as_text(row) for batch in batches for row in batch.to_pylist())
+            rows = (row for batch in batches for row in batch.to_pylist())
+            # Looking at each word takes time, and few files have bytes.
+            if any("binary" in str(file.schema_arrow.field(name).type) for name in columns):
+                rows = map(_as_text, rows)
             yield from _rows(rows, f"{path}, row ", Path(path).stem, 0)
     except pyarrow.ArrowException as error:
         raise PLMarkerError(f"{path}: no Parquet file can be read here: {one_sentence(error)}") from None

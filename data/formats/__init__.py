@@ -12,7 +12,7 @@ from typing import Any
 
 from ...modeling.schema_plmarker import PLMarkerError
 from ..documents import Document, write_documents
-from ..files import files_with_ending, has_ending, partner, visible_files
+from ..files import has_ending, partner, visible_files
 from ..report import ReadingReport
 from ..validation import read_jsonl, valid_documents, with_entities
 from .ace import read_ace
@@ -125,8 +125,9 @@ def guess_format(path: Path) -> Format:
         PLMarkerError: if the path does not exist, or if the format is unknown.
     """
     if path.is_dir():
+        visible = visible_files(path)
         for format in FORMATS.values():
-            if format.folders and any(files_with_ending(path, ending) for ending in format.endings):
+            if format.folders and any(has_ending(file, format.endings) for file in visible):
                 return format
         files, _ = _data_files(path, ALL_ENDINGS)
         for file in files:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -88,8 +88,8 @@ def _roles(path: Path) -> tuple[Roles, Roles]:
     """The roles of each relation label, in order.
 
     Returns:
-        Those of the schema beside the annotations or above them, and those of the first relations of the corpus. All
-        splits of a corpus have one direction, so the relations of the training split come first.
+        Those of the schema beside the annotations or above them, and those of the first relations of the splits that
+        come before this one: all splits of a corpus have one direction. The reader adds what it sees to the latter.
     """
     folder = path if path.is_dir() else path.parent
     places = (place / SCHEMA_FILE for place in (folder, *folder.absolute().parents[:SCHEMA_LEVELS]))
@@ -100,15 +100,19 @@ def _roles(path: Path) -> tuple[Roles, Roles]:
             section = match[1].lower()
         elif section == "relations" and (match := SCHEMA_RELATION.match(line)):
             named[match[1]] = (match[2], match[3])
-    parts = (files_with_ending(part, ".ann") if part.is_dir() else [part] for part in same_corpus(path))
-    files = [file for part in parts for file in part]
+    earlier = takewhile(lambda part: part not in (path, path.absolute()), same_corpus(path))
+    files = (file for part in earlier for file in files_with_ending(part, ".ann"))
     first: Roles = {}
     for match in (RELATION_LINE.fullmatch(line) for file in files for line in _lines_of(file)):
         if match:
             _, label, head, _, tail, _ = match.groups()
-            # brat's own names say which argument is the first one.
-            first.setdefault(label, ("Arg1", "Arg2") if {head, tail} == {"Arg1", "Arg2"} else (head, tail))
+            _note_roles(first, label, (head, tail))
     return named, first
+
+
+def _note_roles(first: Roles, label: str, pair: tuple[str, str]) -> None:
+    """Keep the roles of the first relation of a label. brat's own names say which argument is the first one."""
+    first.setdefault(label, ("Arg1", "Arg2") if set(pair) == {"Arg1", "Arg2"} else pair)
 
 
 def _lines_of(file: Path) -> list[str]:
@@ -135,6 +139,7 @@ def _read_annotations(path: Path, document: TextDocument, roles: tuple[Roles, Ro
             if match:
                 name, label, first_role, first, second_role, second = match.groups()
                 arguments, pair = [first, second], (first_role, second_role)
+                _note_roles(roles[1], label, pair)
                 # A schema may name other roles than the annotations.
                 order = next((found[label] for found in roles if set(found.get(label, ())) == set(pair)), pair)
                 if first_role != second_role and pair == order[::-1]:

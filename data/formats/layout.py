@@ -207,14 +207,14 @@ def guess_layout(sentences: Sequence[Sequence[Sequence[str]]]) -> Layout | str:
     if layers and word == 0 and max(widths.values()) < MOST * widths.total():
         # Labels with spaces would be cut.
         return _uneven(widths)
+    plain = [index for index in range(word + 1, width) if values[index][OUTSIDE]]
+    if repeated := _repeated(sentences, word, layers or plain):
+        return repeated
     if layers:
         # The layers lie side by side.
         first = next(index for index in reversed(layers) if index - 1 not in layers)
-        if repeated := _repeated(sentences, word, layers):
-            return repeated
         return Layout(word, tuple(index for index in layers if index >= first) if not word else tuple(layers))
-    plain = [index for index in range(word + 1, width) if values[index][OUTSIDE]]
-    return _repeated(sentences, word, plain) or _plain(word, width, last, widths)
+    return _plain(word, width, last, widths)
 
 
 def _repeated(sentences: Sequence[Sequence[Sequence[str]]], word: int, columns: Sequence[int]) -> str:

@@ -27,7 +27,6 @@ from .places import differs, on_word_borders
 
 WORD_KEYS = ("tokenized_text", "tokens", "words")
 KEY_NAMES = ("doc_key", "orig_id", "wnd_id", "sent_id", "id")
-TAG_KEYS = TAG_COLUMNS
 EXPECTED = "expected an object of GLiNER, SpERT, OneIE, or tokens with tags"
 
 
@@ -91,7 +90,7 @@ def counts_words(path: Path) -> bool:
 
 def _tags(entry: Mapping[str, Any]) -> list[str] | None:
     """The tags of an object, one per word; None where it has spans."""
-    for name in TAG_KEYS:
+    for name in TAG_COLUMNS:
         value = entry.get(name)
         if isinstance(value, list) and value and all(isinstance(tag, str) for tag in value):
             return value
@@ -150,10 +149,10 @@ def _raw(
             head, tail = (mentions[argument["entity_id"]][:2] for argument in row["arguments"])
             relations.append([*head, *tail, row["relation_type"]])
         report.counts["events"] += len(entry.get("event_mentions") or ())
-    elif any(isinstance(entry.get(name), list) for name in TAG_KEYS):
-        if any(isinstance(item, list) for name in TAG_KEYS for item in entry.get(name) or ()):
+    elif any(isinstance(entry.get(name), list) for name in TAG_COLUMNS):
+        if any(isinstance(item, list) for name in TAG_COLUMNS for item in entry.get(name) or ()):
             raise ValueError("this object holds the columns of a whole table, expected an object for each sentence")
-        if any(isinstance(item, dict) for name in TAG_KEYS for item in entry.get(name) or ()):
+        if any(isinstance(item, dict) for name in TAG_COLUMNS for item in entry.get(name) or ()):
             raise ValueError(f"{EXPECTED}, got objects in place of tags; SpERT has them under 'entities'")
         raise ValueError("the tags are numbers, expected text; load it by datasets, with the names of its tags")
     else:
