@@ -155,7 +155,7 @@ def read_parquet(path: str | Path) -> Iterator[Record]:
         with parquet.ParquetFile(existing_file(path)) as file:
             columns = _checked_columns(file.schema_arrow.names, str(path))
             batches = file.iter_batches(ROWS_AT_ONCE, columns=columns)
-            rows = (row for batch in batches for row in batch.to_pylist())
+            rows: Iterator[Any] = (row for batch in batches for row in batch.to_pylist())
             # Looking at each word takes time, and few files have bytes.
             if any("binary" in str(file.schema_arrow.field(name).type) for name in columns):
                 rows = map(_as_text, rows)

@@ -67,9 +67,18 @@ def test_remarks_in_front_of_numbered_rows_are_no_words(tmp_path: Path) -> None:
     assert [fatal for _, fatal, _ in found(report)] == [False]
 
 
-def test_a_number_that_goes_on_in_the_next_sentence_is_no_word(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        # Numbers that go on in the next sentence.
+        "1\tAda\tB-PER\n2\tsings\tO\n\n3\tBob\tB-PER\n4\tleft\tO\n\n",
+        # Columns that spaces align.
+        "1   Ada     B-PER\n2   sings   O\n\n1   Bob     B-PER\n2   left    O\n",
+    ],
+)
+def test_numbers_are_no_words(tmp_path: Path, text: str) -> None:
     path = tmp_path / "a.tsv"
-    path.write_text("1\tAda\tB-PER\n2\tsings\tO\n\n3\tBob\tB-PER\n4\tleft\tO\n\n")
+    path.write_text(text)
     documents = list(read_corpus(path, ReadingReport()))
     assert [document["sentences"] for document in documents] == [[["Ada", "sings"]], [["Bob", "left"]]]
 
@@ -90,13 +99,6 @@ def test_the_splits_of_conll_2003_are_columns_by_their_names(tmp_path: Path) -> 
     documents = list(read_corpus(tmp_path, report))
     assert [document["doc_key"] for document in documents] == ["eng.testa-1", "eng.testb-1", "eng.train-1"]
     assert report.problems == []
-
-
-def test_columns_may_be_aligned_by_spaces(tmp_path: Path) -> None:
-    path = tmp_path / "a.txt"
-    path.write_text("1   Ada     B-PER\n2   sings   O\n\n1   Bob     B-PER\n2   left    O\n")
-    documents = list(read_corpus(path, ReadingReport()))
-    assert [document["sentences"] for document in documents] == [[["Ada", "sings"]], [["Bob", "left"]]]
 
 
 def test_rows_of_conll_2012_are_known_by_their_first_line(tmp_path: Path) -> None:
