@@ -95,7 +95,7 @@ def write_documents(path: Path, documents: list[Any], count: int) -> None:
             file.write(json.dumps({"doc_key": f"document-{number}", "sentences": sentences}) + "\n")
 
 
-def measure_memory(report: dict[str, Any], sizes: list[int], engines: list[str], folder: Path) -> None:
+def measure_memory(report: dict[str, Any], sizes: list[int], engines: list[str], folder: Path, json_file: Path) -> None:
     model, source = folder / "tiny", folder / "sentences.jsonl"
     small_model(model)
     sentences = [
@@ -108,6 +108,8 @@ def measure_memory(report: dict[str, Any], sizes: list[int], engines: list[str],
             report.setdefault("memory", {}).setdefault(engine, {})[str(size)] = found
             peaks = " | ".join(f"{value:.0f}" for value in found["peak_mib"].values())
             print(f"| {engine} | {size} | {peaks} | {found['seconds']:.0f} |", flush=True)
+            # The largest sizes take an hour: what is measured before them is kept.
+            json_file.write_text(json.dumps(report) + "\n")
 
 
 def measure_cost(report: dict[str, Any], model: Path, sizes: list[int], folder: Path) -> None:
@@ -166,7 +168,7 @@ def main() -> None:
     report: dict[str, Any] = json.loads(options.json.read_text()) if options.json.exists() else {}
     with tempfile.TemporaryDirectory() as folder:
         print("| engine | documents | command, MiB | largest descendant | all processes | seconds |")
-        measure_memory(report, options.sizes, options.engines, Path(folder))
+        measure_memory(report, options.sizes, options.engines, Path(folder), options.json)
         if options.cost:
             measure_cost(report, options.cost, options.cost_sizes, Path(folder))
     options.json.write_text(json.dumps(report) + "\n")

@@ -106,15 +106,13 @@ def predict(
     must_exist(model)
     from tqdm.auto import tqdm
 
-    from ..data.inputs import check_language
+    from ..data.inputs import with_checked_language
     from ..serving.record_reader import ExtractionOptions, RecordReader
     from .models import load_models
     from .quiet import quiet_models
 
     context.with_resource(quiet_models())
-    # Standard input can be read once.
-    if inputs is not None and input != STANDARD_INPUT:
-        check_language(inputs.records(), language)
+    records = iter(()) if inputs is None else with_checked_language(inputs.records(), language)
     reading = ExtractionOptions(
         options.batch_tokens,
         batch_documents,
@@ -154,7 +152,7 @@ def predict(
     # The engine is no setting: both give the same lines.
     settings = {"models": models.fingerprint(), **asdict(reading)}
     del settings["batch_tokens"]
-    count = write_resumable(str(out), inputs.records(), process, settings, batch_documents)
+    count = write_resumable(str(out), records, process, settings, batch_documents)
     print(f"{out}: {count} documents")
     return {"documents": count, "file": out}
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Iterator
 from functools import partial
+from itertools import chain, islice
 from typing import Any
 
 from ..modeling.given_plmarker import with_given
@@ -20,24 +21,32 @@ def text_document(key: str, text: str, language: str = "en") -> Document:
     return located_document(key, text, locate_words(text, partial(split_sentences, language=language)))
 
 
-def check_language(records: Iterable[Record], language: str) -> None:
+def with_checked_language(records: Iterator[Record], language: str) -> Iterator[Record]:
     """Make sure that a language other than English has an effect: the first record must be raw text.
+
+    Returns:
+        All records.
 
     Raises:
         PLMarkerError: for a record with sentences of words.
     """
-    record = next(iter(records), None) if language != "en" else None
-    if record is None or not record.is_json:
-        return
+    first = list(islice(records, language != "en"))
+    for record in first:
+        if _has_words(record):
+            raise PLMarkerError(
+                f"{record.place}: the language {language!r} has no effect, it is for raw 'text', and this has "
+                "'sentences'"
+            )
+    return chain(first, records)
+
+
+def _has_words(record: Record) -> bool:
+    """Whether a record has words in place of raw text."""
     try:
-        is_text = "text" in parse_line(record.line)
+        return record.is_json and "text" not in parse_line(record.line)
     except ValueError:
         # `document_of` says what is wrong.
-        return
-    if not is_text:
-        raise PLMarkerError(
-            f"{record.place}: the language {language!r} has no effect, it is for raw 'text', and this has 'sentences'"
-        )
+        return False
 
 
 def document_of(record: Record, language: str = "en", schema: LabelSchema | None = None) -> Document:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, groupby
 from typing import Any
 
-from datasets import ClassLabel, Dataset
+from datasets import ClassLabel, Dataset, List
 
 from ..modeling.schema_plmarker import PLMarkerError
 from .documents import Document
@@ -16,6 +17,8 @@ from .report import ReadingReport, raise_problems
 from .tables import dataset_of
 from .tags import TAG_COLUMNS, entities_from_tags, guess_scheme, unlike_tags
 from .validation import valid_documents
+
+logger = logging.getLogger(__name__)
 
 WORD_COLUMNS = ("tokens", "words")
 DOCUMENT_COLUMNS = ("document_id", "doc_id", "doc_key", "document")
@@ -70,7 +73,8 @@ def documents_of_tokens(
         source: the name of the dataset in messages and in document names.
 
     Returns:
-        A dataset of typed documents without relations.
+        A dataset of typed documents without relations. A warning names the other columns that hold lists, such as a
+        second layer of tags or relations: they are not read.
 
     Raises:
         PLMarkerError: if the scheme is unknown, if a column is missing, if integer tags have no names, or if rows have
@@ -108,6 +112,12 @@ def documents_of_tokens(
         scheme = guess_scheme(tags_of(row) for row in dataset.select_columns([tags]))
         if reason := unlike_tags({tag for row in dataset.select_columns([tags]) for tag in tags_of(row)}, scheme):
             raise PLMarkerError(f"{source}, column {tags!r}: {reason}")
+    other_lists = [
+        name for name, kind in dataset.features.items() if isinstance(kind, List) and name not in (words, tags)
+    ]
+    if other_lists:
+        listed = ", ".join(other_lists)
+        logger.warning("%s: the words are read from %r and the tags from %r, not: %s", source, words, tags, listed)
     report = ReadingReport()
     seen: set[str] = set()
 

@@ -13,13 +13,18 @@ from ..documents import Document, existing_file
 from ..report import ReadingReport
 from .options import ReadingOptions
 
+# Where spaCy's tutorial on relations keeps them, and the least score of one that holds.
+RELATIONS = "rel"
+LEAST_SCORE = 0.5
+
 
 def read_docbin(path: Path, report: ReadingReport, options: ReadingOptions) -> Iterator[Document]:
     """Stream the documents of a file.
 
     The words are the tokens of the file. The entities are `ents` and every group of `spans`, which may be nested. The
     sentences are those of the file, or those of the text if the file has none. spaCy has no standard place for
-    relations, so the documents have none.
+    relations. Those of its own tutorial are read: `doc._.rel` maps the first tokens of two entities to labels with
+    scores, and a label with a score of at least 0.5 is a relation. Other values of documents are counted by name.
 
     Args:
         path: the `.spacy` file.
@@ -59,9 +64,47 @@ def read_docbin(path: Path, report: ReadingReport, options: ReadingOptions) -> I
             else:
                 report.problem(path, 0, f"document {number}: the span {span.text!r} has no label, expected one")
         document = TextDocument(f"{path.stem}-{number}", doc.text, entities, word_offsets=_word_offsets(doc, locate))
+        for name in _own_values(doc):
+            if name != RELATIONS:
+                report.counts[f"documents whose doc._.{name} is not read"] += 1
+        try:
+            document.relations += _relations(doc, spans)
+        except (TypeError, ValueError, AttributeError, KeyError) as error:
+            report.problem(
+                path,
+                0,
+                f"document {number}: doc._.{RELATIONS} is no mapping of pairs of tokens that begin "
+                f"entities to labels with scores: {one_line(error)}",
+            )
+            continue
         yield align(document, locate, report)
     if not number:
         report.problem(path, 0, "the file has no documents")
+
+
+def _own_values(doc: Any) -> dict[str, Any]:
+    """The values that somebody has set on a document under `doc._`, without those that are empty."""
+    # spaCy names them so in `user_data`. The last two parts are a place in the text, which is None for a document.
+    return {
+        key[1]: value
+        for key, value in doc.user_data.items()
+        if isinstance(key, tuple) and len(key) == 4 and key[0] == "._." and key[2] is None and value
+    }
+
+
+def _relations(doc: Any, spans: list[Any]) -> Iterator[tuple[Any, Any, str]]:
+    """The relations of a document, whose ends are named as its entities are.
+
+    Raises:
+        TypeError, ValueError, AttributeError, KeyError: for a value of another form.
+    """
+    first: dict[int, Any] = {}
+    for span in spans:
+        first.setdefault(span.start, (span.start_char, span.end_char, span.label_))
+    for (head, tail), scores in _own_values(doc).get(RELATIONS, {}).items():
+        for label, score in scores.items():
+            if score >= LEAST_SCORE:
+                yield first[head], first[tail], label
 
 
 def _word_offsets(doc: Any, locate: WordLocator) -> list[list[Offsets]]:

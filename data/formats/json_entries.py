@@ -82,11 +82,17 @@ def first_keys(path: Path) -> set[str]:
 def name_of(entry: Mapping[str, Any], other: str) -> str:
     """The name of a document: its `doc_key` or `id`, or else another name. A null is no name.
 
+    Label Studio keeps what it was given beside a text in `data`, Prodigy in `meta`.
+
     Example:
         >>> name_of({"id": 0}, "silver-1"), name_of({"id": None}, "silver-1")
         ('0', 'silver-1')
+        >>> name_of({"id": 7, "meta": {"doc_key": "report"}}, "silver-1")
+        'report'
     """
-    return str(next((entry[name] for name in ("doc_key", "id") if entry.get(name) is not None), other))
+    places = [entry, *(entry[name] for name in ("data", "meta") if isinstance(entry.get(name), Mapping))]
+    keys = [place["doc_key"] for place in places if place.get("doc_key") is not None]
+    return str(next((name for name in (*keys, entry.get("id")) if name is not None), other))
 
 
 def unread_lists(entry: Mapping[str, Any], known: Collection[str]) -> list[str]:

@@ -11,7 +11,7 @@ from datasets import Dataset
 from pyarrow import parquet
 
 from plmarker import PLMarkerError
-from plmarker.data.inputs import check_language, document_of
+from plmarker.data.inputs import document_of, with_checked_language
 from plmarker.data.outputs import write_resumable
 from plmarker.data.records import Inputs, Record, groups_of
 
@@ -171,9 +171,9 @@ def test_a_language_is_refused_for_documents_whose_words_are_cut() -> None:
     words = Record("a:1", "a-1", '{"sentences": [["Ada"]]}', True)
     text = Record("a:1", "a-1", '{"text": "Ada"}', True)
     with pytest.raises(PLMarkerError, match=r"^a:1: the language 'de' has no effect, it is for raw 'text'"):
-        check_language([words], "de")
-    check_language([words], "en")
-    check_language([text, words], "de")
-    check_language([Record("a:1", "a-1", "Ada", False)], "de")
-    check_language([Record("a:1", "a-1", "{", True)], "de")
-    check_language([], "de")
+        with_checked_language(iter([words]), "de")
+    # Standard input can be read once: no record is lost.
+    line, broken = Record("a:1", "a-1", "Ada", False), Record("a:1", "a-1", "{", True)
+    cases = [("en", [words]), ("de", [text, words]), ("de", [line]), ("de", [broken]), ("de", [])]
+    for language, records in cases:
+        assert list(with_checked_language(iter(records), language)) == records

@@ -156,3 +156,18 @@ def test_token_datasets_are_also_found_beside_the_formats() -> None:
 
     assert formats.documents_of_tokens is tokens.documents_of_tokens
     assert not hasattr(formats, "documents_of_letters")
+
+
+def test_lists_that_are_not_read_are_named(caplog: pytest.LogCaptureFixture) -> None:
+    row = {
+        "tokens": ["Ada", "sings"],
+        "ner_tags": ["B-PER", "O"],
+        "fine_tags": ["B-singer", "O"],
+        "relations": [[0, 1]],
+    }
+    documents_of_tokens(Dataset.from_list([{**row, "id": "1"}]), source="hub")
+    (message,) = [record.getMessage() for record in caplog.records if "hub" in record.getMessage()]
+    assert message.endswith("not: fine_tags, relations")
+    caplog.clear()
+    documents_of_tokens(Dataset.from_list([{name: row[name] for name in ("tokens", "ner_tags")}]))
+    assert caplog.records == []

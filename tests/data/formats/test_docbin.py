@@ -133,3 +133,31 @@ def test_a_truncated_file_is_an_error(tmp_path, english):
 def test_a_folder_without_files_is_an_error(tmp_path):
     with pytest.raises(PLMarkerError, match=r"\.spacy"):
         read(tmp_path)
+
+
+def test_relations_of_the_tutorial_are_read_and_other_values_are_named(tmp_path: Path, english: Any) -> None:
+    for name in ("rel", "topic"):
+        Doc.set_extension(name, default=None, force=True)
+    document = annotated(english)
+    document._.rel = {(0, 3): {"LEADS": 1.0, "OWNS": 0.0}, (3, 0): {"LEADS": 0.2}}
+    document._.topic = "work"
+    (found,), report = read(written(tmp_path, document))
+    assert report.problems == []
+    assert report.counts["documents whose doc._.topic is not read"] == 1
+    words = [word for sentence in found["sentences"] for word in sentence]
+    ((relation, *more), *rest) = found["relations"]
+    assert not more
+    assert not any(rest)
+    assert words[relation["head_start"] : relation["head_end"] + 1] == ["Ada", "Bell"]
+    assert words[relation["tail_start"] : relation["tail_end"] + 1] == ["Acme", "Labs"]
+    assert relation["label"] == "LEADS"
+
+
+@pytest.mark.parametrize("value", [{(0, 1): {"LEADS": 1.0}}, [1, 2], {3: {"LEADS": 1.0}}, {(0, 3): ["LEADS"]}])
+def test_relations_of_another_form_are_a_problem(tmp_path: Path, english: Any, value: Any) -> None:
+    Doc.set_extension("rel", default=None, force=True)
+    document = annotated(english)
+    document._.rel = value
+    documents, report = read(written(tmp_path, document))
+    assert documents == []
+    assert "document 1: doc._.rel" in report.fatal[0].message
