@@ -226,6 +226,12 @@ def _check_document(
     is_valid = not any(fatal for _, fatal in problems)
     if is_valid:
         problems += [(message, False) for message in _unreachable_annotations(raw)]
+        report.counts["scores of predictions that are not kept"] += sum(
+            len(row) > len(fields)
+            for name, fields in ANNOTATION_FIELDS.items()
+            for rows in raw.get(name) or ()
+            for row in rows
+        )
     for message, fatal in problems:
         report.problem(source, line, message if line else f"document {key!r}: {message}", fatal)
     return is_valid

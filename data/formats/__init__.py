@@ -133,8 +133,9 @@ def guess_format(path: Path) -> Format:
         for file in files:
             if unread_kind(file) is None:
                 return guess_format(file)
-        if files:
-            raise PLMarkerError(f"{files[0]}: this is {unread_kind(files[0])}")
+        for file in files or (file for file in visible if not DESCRIPTION.fullmatch(file.name)):
+            if kind := unread_kind(file):
+                raise PLMarkerError(f"{file}: this is {kind}")
     elif not path.exists():
         raise PLMarkerError(f"{path}: no such file or folder")
     elif kind := unread_kind(path):

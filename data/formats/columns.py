@@ -18,7 +18,7 @@ from ..tags import DISCONTINUOUS, OUTSIDE, TaggedEntity, entities_from_tags, gue
 from .layout import MOST, Layout, common_prefix, guess_layout, have_pairs, layout_of_option
 from .options import ReadingOptions
 
-COLUMN_ENDINGS = (".conll", ".iob", ".iob2", ".bio", ".bioes", ".bmes", ".tsv", ".txt", ".conllu")
+COLUMN_ENDINGS = (".conll", ".iob", ".iob2", ".bio", ".bioes", ".bmes", ".ner", ".tsv", ".txt", ".conllu", ".conllup")
 # CoNLL-2003 has eng.train, eng.testa and eng.testb; others name their splits in the same way.
 SPLIT_ENDINGS = (".train", ".dev", ".valid", ".test", ".testa", ".testb", ".testc")
 DOCUMENT_START = "-DOCSTART-"
@@ -350,7 +350,9 @@ def _sentences(path: Path, report: ReadingReport) -> Iterator[tuple[tuple[int, s
         cells = _cells(line)
         mark = DOCUMENT_MARK.fullmatch(line)
         is_mark = mark is not None or cells[0].strip() == DOCUMENT_START
-        is_remark = tabs and line.startswith("# ") and "\t" not in line and not is_tag(cells[-1].strip())
+        # KLUE has "##", the name of a sentence, a tab and the sentence.
+        is_remark = tabs and line.startswith(("# ", "## ")) and ("\t" not in line or line.startswith("##"))
+        is_remark = is_remark and not is_tag(cells[-1].strip())
         if not is_mark and (is_remark or COMMENT.match(line) or _is_comment(cells)):
             report.counts["comments"] += 1
             continue

@@ -14,18 +14,18 @@ from .unread import LABELS_NAME, unread_kind
 # The name of a file or folder is assigned to a split if it contains one of these words, perhaps with "set" behind it.
 SPLIT_WORDS = {
     "train": "train|training",
-    # BC5CDR has "devel", CoNLL-2003 "testa" and "testb".
-    "validation": "validation|valid|val|dev|devel|development|testa",
+    # BC5CDR has "devel", NCBI "develop", CoNLL-2003 "testa" and "testb".
+    "validation": "validation|valid|val|dev|devel|develop|development|testa",
     "test": "test|testb",
 }
 # Files that describe a corpus lie beside its splits, and are no data.
 DESCRIPTION = re.compile(
-    r"(readme|licen[cs]e|copying|notice|citation|changelog)([-_].*)?(\.txt)?"
+    r"(readme|licen[cs]e|copying|notice|citation|changelog|requirements)([-_].*)?(\.txt)?"
     r"|.*\.(md|rst|pdf|html|py|sh|png|ya?ml|toml|cfg|ini|bib|cff)",
     re.IGNORECASE,
 )
-# "TrainingSet" has two words.
-CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+# "TrainingSet" and "NCBItrainset" have two words.
+CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z]{2})(?=train|dev|test)")
 
 
 @dataclass
@@ -138,11 +138,21 @@ def find_corpora(source: Path, takes: Callable[[Path], bool]) -> dict[str, Corpu
                     inner["_".join(filter(None, (folder.name, name)))] = corpus
                 elif kinds := [why for why in corpus.left_out.values() if why.startswith("this is")]:
                     unread[folder] = kinds[0]
+    # Vectors of words and the like are often in folders beside the corpus, under the names of its splits.
+    readable = {name: corpus for name, corpus in inner.items() if _is_readable(corpus, takes)}
+    for name in inner.keys() - readable.keys() if readable else ():
+        paths = [path for found in inner.pop(name).splits.values() for path in found]
+        unread |= dict.fromkeys(sorted(paths), "its ending is not known")
     for corpus in inner.values():
         corpus.left_out |= unread
     if len(inner) == 1:
         inner = {"": next(iter(inner.values()))}
     return inner or {"": _splits_of(source, entries, takes)}
+
+
+def _is_readable(corpus: CorpusFolder, takes: Callable[[Path], bool]) -> bool:
+    """Whether a split of a corpus is a folder or a file that the wanted format can have."""
+    return any(path.is_dir() or not path.suffix or takes(path) for paths in corpus.splits.values() for path in paths)
 
 
 def _splits_of(source: Path, entries: list[Path], takes: Callable[[Path], bool]) -> CorpusFolder:

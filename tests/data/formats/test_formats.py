@@ -237,3 +237,12 @@ def test_each_reader_uses_the_options_that_its_format_names():
         code = inspect.getsource(inspect.getmodule(format.read))
         used = set(re.findall(r"\boptions\.(\w+)", code)) if format.name != "jsonl" else set()
         assert used == set(format.uses), format.name
+
+
+def test_scores_that_a_reading_drops_are_counted(tmp_path: Path) -> None:
+    row = {"doc_key": "a", "sentences": [["Ada", "Oslo"]], "predicted_ner": [[[0, 0, "PER", 7.5, 0.9], [1, 1, "LOC"]]]}
+    (tmp_path / "a.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    report = ReadingReport()
+    assert len(list(read_corpus(tmp_path / "a.jsonl", report, annotated=False))) == 1
+    assert report.problems == []
+    assert report.counts["scores of predictions that are not kept"] == 1

@@ -222,3 +222,21 @@ def test_two_files_with_one_name_of_a_split_are_not_one(tmp_path):
         (tmp_path / name).write_text(COLUMNS, encoding="utf-8")
     with pytest.raises(PLMarkerError, match=r"test-x\.conll and test_x\.conll both belong"):
         folder_corpora(tmp_path)
+
+
+def test_words_for_splits_are_found_in_names_without_borders(tmp_path: Path) -> None:
+    names = {"train": "NCBItrainset_corpus.txt", "validation": "NCBIdevelopset_corpus.txt", "test": "NCBItestset.txt"}
+    for name in (*names.values(), "requirements-dev.txt"):
+        (tmp_path / name).write_text(COLUMNS, encoding="utf-8")
+    splits = folder_corpora(tmp_path)[""].splits
+    assert {split: path.name for split, (path,) in splits.items()} == names
+
+
+def test_vectors_beside_the_splits_are_no_corpus(tmp_path: Path) -> None:
+    for name in ("json/train.conll", "json/test.conll", "elmo/train.hdf5", "elmo/test.hdf5"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(COLUMNS, encoding="utf-8")
+    (corpus,) = folder_corpora(tmp_path).values()
+    assert [path.name for paths in corpus.splits.values() for path in paths] == ["train.conll", "test.conll"]
+    assert {path.parent.name for path in corpus.left_out} == {"elmo"}

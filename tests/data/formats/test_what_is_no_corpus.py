@@ -47,6 +47,12 @@ def test_raw_text_is_not_read_as_columns(tmp_path: Path, text: str, expected: st
         ("a.json", b'{"examples": [{"example_id": "1"}], "relations": []}', "LightTag"),
         ("a.json", b'{"annotatable": {}, "anncomplete": true, "entities": []}', "tagtog"),
         ("a.jsonl", b'{"input": "a", "output": {"entities": {}}}', "GLiNER2"),
+        ("a.jsonl", b'{"sentence": "Ada sings.", "ner": [["Ada", "PER"]], "rel": []}', "SciER"),
+        ("a.txt", b'1\t"The <e1>ship</e1> left the <e2>port</e2>."\nOther\nComment:\n\n', "SemEval-2010"),
+        ("a.rel", b"1|Ada fell ill.|ill|9|12|rum|20|23\n", "ADE"),
+        ("a_entities.tsv", b"12\tT1\tCHEMICAL\t0\t3\trum\n", "ChemProt"),
+        ("a_relations.tsv", b"12\tCPR:3\tY \tACTIVATOR\tArg1:T1\tArg2:T2\n", "ChemProt"),
+        ("a_relations.tsv", b"12\tACTIVATOR\tArg1:T1\tArg2:T2\n", "ChemProt"),
         ("a.jsonl.gz", gzip.compress(b'{"doc_key": "a"}', mtime=0), "this file is packed: unpack it"),
     ],
 )
@@ -105,3 +111,31 @@ def test_rows_of_conll_2012_are_known_by_their_first_line(tmp_path: Path) -> Non
     path = tmp_path / "a.conll"
     path.write_text("#begin document (a); part 000\n")
     assert guess_format(path).name == "conll2012"
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"a.txt": "Ada sings.\n", "a.a1": "T1\tPER 0 3\tAda\n", "a.a2": ""}, "BioNLP"),
+        ({"train_abstracts.tsv": "1\tRum\tAda.\n", "train_entities.tsv": "1\tT1\tPER\t4\t7\tAda\n"}, "ChemProt"),
+        ({"readme.md": "# Ada\n", "train.zip": "PK\x03\x04"}, "an archive"),
+        ({"more/a.xml": "<?xml version='1.0'?>\n<document/>"}, "XML, which is read only from ACE"),
+    ],
+)
+def test_a_folder_without_a_corpus_says_what_it_has(tmp_path: Path, files: dict[str, str], expected: str) -> None:
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    with pytest.raises(PLMarkerError, match=expected):
+        guess_format(tmp_path)
+
+
+def test_comments_of_klue_are_no_words(tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv"
+    path.write_text("## klue-1\t<Ada:PER> sings\nAda\tB-PER\n \tO\n##\tO\nsings\tO\n\n", encoding="utf-8")
+    report = ReadingReport()
+    (document,) = read_corpus(path, report)
+    assert document["sentences"] == [["Ada", "##", "sings"]]
+    assert report.fatal == []
+    assert report.counts["comments"] == 1
