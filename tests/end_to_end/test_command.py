@@ -275,7 +275,7 @@ def test_no_output_overwrites_an_input_or_another_output(
 
 
 def test_predict_reads_standard_input_and_packed_files(
-    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = "".join(json.dumps({"text": f"Ada Morrow sings {n}. \u00e9"}) + "\n" for n in range(3))
     texts = "".join(f"Ada Morrow sings {n}. \u00e9\n" for n in range(3))
@@ -285,11 +285,10 @@ def test_predict_reads_standard_input_and_packed_files(
     out = tmp_path / "out.jsonl"
 
     def found(source: str, given: str | None = None) -> list[Any]:
-        if given is None:
-            assert main(["predict", str(model), source, "--out", str(out)]) == 0
-        else:
-            command = [sys.executable, "-m", "plmarker", "predict", str(model), source, "--out", str(out)]
-            subprocess.run(command, input=given.encode(), check=True, capture_output=True)
+        if given is not None:
+            (tmp_path / "stdin").write_text(given, encoding="utf-8")
+            monkeypatch.setattr(sys, "stdin", (tmp_path / "stdin").open())
+        assert main(["predict", str(model), source, "--out", str(out)]) == 0
         results = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
         assert [result.pop("doc_key").rpartition("-")[2] for result in results] == ["1", "2", "3"]
         return results
