@@ -74,21 +74,22 @@ def build(
                 raise PLMarkerError(f"{corpus} has no configuration {config!r}, only {names}")
         result = build_repository(builders, out, overwrite)
     # An archive is named by its own name, not by the place where it was unpacked.
-    result["warnings"] = [warning.replace(str(folder), source) for warning in result["warnings"]]
+    result["warnings"] = [warning.replace(str(folder), str(Path(source))) for warning in result["warnings"]]
     for builder in builders:
         if isinstance(builder, FilesBuilder):
             for line in builder.taken_for():
-                print(line.replace(str(folder), source))
+                print(line.replace(str(folder), str(Path(source))))
     for warning in result["warnings"]:
         print(warning)
     for builder in builders:
         name = builder.config.name
+        before = f"{name}, " if len(builders) > 1 else ""
         if builder.report.summary():
-            print(f"{name}: {builder.report.summary()}")
+            print(f"{before}annotations: {builder.report.summary()}")
         for split, counts in result["splits"][name].items():
-            print(f"{name}, {split}: {counts_line(counts)}")
+            print(f"{before}{split}: {counts_line(counts)}")
         for line in builder.labels.lines():
-            print(f"{name}, {line}")
+            print(f"{before}{line}")
     print(f'{out}: load_dataset("{out}")')
     return result
 

@@ -54,7 +54,7 @@ def check(
     for line in [*labels.lines(), *(excluded.lines() if excluded is not None else ())]:
         print(line)
     if report.summary():
-        print(report.summary())
+        print(f"annotations: {report.summary()}")
     print(f"{n_documents} documents, {len(report.fatal)} problems")
     return {
         "documents": n_documents,

@@ -17,10 +17,8 @@ from ..modeling.schema_plmarker import PLMarkerError
 from .options import ModelName, ModelOptions, must_exist, needs, one_of, threshold, without_effect
 from .tables import print_rows
 
-SCORE = (
-    "Least score of what is kept, for all labels, such as 0.5, or by label, such as Person=0.8,Place=0.6; by default "
-    "the model's own."
-)
+SCORE = "Least score of what is kept, for all labels, such as 0.5, or by label, such as {}; by default the model's own."
+ENTITY_SCORE, RELATION_SCORE = SCORE.format("Person=0.8,Place=0.6"), SCORE.format("WORKS_FOR=0.8")
 
 
 def predict(
@@ -44,8 +42,12 @@ def predict(
         str | None, typer.Option("--config_name", metavar="NAME", help="Configuration of a dataset.")
     ] = None,
     text: Annotated[str | None, typer.Option(help="One text; its entities and relations are printed.")] = None,
-    entity_threshold: Annotated[str | None, typer.Option("--entity_threshold", metavar="SCORE", help=SCORE)] = None,
-    relation_threshold: Annotated[str | None, typer.Option("--relation_threshold", metavar="SCORE", help=SCORE)] = None,
+    entity_threshold: Annotated[
+        str | None, typer.Option("--entity_threshold", metavar="SCORE", help=ENTITY_SCORE)
+    ] = None,
+    relation_threshold: Annotated[
+        str | None, typer.Option("--relation_threshold", metavar="SCORE", help=RELATION_SCORE)
+    ] = None,
     language: Annotated[str, typer.Option(metavar="CODE", help="ISO 639-1 code of raw text.")] = "en",
     pruner_threshold: Annotated[
         float | None,
@@ -172,6 +174,7 @@ def print_extraction(result: dict[str, Any]) -> None:
             if _without_words(relation):
                 print(f"{' '.join(_ends(result, relation))}: {_without_words(relation)}")
         return
+    print(f"  {'start':>5} {'end':>5}  score label" if result["entities"] else "  no entities")
     for entity in result["entities"]:
         place = f"{entity['start']:>5} {entity['end']:>5}"
         print(f"  {place}  {entity['score']:.2f}  {entity['label']:<20} {entity['text']}")

@@ -131,7 +131,8 @@ def message_of(error: Exception) -> str:
             "the disk is full: free some space, and repeat the command; predict goes on, and train does with --resume"
         )
     if isinstance(error, PLMarkerError):
-        return one_sentence(error)
+        # A list of problems has one on each line.
+        return "\n".join(" ".join(line.split()) for line in str(error).splitlines())
     return f"{one_sentence(error)} (--debug shows where this comes from)"
 
 

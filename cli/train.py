@@ -86,6 +86,7 @@ def train(
                 print_tables(figures_tables(metrics))
             else:
                 print("there is no split 'test'")
+            print(f'\n{experiment.output_dir}: AutoModel.from_pretrained("{experiment.output_dir}")')
     # A process that ends before the others would break their connections.
     PartialState().wait_for_everyone()
     PartialState().destroy_process_group()

@@ -174,7 +174,11 @@ def align(document: TextDocument, locate: WordLocator, report: ReadingReport) ->
         if start >= end or first > last:
             counts["dropped"] += 1
             continue
-        counts["exact" if (word_starts[first], word_ends[last]) == (start, end) else "widened"] += 1
+        widest = (word_starts[first], word_ends[last])
+        counts["exact" if widest == (start, end) else "widened"] += 1
+        if widest != (start, end) and "widened" not in report.examples:
+            words_of_it = text[slice(*widest)]
+            report.examples["widened"] = f"{text[start:end]!r} became {words_of_it!r} in {document.key!r}"
         spans[identifier] = (first, last, label)
         joined.update(range(sentence_of_word[first] + 1, sentence_of_word[last] + 1))
     counts["joined sentences"] += len(joined)

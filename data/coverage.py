@@ -81,7 +81,9 @@ class Coverage:
             if unreachable:
                 reasons = ", ".join(f"{count} {reason}" for reason, count in losses.items() if count)
                 parts.append(f"{unreachable} of {total} {kind} ({unreachable / total:.1%}) cannot be found: {reasons}")
-        return "; ".join(parts) or "every annotation can be found"
+            elif total:
+                parts.append(f"all {total} {kind} can be found")
+        return "; ".join(parts) or "there are no annotations"
 
 
 def entity_coverage(task: SpanTask, rows: Sequence[SpanRow], annotations: Annotations) -> Coverage:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..modeling.schema_plmarker import PLMarkerError
+from ..modeling.schema_plmarker import PLMarkerError, one_sentence
 from ..modeling.text_plmarker import join_words
 from .documents import lines_with_numbers, parse_line
 from .files import whole_file
@@ -28,7 +28,9 @@ def read_extractions(path: str) -> Iterator[dict[str, Any]]:
             yield annotated_extraction(raw) if "sentences" in raw else _checked(raw)
         except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
             what = "expected what predict writes, or sentences with ner and relations"
-            raise PLMarkerError(f"{path}:{number}: {what}: {type(error).__name__} {error}") from None
+            reason = f"the key {error} is missing" if isinstance(error, KeyError) else one_sentence(error)
+            hint = "; `plmarker data export` makes documents of other formats"
+            raise PLMarkerError(f"{path}:{number}: {what}, got something else: {reason}{hint}") from None
 
 
 def _checked(raw: dict[str, Any]) -> dict[str, Any]:

@@ -13,17 +13,18 @@ EXAMPLE_LENGTH = 40
 
 @dataclass
 class LabelCounts:
-    """Counts of the labels of documents, and the first example of each.
+    """Counts of the labels of documents, and the first example of each with the name of its document.
 
     Example:
         >>> counts = LabelCounts()
-        >>> counts.add({"sentences": [["Ada", "Bell", "sings"]], "ner": [[{"start": 0, "end": 1, "label": "PER"}]]})
+        >>> ner = [[{"start": 0, "end": 1, "label": "PER"}]]
+        >>> counts.add({"doc_key": "d1", "sentences": [["Ada", "Bell", "sings"]], "ner": ner})
         >>> counts.lines()
-        ['ner: PER 1 (Ada Bell)', 'relations: none']
+        ['ner: PER 1 (Ada Bell, d1)', 'relations: none']
 
     Args:
         entities, relations: how often each label occurs.
-        examples: the words of the first item with a label, by (`ner` or `relations`, label).
+        examples: the words of the first item with a label, and its document, by (`ner` or `relations`, label).
     """
 
     entities: Counter[str] = field(default_factory=Counter)
@@ -38,7 +39,7 @@ class LabelCounts:
                 counter[row["label"]] += 1
                 if (name, row["label"]) not in self.examples:
                     words = words or [word for sentence in document["sentences"] for word in sentence]
-                    self.examples[name, row["label"]] = _example(words, row)
+                    self.examples[name, row["label"]] = f"{_example(words, row)}, {document['doc_key']}"
 
     def lines(self) -> list[str]:
         """A line for entities and one for relations, the most frequent label first."""

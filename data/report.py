@@ -49,10 +49,12 @@ class ReadingReport:
         problems: the problems in the order in which the reader found them.
         counts: how many annotations were changed or left out, for each kind of change. `exact` counts the annotations
             that needed no change because they begin and end at word borders.
+        examples: the first annotation of some of these kinds.
     """
 
     problems: list[Problem] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, str] = field(default_factory=dict)
 
     def problem(self, path: str | Path, line: int, message: str, fatal: bool = True) -> None:
         """Add a problem.
@@ -77,7 +79,11 @@ class ReadingReport:
 
     def summary(self) -> str:
         """Return the counts in one line. The line is empty if nothing was counted."""
-        return ", ".join(f"{count} {kind}" for kind, count in self.counts.items() if count)
+        return ", ".join(f"{count} {kind}{self.example(kind)}" for kind, count in self.counts.items() if count)
+
+    def example(self, kind: str) -> str:
+        """Return the example of a kind in parentheses, with a space before it; empty where there is none."""
+        return f" ({self.examples[kind]})" if kind in self.examples else ""
 
 
 def raise_problems(problems: list[Problem]) -> None:

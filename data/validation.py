@@ -170,6 +170,7 @@ def with_entities(
     if widened > MOST_WIDENED * (widened + exact):
         share = 100 * widened / (widened + exact)
         message = f"{widened} annotations ({share:.0f}%) cover a part of a word and are widened to whole words"
+        message += report.example("widened")
         report.problem(path, 0, f"{message}; --words and --language cut words in another way", fatal=False)
     if annotated and count and not has_entities:
         report.problem(path, 0, f"zero gold entities in {count} documents, expected at least one")
@@ -251,6 +252,10 @@ def document_problems(raw: Mapping[str, Any], schema: LabelSchema | None = None)
     Yields:
         (message, true if the problem is fatal).
     """
+    missing = [name for name in ("doc_key", "sentences") if name not in raw]
+    if missing:
+        yield f"the key {missing[0]!r} is missing", True
+        return
     key = raw.get("doc_key")
     if not isinstance(key, str) or not key or not is_unicode(key):
         yield f"doc_key must be a non-empty string, got {_shorten(key)}", True

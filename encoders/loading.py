@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,11 @@ def resolve_encoder(name_or_path: str) -> str:
     """Turn `minilm` into the folder of the encoder inside the PyPI package; leave every other name as it is.
 
     Raises:
-        PLMarkerError: when `minilm` is asked for and its package is not installed.
+        PLMarkerError: when `minilm` is asked for and its package is not installed, and for a name that is nearly this.
     """
     if name_or_path != "minilm":
+        if get_close_matches(str(name_or_path), ["minilm"], cutoff=0.8) and not Path(name_or_path).exists():
+            raise PLMarkerError(f"there is no encoder {name_or_path!r}; did you mean 'minilm'?")
         return str(name_or_path)
     package = importlib.util.find_spec(MINILM_PACKAGE)
     if package is None or not package.submodule_search_locations:

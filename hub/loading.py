@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from transformers import AutoConfig, AutoModel, PreTrainedTokenizerBase
@@ -28,6 +29,10 @@ def load_model(
         PLMarkerError: where no such model with its tokenizer is, for an adapter, and for a device that cannot be used.
     """
     check_reachable(str(name))
+    if (Path(name) / "experiment.json").is_file() and not (Path(name) / "config.json").is_file():
+        raise PLMarkerError(
+            f"{name}: this training has not ended, so there is no model yet; `plmarker train CONFIG --resume` goes on"
+        )
     try:
         # transformers would load the model that an adapter names in its place.
         if file_beside(name, "adapter_config.json") is not None:

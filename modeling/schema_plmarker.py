@@ -117,9 +117,8 @@ class LabelSchema:
     def __post_init__(self) -> None:
         unknown = [label for label in self.symmetric_labels if label not in self.relation_labels]
         if unknown:
-            raise PLMarkerError(
-                f"symmetric label {unknown[0]!r} is not one of the relation labels {list(self.relation_labels)}"
-            )
+            known = ", ".join(map(repr, self.relation_labels)) or "there are no relations"
+            raise PLMarkerError(f"symmetric label {unknown[0]!r} is not one of the relation labels: {known}")
         symmetric = tuple(label for label in self.relation_labels if label in self.symmetric_labels)
         directed = tuple(label for label in self.relation_labels if label not in self.symmetric_labels)
         object.__setattr__(self, "entity_labels", tuple(self.entity_labels))

@@ -89,7 +89,11 @@ class LearningCurves(ProgressCallback):
         partial.replace(path)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Close the bar."""
+        """Say which evaluation has the model that is kept, and close the bar."""
+        if args.load_best_model_at_end and state.is_world_process_zero:
+            for row in evaluations(state.log_history):
+                if row["step"] == state.best_global_step:
+                    self._say(kept(row))
         if self.training_bar is not None:
             super().on_train_end(args, state, control, **kwargs)
 
@@ -110,6 +114,18 @@ class LearningCurves(ProgressCallback):
             self.training_bar.write(line)
         else:
             print(line, flush=True)
+
+
+def kept(row: Mapping[str, float]) -> str:
+    """A line on the evaluation whose model a training keeps.
+
+    Example:
+        >>> kept({"epoch": 3.0, "step": 12, "validation loss": 0.5, "Ent F1": 0.75})
+        'the model of epoch 3 is kept: Ent F1 75.0'
+    """
+    found = {name: value for name, value in row.items() if name in SHOWN.values()}
+    line = f"the model of epoch {row['epoch']:g} is kept: " + ", ".join(f"{n} {_shown(n, v)}" for n, v in found.items())
+    return line if any(found.values()) else f"{line}; it finds nothing yet: train longer, or annotate more"
 
 
 def evaluations(history: Logs) -> list[dict[str, float]]:

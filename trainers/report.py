@@ -102,6 +102,7 @@ def errors_tables(errors: Mapping[str, Counter[str]]) -> list[Table]:
             widths=(32, 6),
         )
         for name, kinds in errors.items()
+        if kinds
     ]
 
 

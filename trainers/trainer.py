@@ -103,8 +103,7 @@ class PLMarkerTrainer(Trainer):
             raise PLMarkerError("PLMarkerTrainer needs a model, or model_init, a function that makes one")
         if not hasattr(shape, "task"):
             raise PLMarkerError(
-                f"PLMarkerTrainer trains the model of one task, or one with a shared encoder, not this "
-                f"{type(shape).__name__}: train model.entity and model.relation, each with a Trainer of its own"
+                f"{type(shape).__name__} has two models: train model.entity and model.relation, each by its own Trainer"
             )
         self.batch_tokens = batch_tokens
         self.entity_types = entity_types and checked_entity_types(entity_types)
@@ -177,10 +176,7 @@ class PLMarkerTrainer(Trainer):
         if "input_ids" in dataset.column_names:
             missing = [column for column in DocumentRows(task, None).types if column not in dataset.column_names]  # type: ignore[arg-type]
             if missing:
-                raise PLMarkerError(
-                    f"{name} data: the rows have no column {missing[0]!r}; {type(task).__name__} reads rows that "
-                    "were mapped for it, or documents"
-                )
+                raise PLMarkerError(f"{name} data: the rows lack the column {missing[0]!r}: they are for another task")
             return dataset
         if self.tokenizer is None:
             raise PLMarkerError("a dataset of documents needs processing_class=tokenizer to be mapped to rows")
@@ -201,6 +197,12 @@ class PLMarkerTrainer(Trainer):
         message = f"{name} data: {len(dataset)} documents, {len(rows)} windows; {coverage}"
         logger.log(logging.WARNING if coverage.unreachable else logging.INFO, message)
         return rows
+
+    def _determine_best_metric(self, metrics: dict[str, float], trial: Any) -> bool:
+        """As in `Trainer`, which keeps the first of equal models. If none finds anything, the last has learnt most."""
+        if self.args.greater_is_better and self.state.best_metric == 0:
+            self.state.best_metric = None
+        return super()._determine_best_metric(metrics=metrics, trial=trial)
 
     def get_train_dataloader(self) -> DataLoader:
         """As in `Trainer`. With `batch_tokens`, batches have whole windows up to that many tokens."""

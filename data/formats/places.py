@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from functools import lru_cache
 
 # A character of two UTF-16 code units.
@@ -49,9 +50,9 @@ def may_be_shifted(text: str, end: int) -> bool:
 
 @lru_cache(maxsize=8)
 def _first_wide(text: str) -> int:
-    """The place of the first character that has two UTF-16 code units; the length of the text without one."""
+    """The place of the first character that has two UTF-16 code units; without one, a place behind all texts."""
     match = WIDE.search(text)
-    return len(text) if match is None else match.start()
+    return sys.maxsize if match is None else match.start()
 
 
 def on_word_borders(text: str, start: int, end: int) -> bool:

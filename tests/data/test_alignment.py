@@ -51,6 +51,13 @@ def test_annotations_on_word_borders_are_exact():
     assert counts == {"exact": 3}
 
 
+def test_an_example_shows_what_was_widened() -> None:
+    report = ReadingReport()
+    entities = {1: entity_at("Ada"), 2: entity_at("Jones"), 3: entity_at("Yor")}
+    align(TextDocument("a", TEXT, entities, []), word_locator(), report)
+    assert report.summary() == "1 exact, 2 widened ('Jones' became 'Bob-Jones' in 'a')"
+
+
 @pytest.mark.parametrize("part", ["d", "Ad", "da", "da m", "Ada me", "Bob", "-Jones"])
 def test_an_annotation_that_ends_inside_a_word_is_widened_to_the_word(part):
     document, counts = aligned(TEXT, {1: entity_at(part)})

@@ -290,3 +290,9 @@ def test_a_loaded_tokenizer_neither_truncates_nor_pads() -> None:
     tokenizer = load_tokenizer("minilm")
     assert tokenizer.backend_tokenizer.truncation is None
     assert tokenizer.backend_tokenizer.padding is None
+
+
+def test_a_name_that_is_nearly_minilm_is_corrected() -> None:
+    with pytest.raises(PLMarkerError, match="did you mean 'minilm'"):
+        resolve_encoder("minilmm")
+    assert resolve_encoder("bert-base-cased") == "bert-base-cased"

@@ -42,7 +42,7 @@ def test_build_makes_what_load_dataset_reads(run, columns, tmp_path):
     out = tmp_path / "mine"
     status, output, _, result = run("build", "conll", "--source", columns, "--out", out, "--title", "My corpus")
     assert status == 0
-    assert "documents, validation: 1 documents, 2 sentences, 2 entities, 0 relations" in output
+    assert "validation: 1 documents, 2 sentences, 2 entities, 0 relations" in output
     assert result["splits"]["documents"]["test"]["words"] == 3
     assert load_dataset(str(out), split="validation", cache_dir=str(tmp_path / "cache"))[0]["doc_key"] == "valid-1"
     assert "# My corpus" in (out / "README.md").read_text()

@@ -100,3 +100,9 @@ def test_a_model_recognises_its_own_tokenizer(folder, minilm_tokenizer, tmp_path
         del config[part]["tokenizer_hash"]
     (folder / "both" / "config.json").write_text(json.dumps(config))
     assert load_model(str(folder / "both"))[0].entity.config.tokenizer_hash is None
+
+
+def test_a_training_that_has_not_ended_is_no_model_yet(tmp_path: Path) -> None:
+    (tmp_path / "experiment.json").write_text("{}")
+    with pytest.raises(PLMarkerError, match="has not ended"):
+        load_model(str(tmp_path))

@@ -30,6 +30,8 @@ from typer.main import get_command
 from plmarker.cli.main import application
 from plmarker.data import LabelSchema
 from plmarker.data.documents import typed_document
+from plmarker.data.formats import read_corpus
+from plmarker.data.report import ReadingReport
 from plmarker.hub_configs import experiment_names
 from plmarker.modeling.modeling_plmarker import (
     PLMarkerForEntityRecognition,
@@ -193,10 +195,16 @@ def test_yaml_is_an_experiment(snippet: Snippet, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("snippet", snippets("json"), ids=ids)
-def test_json_is_a_document(snippet: Snippet) -> None:
+def test_json_is_a_document(snippet: Snippet, tmp_path: Path) -> None:
     document = json.loads(snippet.code)
     if "sentences" in document:
         assert typed_document(document)["sentences"] == document["sentences"]
+    elif snippet.page == "own_data":
+        (tmp_path / "a.jsonl").write_text(json.dumps(document))
+        report = ReadingReport()
+        (found,) = read_corpus(tmp_path / "a.jsonl", report)
+        assert report.problems == []
+        assert [len(found[name][0]) for name in ("ner", "relations")] == [2, 1]
 
 
 # Python

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from defusedxml import ElementTree
 from transformers import BertConfig, BertModel, PreTrainedTokenizerBase
 
 from plmarker.cli import main
-from plmarker.reports.learning_curves import LearningCurves, evaluations, learning_curves
+from plmarker.reports.learning_curves import LearningCurves, evaluations, kept, learning_curves
 
 HISTORY: list[dict[str, Any]] = [
     {"loss": 5.0, "step": 1, "epoch": 0.25},
@@ -70,6 +71,11 @@ def test_a_table_names_its_columns_once_and_lines_name_every_value(as_table: boo
     assert lines[-1].split()[-1] == "37.5"
 
 
+def test_a_model_that_finds_nothing_is_kept_with_a_hint() -> None:
+    assert "finds nothing yet" in kept({"epoch": 2.0, "step": 8, "Rel F1": 0.0, "Rel+ F1": 0.0})
+    assert kept({"epoch": 2.5, "step": 8, "Ent F1": 0.5}) == "the model of epoch 2.5 is kept: Ent F1 50.0"
+
+
 @pytest.mark.parametrize("quiet", [True, False])
 def test_train_draws_as_many_points_as_it_evaluates(
     tmp_path: Path, minilm_tokenizer: PreTrainedTokenizerBase, capsys: pytest.CaptureFixture[str], quiet: bool
@@ -97,4 +103,5 @@ def test_train_draws_as_many_points_as_it_evaluates(
         assert sum(len(line) for line in found.values()) == 3 * n_lines
     printed = capsys.readouterr().out
     assert printed.count("validation loss") == 6
+    assert len(re.findall(r"the model of epoch \d is kept: (?:Ent|Rel) F1 ", printed)) == 2
     assert "{'" not in printed

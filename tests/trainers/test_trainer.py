@@ -180,6 +180,25 @@ def test_one_object_of_arguments_serves_two_trainers_and_is_not_written_to(
     assert {name: value for name, value in vars(arguments).items() if name in before} == before
 
 
+def test_the_last_of_models_that_find_nothing_is_the_best(
+    tiny_encoder: str, schema: LabelSchema, documents: Dataset, tmp_path: Path
+) -> None:
+    model = PLMarkerForEntityRecognition.from_encoder(tiny_encoder, schema, max_seq_length=64)
+    arguments = TrainingArguments(
+        str(tmp_path), max_steps=5, eval_strategy="steps", save_strategy="steps", save_steps=1, eval_steps=1,
+        load_best_model_at_end=True, metric_for_best_model="figure", report_to="none", disable_tqdm=True,
+    )  # fmt: skip
+    best = []
+    for figures in ([0.0, 0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.5, 0.5, 0.25]):
+        left = iter([{"figure": figure} for figure in figures])
+        trainer = PLMarkerTrainer(
+            model, arguments, documents, documents, model.tokenizer, compute_metrics=lambda _, left=left: next(left)
+        )
+        trainer.train()
+        best.append((trainer.state.best_global_step, trainer.state.best_metric))
+    assert best == [(5, 0.0), (3, 0.5)]
+
+
 def test_callbacks_of_the_caller_are_used_and_kept(
     tiny_encoder: str, schema: LabelSchema, documents: Dataset, tmp_path: Path
 ) -> None:

@@ -551,3 +551,12 @@ def test_long_texts_take_linear_time(tmp_path):
     documents, _ = read(path)
     assert len(entities(documents[0])) == 2_000
     assert time.process_time() - start < 20
+
+
+def test_a_place_behind_the_text_is_no_place_behind_a_wide_character(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps({"text": "Ada sings.", "label": [[0, 3, "PER"], [4, 999, "ACT"]]}), encoding="utf-8")
+    report = ReadingReport()
+    assert list(read_corpus(path, report)) == []
+    assert "4 to 999 is not a span of the text" in report.fatal[0].message
+    assert not any("behind" in kind for kind, count in report.counts.items() if count)
