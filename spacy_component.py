@@ -1,5 +1,6 @@
 """The spaCy component `plmarker`: entities and relations of spaCy's documents. spaCy is an optional extra."""
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +25,8 @@ try:
     from thinc.api import get_torch_default_device
 except ImportError as error:
     raise ImportError("plmarker.spacy_component needs spaCy: pip install 'plmarker[spacy]'") from error
+
+logger = logging.getLogger(__name__)
 
 NAME = "plmarker"
 EXTENSION = "relations"
@@ -65,8 +68,9 @@ def _span(doc: Doc, place: Sequence[Any]) -> Span:
 class PLMarkerComponent(Pipe):
     """Writes the entities and relations that a plmarker model finds into spaCy documents.
 
-    The words are the document's own tokens, without white space. The sentences are the document's own. A document
-    without sentences gets those of plmarker's sentence splitter. The component writes:
+    The words are the document's own tokens, without white space. In scripts without spaces each character of a token is
+    a word. An entity that covers a part of a token is written as the whole token, with a warning. The sentences are
+    the document's own. A document without sentences gets those of plmarker's sentence splitter. The component writes:
 
     - `doc.spans[spans_key]`: all entities, nested ones too, by sentence, then by place; their scores in
       `doc.spans[spans_key].attrs["scores"]`, an array of shape (entities,), as spaCy's `spancat` has them.
@@ -153,6 +157,15 @@ class PLMarkerComponent(Pipe):
 
     def _write(self, doc: Doc, extraction: Extraction) -> None:
         spans = [_span(doc, _place(entity)) for entity in extraction.entities]
+        widened = [e for e, s in zip(extraction.entities, spans, strict=True) if len(e.text) < len(s.text)]
+        if widened:
+            logger.warning(
+                "%d of %d entities, such as %r, cover a part of a token, and are written as whole tokens: the pipeline "
+                "needs a tokenizer for the language of its texts",
+                len(widened),
+                len(spans),
+                widened[0].text,
+            )
         scores = np.array([entity.score for entity in extraction.entities])
         doc.spans[self.spans_key] = SpanGroup(doc, name=self.spans_key, attrs={"scores": scores}, spans=spans)
         doc.set_ents(filter_spans(spans))

@@ -15,7 +15,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 from typer.core import TyperCommand
 
-from ..data.files import check_no_folder, write_json
+from ..data.files import check_place, file_to_write, write_json
 from ..modeling.schema_plmarker import PLMarkerError, one_sentence
 
 # The options of all commands that name what is read, and what is written.
@@ -193,8 +193,11 @@ def check_outputs(values: Mapping[str, Any]) -> None:
         if value is None:
             continue
         _check_not_empty(name, value)
+        if value == "-":
+            raise PLMarkerError(f"--{name} -: standard output is not written to, expected a name")
+        check_place(Path(value))
         if name == "json":
-            check_no_folder(Path(value))
+            file_to_write(value)
         for path in (value, f"{value}.partial", f"{value}.partial.settings", f"{value}.partial.words"):
             other = taken.setdefault(Path(path).resolve(), f"--{name}")
             if other != f"--{name}":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,10 +53,32 @@ def partner(path: Path, ending: str, other: str) -> Path:
     return capitals if capitals.is_file() and not usual.is_file() else usual
 
 
-def check_no_folder(path: Path) -> None:
-    """Raise `PLMarkerError` for a folder where a file is to be written."""
+def file_to_write(path: str | Path) -> Path:
+    """The place where a file is to be written: for a link the one that it leads to, which replaces nothing else.
+
+    Raises:
+        PLMarkerError: for a folder, for a device or a pipe, and where no file can be made.
+    """
+    path = Path(path)
     if path.is_dir():
         raise PLMarkerError(f"{path}: this is a folder, expected a file to write")
+    check_place(path)
+    return path.resolve() if path.is_symlink() else path
+
+
+def check_place(path: Path) -> None:
+    """Make sure that a file or folder can be made at a place. A rename would put a file in the place of a device.
+
+    Raises:
+        PLMarkerError: for a device or a pipe, for a place below a file, and where writing is not permitted.
+    """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise PLMarkerError(f"{path}: this is a device or a pipe, expected a file to write")
+    above = next((parent for parent in path.absolute().parents if parent.exists()), path)
+    if not above.is_dir():
+        raise PLMarkerError(f"{path}: {above} is a file, expected a folder")
+    if not os.access(above, os.W_OK):
+        raise PLMarkerError(f"{path}: writing in {above} is not permitted")
 
 
 @contextmanager
@@ -72,10 +95,9 @@ def whole_file(path: str | Path) -> Iterator[TextIO]:
         path: the file. Missing parent folders are created.
 
     Raises:
-        PLMarkerError: for a folder.
+        PLMarkerError: see `file_to_write`.
     """
-    path = Path(path)
-    check_no_folder(path)
+    path = file_to_write(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     try:

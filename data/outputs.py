@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from ..modeling.schema_plmarker import PLMarkerError
-from .files import check_no_folder, has_ending, sole_writer, write_json
+from .files import file_to_write, has_ending, sole_writer, write_json
 from .records import PARQUET, ROWS_AT_ONCE, Record
 
+logger = logging.getLogger(__name__)
+
+# Files of another kind than those that are written.
+OTHER_ENDINGS = (".gz", ".zip", ".csv", ".tsv", ".xlsx")
 # The checksum of a record, and what was found in its document, as JSON.
 Answer = tuple[str, str]
 
@@ -42,15 +47,16 @@ def write_resumable(
         PLMarkerError: when the partial file was begun with other inputs or settings, or another process writes the
             file.
     """
-    path = Path(path)
-    check_no_folder(path)
+    path = file_to_write(path)
+    if has_ending(path, OTHER_ENDINGS):
+        raise PLMarkerError(f"{path}: predict writes JSONL, or Parquet to a name that ends in .parquet")
     partial = path.with_name(path.name + ".partial")
     settings_file = path.with_name(path.name + ".partial.settings")
     words_file = path.with_name(path.name + ".partial.words")
     with sole_writer(path):
         earlier = _earlier_settings(settings_file)
         if partial.exists() and earlier is None:
-            # Nobody knows any more which model gave these lines.
+            logger.warning("%s: begun anew, since nobody knows which model gave its lines", partial)
             partial.unlink()
         elif partial.exists() and partial.stat().st_size and earlier != json.loads(json.dumps(settings)):
             raise PLMarkerError(f"{partial}: begun with another model or other options; remove it to start anew")

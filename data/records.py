@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..modeling.schema_plmarker import PLMarkerError, one_sentence
-from .documents import STANDARD_INPUT, existing_file, lines_with_numbers
+from .documents import STANDARD_INPUT, existing_file, lines_with_numbers, parse_line
 from .files import has_ending
 from .formats import FORMATS
 from .formats.unread import JSON_ENDINGS, unread_kind
@@ -124,8 +124,9 @@ def _check_is_text(path: Path) -> None:
 def read_lines(path: str | Path) -> Iterator[Record]:
     """The lines of a file.
 
-    A `.jsonl`, `.jsonlines` or `.json` file holds one document a line; of any other file each line that is not empty is
-    a raw text. Standard input holds documents if its first line begins with `{`.
+    A `.jsonl`, `.jsonlines` or `.json` file holds one document a line. Any other file does so, too, if its first line
+    is an object with `text` or `sentences`; else each of its lines that is not empty is a raw text. Standard input
+    holds documents if its first line begins with `{`.
 
     Args:
         path: the file; `.gz` at the end of its name is unpacked. `-` is standard input.
@@ -137,9 +138,17 @@ def read_lines(path: str | Path) -> Iterator[Record]:
     is_json = has_ending(name, JSON_ENDINGS)
     stem = "stdin" if str(path) == STANDARD_INPUT else name.stem
     for place, (number, line) in enumerate(lines_with_numbers(path)):
-        if place == 0 and str(path) == STANDARD_INPUT:
-            is_json = line.lstrip().startswith("{")
+        if place == 0 and not is_json:
+            is_json = _is_document(line) or (str(path) == STANDARD_INPUT and line.lstrip().startswith("{"))
         yield Record(f"{path}:{number}", f"{stem}-{number}", line.rstrip("\n"), is_json)
+
+
+def _is_document(line: str) -> bool:
+    """Whether a line is the JSON of a document."""
+    try:
+        return not {"text", "sentences"}.isdisjoint(parse_line(line))
+    except ValueError:
+        return False
 
 
 def read_parquet(path: str | Path) -> Iterator[Record]:

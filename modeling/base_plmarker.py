@@ -113,6 +113,8 @@ class PLMarkerBaseModel(PreTrainedModel):
         wants_info = kwargs.pop("output_loading_info", False)
         # The message of transformers about other shapes names no weights.
         accepts_shapes = kwargs.pop("ignore_mismatched_sizes", False)
+        # All that is saved here is in this format, and the other one of transformers is a pickle.
+        kwargs.setdefault("use_safetensors", True)
         loaded: Any = super().from_pretrained(
             pretrained_model_name_or_path,
             *args,

@@ -138,8 +138,8 @@ class PLMarkerTaskConfig(_SafeConfig):
 
     def validate_temperature(self):
         """Scores need a positive temperature."""
-        if not self.temperature > 0:
-            raise ValueError(f"temperature is above 0, got {self.temperature}")
+        if not 0 < self.temperature < float("inf"):
+            raise ValueError(f"temperature is a number above 0, got {self.temperature}")
 
     def validate_nil_weight(self):
         """With a weight of 0, a batch of NIL spans has no mean."""

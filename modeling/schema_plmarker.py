@@ -126,8 +126,8 @@ class LabelSchema:
         object.__setattr__(self, "symmetric_labels", symmetric)
         for kind, labels in (("entity", self.entity_labels), ("relation", self.relation_labels)):
             for label in labels:
-                if label == NIL or labels.count(label) > 1:
-                    what = "is reserved for 'no label'" if label == NIL else "is given twice"
+                if label in ("", NIL) or labels.count(label) > 1:
+                    what = {"": "is empty", NIL: "is reserved for 'no label'"}.get(label, "is given twice")
                     raise PLMarkerError(f"{kind} label {label!r} {what}")
         object.__setattr__(self, "constraints", self._checked_constraints())
 

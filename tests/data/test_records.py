@@ -177,3 +177,10 @@ def test_a_language_is_refused_for_documents_whose_words_are_cut() -> None:
     cases = [("en", [words]), ("de", [text, words]), ("de", [line]), ("de", [broken]), ("de", [])]
     for language, records in cases:
         assert list(with_checked_language(iter(records), language)) == records
+
+
+def test_documents_are_known_by_their_first_line(tmp_path: Path) -> None:
+    lines = {"a.txt": '{"text": "Ada"}\n', "b.log": '{"sentences": [["Ada"]]}\n', "c.txt": '{"word": "Ada"}\n'}
+    for name, line in lines.items():
+        (tmp_path / name).write_text(line)
+    assert [next(Inputs(str(tmp_path / name)).records()).is_json for name in lines] == [True, True, False]

@@ -331,3 +331,14 @@ def test_relations_join_the_entities_that_a_document_has(folder: str, key: str) 
         other.set_ents([Span(other, 0, 1, "Person")])
     with pytest.raises(PLMarkerError, match="does not know the label" if key == "ents" else "doc.spans has"):
         nlp.get_pipe("plmarker")(other)
+
+
+def test_entities_inside_a_token_are_written_with_a_warning(folder: str, caplog: pytest.LogCaptureFixture) -> None:
+    nlp = spacy.blank("xx")
+    nlp.add_pipe("plmarker", config={"model": folder, "entity_threshold": 0.0})
+    doc = nlp("\u6771\u4eac\u90fd\u306b\u884c\u304f")
+    assert len(doc) == 1
+    assert bool(doc.spans["plmarker"]) == ("cover a part of a token" in caplog.text)
+    caplog.clear()
+    nlp("Ann met Bob.")
+    assert "cover a part" not in caplog.text

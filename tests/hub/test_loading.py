@@ -106,3 +106,19 @@ def test_a_training_that_has_not_ended_is_no_model_yet(tmp_path: Path) -> None:
     (tmp_path / "experiment.json").write_text("{}")
     with pytest.raises(PLMarkerError, match="has not ended"):
         load_model(str(tmp_path))
+
+
+def test_a_pickle_in_place_of_the_weights_is_not_loaded(folder: Path) -> None:
+    (folder / "both" / "model.safetensors").unlink()
+    (folder / "both" / "pytorch_model.bin").write_bytes(b"cos\nsystem\n(S'false'\ntR.")
+    with pytest.raises(PLMarkerError, match="safetensors"):
+        load_model(str(folder / "both"))
+
+
+def test_a_temperature_without_an_end_is_refused(folder: Path) -> None:
+    path = folder / "both" / "config.json"
+    config = json.loads(path.read_text())
+    config["entity_config"]["temperature"] = float("inf")
+    path.write_text(json.dumps(config))
+    with pytest.raises(PLMarkerError, match="temperature is a number above 0"):
+        load_model(str(folder / "both"))

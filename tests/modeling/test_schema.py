@@ -68,7 +68,7 @@ def test_labels_are_collected_from_documents_in_alphabetical_order():
         ((("NIL",), (), ()), "entity label 'NIL' is reserved"),
         (((), ("r", "r"), ()), "relation label 'r' is given twice"),
         (((), ("NIL",), ()), "relation label 'NIL' is reserved"),
-        (((), ("r",), ("s",)), r"symmetric label 's' is not one of the relation labels \['r'\]"),
+        (((), ("r",), ("s",)), r"symmetric label 's' is not one of the relation labels: 'r'"),
     ],
 )
 def test_a_wrong_schema_is_an_error(labels, message):
@@ -91,3 +91,8 @@ def test_annotations_as_the_original_writes_them_are_refused(name, annotation):
     for collect in (LabelSchema.from_documents, LabelSchema(("A",)).learn_constraints):
         with pytest.raises(PLMarkerError, match=f"a: {name} has"):
             collect([document])
+
+
+def test_an_empty_label_is_refused() -> None:
+    with pytest.raises(PLMarkerError, match="entity label '' is empty"):
+        LabelSchema(("PER", ""))

@@ -118,7 +118,7 @@ def test_show_writes_a_page_of_predictions_and_of_annotated_documents(tmp_path, 
     assert main(["show", str(annotated), "--out", str(page)]) == 0
     assert data_of(page.read_text(encoding="utf-8"))["documents"][0]["text"] == "Ada met Bob"
     for line, expected in (
-        ({"text": "abc"}, "KeyError 'entities'"),
+        ({"text": "abc"}, "the key 'entities' is missing"),
         ({"text": "abc", "entities": [{"start": 2, "end": 9, "label": "X"}]}, "no entity of the text"),
         ({"text": "abc", "entities": [], "relations": [{"head": 0, "tail": 0}]}, "an entity that is not there"),
         ({"sentences": [["a"]], "ner": [[[0, 4, "X"]]]}, "IndexError"),

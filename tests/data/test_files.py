@@ -1,0 +1,43 @@
+"""Files appear whole, and replace nothing but files."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from plmarker.data import PLMarkerError
+from plmarker.data.files import file_to_write, whole_file
+from plmarker.data.outputs import write_resumable
+
+
+def test_a_device_and_a_pipe_are_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "file").write_text("a")
+    for path, expected in ((tmp_path / "pipe", "a device or a pipe"), (tmp_path / "file" / "b", "file is a file")):
+        with pytest.raises(PLMarkerError, match=expected):
+            file_to_write(path)
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_link_leads_to_the_file_that_is_written(tmp_path: Path) -> None:
+    (tmp_path / "real").write_text("old")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with whole_file(tmp_path / "link") as file:
+        file.write("new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_text() == "new"
+
+
+@pytest.mark.parametrize("name", ["a.jsonl.gz", "a.csv"])
+def test_what_predict_does_not_write_is_refused_by_its_ending(tmp_path: Path, name: str) -> None:
+    with pytest.raises(PLMarkerError, match="predict writes JSONL"):
+        write_resumable(tmp_path / name, [], lambda records, start: [], {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_lines_of_an_unknown_model_are_not_removed_without_a_word(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "a.jsonl.partial").write_text("{}\n")
+    assert write_resumable(tmp_path / "a.jsonl", [], lambda records, start: [], {}) == 0
+    assert "begun anew" in caplog.text
