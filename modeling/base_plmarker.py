@@ -218,10 +218,11 @@ def _check_shards(source: Any, hub: Mapping[str, Any]) -> None:
     path = None if source is None else file_beside(source, "model.safetensors.index.json", **hub)
     if path is None:
         return
-    names = json.loads(Path(path).read_text(encoding="utf-8")).get("weight_map", {}).values()
-    outside = next((name for name in names if Path(name).name != name), None)
-    if outside is not None:
-        raise PLMarkerError(f"{source}: the index of the weights names {outside!r}, which is no file beside it")
+    index = json.loads(Path(path).read_text(encoding="utf-8"))
+    names = index.get("weight_map", {"": None}).values() if isinstance(index, dict) else [index]
+    bad = [name for name in names if not (isinstance(name, str) and name and Path(name).name == name)]
+    if bad:
+        raise PLMarkerError(f"{source}: the index of the weights names {bad[0]!r}, which is no file beside it")
 
 
 def _tokenizer_beside(source: Any, hub: Mapping[str, Any]) -> PreTrainedTokenizerBase | None:
@@ -247,10 +248,12 @@ def _task_configs(model: torch.nn.Module) -> list[PLMarkerTaskConfig]:
 def _check_tokenizer(model: PLMarkerBaseModel, source: Any) -> None:
     """Raise `PLMarkerError` for a tokenizer that is not the one that was saved with the model."""
     expected = {config.tokenizer_hash for config in _task_configs(model)} - {None}
-    if model.tokenizer is not None and expected and expected != {vocabulary_hash(model.tokenizer)}:
+    found = vocabulary_hash(model.tokenizer) if model.tokenizer is not None and expected else ""
+    # Older models have the hash of the vocabulary alone.
+    if found and not expected <= {found, found.partition("-")[0]}:
         raise PLMarkerError(
-            f"{source}: the tokenizer beside the model has another vocabulary than the one that was saved with it: "
-            "put the files of that tokenizer back"
+            f"{source}: the tokenizer beside the model has another vocabulary or other settings than the one that was "
+            "saved with it: put the files of that tokenizer back"
         )
 
 

@@ -89,14 +89,19 @@ def add_marker_tokens(tokenizer: PreTrainedTokenizerBase, tokens: list[str]) -> 
     return [vocabulary[token] for token in tokens]
 
 
+# Case, accents, a ligature, digits, punctuation and other scripts: what the settings of a tokenizer change.
+PROBE = "The ÉCOLE d'Ärzte met U.S. oﬃcers in 東京, at 3.50% _or_ more"
+
+
 def vocabulary_hash(tokenizer: PreTrainedTokenizerBase) -> str:
-    """A hash of the tokens of a tokenizer in the order of their ids, markers included.
+    """A hash of the tokens of a tokenizer in the order of their ids, markers included, and one of how it cuts a text.
 
     A model recognises its own tokenizer by it. A vocabulary of 250,000 tokens takes about 0.3 s.
     """
     ids = tokenizer.get_vocab()
     text = "\n".join([str(max(ids.values(), default=0)), *sorted(ids, key=ids.__getitem__)])
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    cut = " ".join(map(str, tokenizer(PROBE, add_special_tokens=False, truncation=False).input_ids))
+    return "-".join(hashlib.sha256(part.encode("utf-8", "surrogatepass")).hexdigest() for part in (text, cut))
 
 
 def check_marker_tokens(tokenizer: PreTrainedTokenizerBase, tokens: list[str], token_ids: list[int]) -> None:

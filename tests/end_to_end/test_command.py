@@ -340,6 +340,7 @@ DAMAGES: dict[str, Callable[[Path], Any]] = {
     "a broken tokenizer": lambda folder: (folder / "tokenizer.json").write_text('{"model": 5}'),
     "no tokenizer": lambda folder: [path.unlink() for path in folder.glob("tokenizer*")],
     "a shard outside": name_a_shard_outside,
+    "an index that is a list": lambda folder: (folder / "model.safetensors.index.json").write_text("[]"),
 }
 
 

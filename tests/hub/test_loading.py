@@ -95,7 +95,20 @@ def test_a_model_recognises_its_own_tokenizer(folder, minilm_tokenizer, tmp_path
     for load in (load_model, AutoModel.from_pretrained):
         with pytest.raises(PLMarkerError, match="both: the tokenizer beside the model has another vocabulary"):
             load(str(folder / "both"))
-    # Older models have no hash.
+    vocabulary["man"], vocabulary["woman"] = vocabulary["woman"], vocabulary["man"]
+    (folder / "both" / "tokenizer.json").write_text(json.dumps(tokens))
+    load_model(str(folder / "both"))
+    settings = folder / "both" / "tokenizer_config.json"
+    before = settings.read_text()
+    settings.write_text(json.dumps(json.loads(before) | {"do_lower_case": False}))
+    with pytest.raises(PLMarkerError, match="or other settings"):
+        load_model(str(folder / "both"))
+    settings.write_text(before)
+    # Older models have a hash of the vocabulary alone, or none.
+    for part in ("entity_config", "relation_config"):
+        config[part]["tokenizer_hash"] = config[part]["tokenizer_hash"].partition("-")[0]
+    (folder / "both" / "config.json").write_text(json.dumps(config))
+    load_model(str(folder / "both"))
     for part in ("entity_config", "relation_config"):
         del config[part]["tokenizer_hash"]
     (folder / "both" / "config.json").write_text(json.dumps(config))
