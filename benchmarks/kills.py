@@ -191,10 +191,17 @@ def main() -> None:
             files = sorted(file for file in folder.iterdir() if file.is_file())
             return hashlib.sha256(b"".join(file.name.encode() + file.read_bytes() for file in files)).hexdigest()
 
-        report: dict[str, Any] = {
-            "predict": killed(predict, digest, "*.partial", root / "predict", options.kills, rng),
-            "train": killed(train, digest, "checkpoint-*/*", root / "train", options.kills, rng, LOADED),
-        }
+        report: dict[str, Any] = {}
+
+        def keep(name: str, found: dict[str, Any]) -> None:
+            """Print and save what is measured: a later part may be stopped."""
+            report[name] = found
+            print(json.dumps({name: found}, indent=1), flush=True)
+            if options.json:
+                options.json.write_text(json.dumps(report, indent=1) + "\n")
+
+        keep("predict", killed(predict, digest, "*.partial", root / "predict", options.kills, rng))
+        keep("train", killed(train, digest, "checkpoint-*/*", root / "train", options.kills, rng, LOADED))
         if find_spec("ray") is None:
             print("predict --engine ray: skipped, Ray is not installed: pip install 'plmarker[ray]'")
         else:
@@ -209,10 +216,7 @@ def main() -> None:
             lose_a_worker(on_ray(lost), lost / "out.jsonl.partial")
             found["different"] += found["digest"] != digest(local)
             found["different_without_a_worker"] = int(digest(lost) != found["digest"])
-            report["predict --engine ray"] = found
-    print(json.dumps(report, indent=1))
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=1) + "\n")
+            keep("predict --engine ray", found)
     raise SystemExit(any(value for found in report.values() for name, value in found.items() if "different" in name))
 
 
