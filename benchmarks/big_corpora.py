@@ -38,7 +38,7 @@ ENGINES = {"local": [], "ray": ["--engine", "ray", "--workers", "2"]}
 # A line of the file of checksums has eight digits.
 LINE = 9
 CURVE = 100
-SHARES = (0.0625, 0.125, 0.25, 0.5, 1.0)
+SHARES = (6, 12, 25, 50, 100)
 
 
 def memory(process: psutil.Process) -> tuple[int, int, int]:
@@ -150,10 +150,10 @@ def draw(file: Path, memory: dict[str, Any]) -> None:
             if role == "command" or engine == "ray":
                 peaks[label] = {run["documents"]: run["peak_mib"][role] for run in by_size}
         largest = by_size[-1]
-        places = [max(1, round(largest["documents"] * share)) for share in SHARES]
-        nearest = {place: min(largest["curve"], key=lambda row: abs(row[0] - place)) for place in places}
-        courses[engine] = {place: row[1] for place, row in nearest.items()}
-    draw_lines(file, {"documents": peaks, "documents that the command has written": courses}, "resident memory, MiB")
+        places = {share: largest["documents"] * share / 100 for share in SHARES}
+        nearest = {share: min(largest["curve"], key=lambda row: abs(row[0] - place)) for share, place in places.items()}
+        courses[f"{engine}, {largest['documents']:,} documents"] = {share: row[1] for share, row in nearest.items()}
+    draw_lines(file, {"documents": peaks, "percent of the documents written": courses}, "resident memory, MiB")
 
 
 def main() -> None:
