@@ -67,6 +67,8 @@ def train(
     twice |= {"seed"} & (settings.keys() | overrides.keys()) if seeds else set()
     if twice:
         raise PLMarkerError(f"{min(twice)} is given twice on the command line, and one of them would have no effect")
+    if seeds and len(set(seeds)) < len(seeds):
+        raise PLMarkerError("--seeds has one number twice, expected different ones")
     results: dict[str, Any] = {}
     chosen: list[int | None] = [*seeds] if seeds else [None]
     for seed in chosen:

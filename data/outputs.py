@@ -121,6 +121,8 @@ def _cut_last_line(partial: Path) -> int:
         for line in lines:
             if not line.endswith(b"\n"):
                 break
+            if not line.strip():
+                raise PLMarkerError(f"{partial}:{count + 1}: the line is empty, so the file was changed; remove it")
             count, end = count + 1, end + len(line)
         lines.truncate(end)
     return count

@@ -109,6 +109,8 @@ class Scorer:
 def by_example(examples: Sequence[Example[Any]], batch: Batch, output: Any) -> list[Scored[Any]]:
     """Each example of a batch with its part of the model's logits."""
     heads = [output[name].float().cpu().numpy() for name in LOGITS if output.get(name) is not None]
+    if any(np.isnan(head).any() for head in heads):
+        raise PLMarkerError("the model's scores are no numbers: its training diverged, or its dtype is too small")
     return [
         Scored(example, tuple(head[place] for head in heads))
         for example, place in zip(examples, batch.places, strict=True)

@@ -51,6 +51,8 @@ class Extractor:
             torch.set_num_threads(1)
         if self.column not in batch:
             raise PLMarkerError(f"the dataset has no column {self.column!r}, found {', '.join(map(repr, batch))}")
+        if isinstance(batch[self.column], str):
+            raise PLMarkerError("a text alone is no batch: dataset.map needs batched=True")
         values = list(batch[self.column])
         wrong = next((number for number, value in enumerate(values) if not _is_document(value)), None)
         if wrong is not None:

@@ -41,3 +41,10 @@ def test_lines_of_an_unknown_model_are_not_removed_without_a_word(
     (tmp_path / "a.jsonl.partial").write_text("{}\n")
     assert write_resumable(tmp_path / "a.jsonl", [], lambda records, start: [], {}) == 0
     assert "begun anew" in caplog.text
+
+
+def test_lines_that_were_changed_are_not_counted(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl.partial").write_text("{}\n\n{}\n")
+    (tmp_path / "a.jsonl.partial.settings").write_text("{}")
+    with pytest.raises(PLMarkerError, match=r"partial:2: the line is empty"):
+        write_resumable(tmp_path / "a.jsonl", [], lambda records, start: [], {})

@@ -120,7 +120,7 @@ def test_check_reads_any_format_and_counts_the_alignment(run, tmp_path):
     assert status == 0
     assert "1 exact, 1 widened" in output
     assert result["alignment"]["widened"] == 1
-    assert "ner: PER 1 (Ann), X 1 (sings)" in output
+    assert "ner: PER 1 (Ann, a), X 1 (sings, a)" in output
 
 
 def test_check_ends_with_a_status_of_its_own_where_there_are_problems(run, tmp_path):

@@ -79,3 +79,15 @@ def test_a_bad_row_is_named(model: PLMarkerModel) -> None:
     # A column of words, where sentences of words are expected.
     with pytest.raises(PLMarkerError, match="row 0 of a batch"):
         Extractor(model, "words")({"words": [["Ann", "met"], ["Bob"]]})
+
+
+def test_a_text_alone_is_no_batch(model: PLMarkerModel) -> None:
+    with pytest.raises(PLMarkerError, match="batched=True"):
+        Extractor(model)({"text": "Ann met Bob."})
+
+
+def test_scores_that_are_no_numbers_are_an_error(model: PLMarkerModel) -> None:
+    assert model.entity is not None
+    next(model.entity.classifier.parameters()).data[0, 0] = float("nan")
+    with pytest.raises(PLMarkerError, match="no numbers"):
+        model.extract("Ann met Bob.")
