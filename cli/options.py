@@ -141,8 +141,6 @@ def must_exist(*names: str) -> None:
         is_path = Path(name).is_absolute() or name.startswith(".") or len(Path(name).parts) > 2
         if is_path and not Path(name).exists():
             raise PLMarkerError(f"{name}: no such file or folder")
-        if Path(name).is_file():
-            raise PLMarkerError(f"{name}: this is a file, expected the folder of a model, or a Hub id")
 
 
 def must_be_changeable(model: str, out: str | None) -> None:

@@ -29,6 +29,8 @@ def load_model(
         PLMarkerError: where no such model with its tokenizer is, for an adapter, and for a device that cannot be used.
     """
     check_reachable(str(name))
+    if Path(name).is_file():
+        raise PLMarkerError(f"{name}: this is a file, expected the folder of a model, or a Hub id")
     if (Path(name) / "experiment.json").is_file() and not (Path(name) / "config.json").is_file():
         raise PLMarkerError(
             f"{name}: this training has not ended, so there is no model yet; `plmarker train CONFIG --resume` goes on"

@@ -119,6 +119,8 @@ def test_a_training_that_has_not_ended_is_no_model_yet(tmp_path: Path) -> None:
     (tmp_path / "experiment.json").write_text("{}")
     with pytest.raises(PLMarkerError, match="has not ended"):
         load_model(str(tmp_path))
+    with pytest.raises(PLMarkerError, match="this is a file"):
+        load_model(str(tmp_path / "experiment.json"))
 
 
 def test_a_pickle_in_place_of_the_weights_is_not_loaded(folder: Path) -> None:
