@@ -110,6 +110,8 @@ class PLMarkerComponent(Pipe):
         self.relation_threshold = relation_threshold
         self.spans_key = spans_key
         self.batch_tokens = batch_tokens
+        # One warning for a component, not one for each document.
+        self._has_warned = False
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -158,7 +160,8 @@ class PLMarkerComponent(Pipe):
     def _write(self, doc: Doc, extraction: Extraction) -> None:
         spans = [_span(doc, _place(entity)) for entity in extraction.entities]
         widened = [e for e, s in zip(extraction.entities, spans, strict=True) if len(e.text) < len(s.text)]
-        if widened:
+        if widened and not self._has_warned:
+            self._has_warned = True
             logger.warning(
                 "%d of %d entities, such as %r, cover a part of a token, and are written as whole tokens: the pipeline "
                 "needs a tokenizer for the language of its texts",

@@ -28,8 +28,8 @@ def predict(
     input: Annotated[
         str | None,
         typer.Argument(
-            help="JSONL or Parquet with sentences or text; any other file: one text a line; .gz is unpacked, - is "
-            "standard input; or a dataset: a folder or a Hub id.",
+            help="JSONL or Parquet with sentences or text; any other file: one text a line, unless it begins with "
+            "JSON; .gz is unpacked, - is standard input; or a dataset: a folder or a Hub id.",
             show_default=False,
         ),
     ] = None,

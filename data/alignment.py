@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import reprlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -178,7 +179,9 @@ def align(document: TextDocument, locate: WordLocator, report: ReadingReport) ->
         counts["exact" if widest == (start, end) else "widened"] += 1
         if widest != (start, end) and "widened" not in report.examples:
             words_of_it = text[slice(*widest)]
-            report.examples["widened"] = f"{text[start:end]!r} became {words_of_it!r} in {document.key!r}"
+            report.examples["widened"] = (
+                f"{reprlib.repr(text[start:end])} became {reprlib.repr(words_of_it)} in {document.key!r}"
+            )
         spans[identifier] = (first, last, label)
         joined.update(range(sentence_of_word[first] + 1, sentence_of_word[last] + 1))
     counts["joined sentences"] += len(joined)

@@ -54,7 +54,7 @@ def partner(path: Path, ending: str, other: str) -> Path:
 
 
 def file_to_write(path: str | Path) -> Path:
-    """The place where a file is to be written: for a link the one that it leads to, which replaces nothing else.
+    """The place where a file is to be written. For a link this is the place that it leads to.
 
     Raises:
         PLMarkerError: for a folder, for a device or a pipe, and where no file can be made.
@@ -62,8 +62,9 @@ def file_to_write(path: str | Path) -> Path:
     path = Path(path)
     if path.is_dir():
         raise PLMarkerError(f"{path}: this is a folder, expected a file to write")
+    path = path.resolve() if path.is_symlink() else path
     check_place(path)
-    return path.resolve() if path.is_symlink() else path
+    return path
 
 
 def check_place(path: Path) -> None:
@@ -74,7 +75,8 @@ def check_place(path: Path) -> None:
     """
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise PLMarkerError(f"{path}: this is a device or a pipe, expected a file to write")
-    above = next((parent for parent in path.absolute().parents if parent.exists()), path)
+    path = path.resolve() if path.is_symlink() else path
+    above = path if path.is_dir() else next((parent for parent in path.absolute().parents if parent.exists()), path)
     if not above.is_dir():
         raise PLMarkerError(f"{path}: {above} is a file, expected a folder")
     if not os.access(above, os.W_OK):

@@ -47,9 +47,11 @@ def write_resumable(
         PLMarkerError: when the partial file was begun with other inputs or settings, or another process writes the
             file.
     """
-    path = file_to_write(path)
+    # The given name says what is written, not the one that a link leads to.
+    is_parquet = has_ending(path, PARQUET)
     if has_ending(path, OTHER_ENDINGS):
         raise PLMarkerError(f"{path}: predict writes JSONL, or Parquet to a name that ends in .parquet")
+    path = file_to_write(path)
     partial = path.with_name(path.name + ".partial")
     settings_file = path.with_name(path.name + ".partial.settings")
     words_file = path.with_name(path.name + ".partial.words")
@@ -76,7 +78,7 @@ def write_resumable(
                 lines.write(line + "\n")
                 lines.flush()
                 total += 1
-        if has_ending(path, PARQUET):
+        if is_parquet:
             write_parquet(path, partial)
             partial.unlink()
         else:

@@ -31,7 +31,7 @@ def resolve_encoder(name_or_path: str) -> str:
         PLMarkerError: when `minilm` is asked for and its package is not installed, and for a name that is nearly this.
     """
     if name_or_path != "minilm":
-        if get_close_matches(str(name_or_path), ["minilm"], cutoff=0.8) and not Path(name_or_path).exists():
+        if get_close_matches(str(name_or_path).lower(), ["minilm"], cutoff=0.8) and not Path(name_or_path).exists():
             raise PLMarkerError(f"there is no encoder {name_or_path!r}; did you mean 'minilm'?")
         return str(name_or_path)
     package = importlib.util.find_spec(MINILM_PACKAGE)

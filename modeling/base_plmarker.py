@@ -218,8 +218,10 @@ def _check_shards(source: Any, hub: Mapping[str, Any]) -> None:
     path = None if source is None else file_beside(source, "model.safetensors.index.json", **hub)
     if path is None:
         return
-    index = json.loads(Path(path).read_text(encoding="utf-8"))
-    names = index.get("weight_map", {"": None}).values() if isinstance(index, dict) else [index]
+    try:
+        names = json.loads(Path(path).read_text(encoding="utf-8"))["weight_map"].values()
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise PLMarkerError(f"{source}: the index of the weights cannot be read") from None
     bad = [name for name in names if not (isinstance(name, str) and name and Path(name).name == name)]
     if bad:
         raise PLMarkerError(f"{source}: the index of the weights names {bad[0]!r}, which is no file beside it")

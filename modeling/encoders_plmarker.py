@@ -89,8 +89,8 @@ def add_marker_tokens(tokenizer: PreTrainedTokenizerBase, tokens: list[str]) -> 
     return [vocabulary[token] for token in tokens]
 
 
-# Case, accents, a ligature, digits, punctuation and other scripts: what the settings of a tokenizer change.
-PROBE = "The ÉCOLE d'Ärzte met U.S. oﬃcers in 東京, at 3.50% _or_ more"
+# Case, accents, digits and punctuation: what the settings of a tokenizer change.
+PROBE = "The ÉCOLE d'Ärzte met U.S. officers, at 3.50% _or_ more"
 
 
 def vocabulary_hash(tokenizer: PreTrainedTokenizerBase) -> str:

@@ -200,7 +200,8 @@ class PLMarkerTrainer(Trainer):
 
     def _determine_best_metric(self, metrics: dict[str, float], trial: Any) -> bool:
         """As in `Trainer`, which keeps the first of equal models. If none finds anything, the last has learnt most."""
-        if self.args.greater_is_better and self.state.best_metric == 0:
+        name = f"eval_{str(self.args.metric_for_best_model).removeprefix('eval_')}"
+        if self.args.greater_is_better and self.state.best_metric == 0 == metrics.get(name):
             self.state.best_metric = None
         return super()._determine_best_metric(metrics=metrics, trial=trial)
 

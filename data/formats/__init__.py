@@ -74,6 +74,8 @@ def _read_jsonl(path: Path, report: ReadingReport, options: ReadingOptions) -> I
     return read_jsonl(path, report)
 
 
+# Files of a folder without a known ending that are looked at.
+MOST_LOOKED_AT = 100
 # The options of formats whose words are found in raw text.
 OF_TEXT = ("words", "language")
 FORMATS = {
@@ -133,7 +135,7 @@ def guess_format(path: Path) -> Format:
         for file in files:
             if unread_kind(file) is None:
                 return guess_format(file)
-        for file in files or (file for file in visible if not DESCRIPTION.fullmatch(file.name)):
+        for file in files or [file for file in visible if not DESCRIPTION.fullmatch(file.name)][:MOST_LOOKED_AT]:
             if kind := unread_kind(file):
                 raise PLMarkerError(f"{file}: this is {kind}")
     elif not path.exists():

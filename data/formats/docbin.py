@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from pathlib import Path
 from typing import Any
 
@@ -64,19 +64,13 @@ def read_docbin(path: Path, report: ReadingReport, options: ReadingOptions) -> I
             else:
                 report.problem(path, 0, f"document {number}: the span {span.text!r} has no label, expected one")
         document = TextDocument(f"{path.stem}-{number}", doc.text, entities, word_offsets=_word_offsets(doc, locate))
-        for name in _own_values(doc):
-            if name != RELATIONS:
-                report.counts[f"documents whose doc._.{name} is not read"] += 1
+        unread = set(_own_values(doc)) - {RELATIONS}
         try:
             document.relations += _relations(doc, spans)
-        except (TypeError, ValueError, AttributeError, KeyError) as error:
-            report.problem(
-                path,
-                0,
-                f"document {number}: doc._.{RELATIONS} is no mapping of pairs of tokens that begin "
-                f"entities to labels with scores: {one_line(error)}",
-            )
-            continue
+        except (TypeError, ValueError, AttributeError, KeyError):
+            unread.add(RELATIONS)
+        for name in sorted(unread):
+            report.counts[f"documents whose doc._.{name} is not read"] += 1
         yield align(document, locate, report)
     if not number:
         report.problem(path, 0, "the file has no documents")
@@ -85,11 +79,16 @@ def read_docbin(path: Path, report: ReadingReport, options: ReadingOptions) -> I
 def _own_values(doc: Any) -> dict[str, Any]:
     """The values that somebody has set on a document under `doc._`, without those that are empty."""
     # spaCy names them so in `user_data`. The last two parts are a place in the text, which is None for a document.
-    return {
+    values = {
         key[1]: value
         for key, value in doc.user_data.items()
-        if isinstance(key, tuple) and len(key) == 4 and key[0] == "._." and key[2] is None and value
+        if isinstance(key, tuple) and len(key) == 4 and key[0] == "._." and key[2] is None
     }
+    return {name: value for name, value in values.items() if value is not None and not _is_empty(value)}
+
+
+def _is_empty(value: Any) -> bool:
+    return isinstance(value, Sized) and len(value) == 0
 
 
 def _relations(doc: Any, spans: list[Any]) -> Iterator[tuple[Any, Any, str]]:

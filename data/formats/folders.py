@@ -15,12 +15,13 @@ from .unread import LABELS_NAME, unread_kind
 SPLIT_WORDS = {
     "train": "train|training",
     # BC5CDR has "devel", NCBI "develop", CoNLL-2003 "testa" and "testb".
-    "validation": "validation|valid|val|dev|devel|develop|development|testa",
+    "validation": "validation|valid|val|dev|devel|(?=developset)develop|development|testa",
     "test": "test|testb",
 }
 # Files that describe a corpus lie beside its splits, and are no data.
 DESCRIPTION = re.compile(
-    r"(readme|licen[cs]e|copying|notice|citation|changelog|requirements)([-_].*)?(\.txt)?"
+    r"(readme|licen[cs]e|copying|notice|citation|changelog)([-_].*)?(\.txt)?"
+    r"|requirements([-_](dev|test|docs))?\.(txt|in)"
     r"|.*\.(md|rst|pdf|html|py|sh|png|ya?ml|toml|cfg|ini|bib|cff)",
     re.IGNORECASE,
 )
@@ -140,7 +141,7 @@ def find_corpora(source: Path, takes: Callable[[Path], bool]) -> dict[str, Corpu
                     unread[folder] = kinds[0]
     # Vectors of words and the like are often in folders beside the corpus, under the names of its splits.
     readable = {name: corpus for name, corpus in inner.items() if _is_readable(corpus, takes)}
-    for name in inner.keys() - readable.keys() if readable else ():
+    for name in sorted(inner.keys() - readable.keys()) if readable else ():
         paths = [path for found in inner.pop(name).splits.values() for path in found]
         unread |= dict.fromkeys(sorted(paths), "its ending is not known")
     for corpus in inner.values():

@@ -87,12 +87,12 @@ def name_of(entry: Mapping[str, Any], other: str) -> str:
     Example:
         >>> name_of({"id": 0}, "silver-1"), name_of({"id": None}, "silver-1")
         ('0', 'silver-1')
-        >>> name_of({"id": 7, "meta": {"doc_key": "report"}}, "silver-1")
+        >>> name_of({"meta": {"doc_key": "report"}}, "silver-1")
         'report'
     """
-    places = [entry, *(entry[name] for name in ("data", "meta") if isinstance(entry.get(name), Mapping))]
-    keys = [place["doc_key"] for place in places if place.get("doc_key") is not None]
-    return str(next((name for name in (*keys, entry.get("id")) if name is not None), other))
+    beside = [entry[name].get("doc_key") for name in ("data", "meta") if isinstance(entry.get(name), Mapping)]
+    names = (entry.get("doc_key"), entry.get("id"), *beside)
+    return str(next((name for name in names if name is not None), other))
 
 
 def unread_lists(entry: Mapping[str, Any], known: Collection[str]) -> list[str]:

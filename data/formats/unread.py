@@ -99,7 +99,8 @@ def unread_kind(path: Path) -> str | None:
     """
     if not path.is_file() or has_ending(path, MARKUP_THAT_IS_READ) or is_genia(path):
         return None
-    if has_ending(path, ".txt") and partner(path, ".txt", ".a1").is_file():
+    has_text = has_ending(path, ".txt") and not partner(path, ".txt", ".ann").is_file()
+    if has_text and partner(path, ".txt", ".a1").is_file():
         return BIONLP
     if has_ending(path, "_abstracts.tsv") and partner(path, "_abstracts.tsv", "_entities.tsv").is_file():
         return CHEMPROT

@@ -336,9 +336,10 @@ def test_relations_join_the_entities_that_a_document_has(folder: str, key: str) 
 def test_entities_inside_a_token_are_written_with_a_warning(folder: str, caplog: pytest.LogCaptureFixture) -> None:
     nlp = spacy.blank("xx")
     nlp.add_pipe("plmarker", config={"model": folder, "entity_threshold": 0.0})
-    doc = nlp("\u6771\u4eac\u90fd\u306b\u884c\u304f")
+    doc = nlp("\u6771\u4eac\u90fd\u306b\u884c\u304f" * 3)
     assert len(doc) == 1
-    assert bool(doc.spans["plmarker"]) == ("cover a part of a token" in caplog.text)
+    assert len(doc.spans["plmarker"]) > 1
+    assert "cover a part of a token" in caplog.text
     caplog.clear()
     nlp("Ann met Bob.")
     assert "cover a part" not in caplog.text

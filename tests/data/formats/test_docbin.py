@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import spacy
 from reading import entities
@@ -153,11 +154,22 @@ def test_relations_of_the_tutorial_are_read_and_other_values_are_named(tmp_path:
     assert relation["label"] == "LEADS"
 
 
-@pytest.mark.parametrize("value", [{(0, 1): {"LEADS": 1.0}}, [1, 2], {3: {"LEADS": 1.0}}, {(0, 3): ["LEADS"]}])
-def test_relations_of_another_form_are_a_problem(tmp_path: Path, english: Any, value: Any) -> None:
+@pytest.mark.parametrize("value", [{(0, 1): {"LEADS": 1.0}}, [1, 2], {3: {"LEADS": 1.0}}, {(0, 3): ["LEADS"]}, 0.5])
+def test_relations_of_another_form_are_counted_and_the_document_is_read(
+    tmp_path: Path, english: Any, value: Any
+) -> None:
     Doc.set_extension("rel", default=None, force=True)
     document = annotated(english)
     document._.rel = value
-    documents, report = read(written(tmp_path, document))
-    assert documents == []
-    assert "document 1: doc._.rel" in report.fatal[0].message
+    (found,), report = read(written(tmp_path, document))
+    assert report.problems == []
+    assert not any(found["relations"])
+    assert report.counts["documents whose doc._.rel is not read"] == 1
+
+
+def test_values_may_be_arrays(tmp_path: Path, english: Any) -> None:
+    Doc.set_extension("vector_of_topics", default=None, force=True)
+    document = annotated(english)
+    document._.vector_of_topics = np.zeros(3)
+    _, report = read(written(tmp_path, document))
+    assert report.counts["documents whose doc._.vector_of_topics is not read"] == 1
