@@ -45,7 +45,9 @@ def test_tasks_go_to_a_tool_and_come_back(tool: str, tmp_path: Path, capsys: pyt
     report = ReadingReport()
     documents = list(read_corpus(out, report, "offsets"))
     assert report.fatal == []
-    assert [document["doc_key"] for document in documents] == ["a", "b", "c"]
+    # Label Studio's own numbers are unique, and go before the names that several of its tasks may share.
+    names = ["0", "1", "2"] if tool == "label-studio" else ["a", "b", "c"]
+    assert [document["doc_key"] for document in documents] == names
     (words, *_), (ner, *_), (relations, *_) = (documents[0][key] for key in ("sentences", "ner", "relations"))
     found = [(" ".join(words[row["start"] : row["end"] + 1]), row["label"]) for row in ner]
     # Acme is a part of the word Acme-Corp here.
