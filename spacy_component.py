@@ -159,22 +159,28 @@ class PLMarkerComponent(Pipe):
 
     def _write(self, doc: Doc, extraction: Extraction) -> None:
         spans = [_span(doc, _place(entity)) for entity in extraction.entities]
-        widened = [e for e, s in zip(extraction.entities, spans, strict=True) if len(e.text) < len(s.text)]
-        if widened and not self._has_warned:
-            self._has_warned = True
-            logger.warning(
-                "%d of %d entities, such as %r, cover a part of a token, and are written as whole tokens: the pipeline "
-                "needs a tokenizer for the language of its texts",
-                len(widened),
-                len(spans),
-                widened[0].text,
-            )
+        if not self._has_warned:
+            self._has_warned = _warn_of_widened(extraction.entities, spans)
         scores = np.array([entity.score for entity in extraction.entities])
         doc.spans[self.spans_key] = SpanGroup(doc, name=self.spans_key, attrs={"scores": scores}, spans=spans)
         doc.set_ents(filter_spans(spans))
         rows = [[_place(r.head), _place(r.tail), r.label, r.score] for r in extraction.relations]
         # By the group of spans, since another component may have found relations with another model.
         doc.user_data[USER_DATA] = {**doc.user_data.get(USER_DATA, {}), self.spans_key: rows}
+
+
+def _warn_of_widened(entities: Sequence[Entity], spans: Sequence[Span]) -> bool:
+    """Warn if entities cover a part of a token. Whether there is a warning."""
+    widened = [entity for entity, span in zip(entities, spans, strict=True) if len(entity.text) < len(span.text)]
+    if widened:
+        logger.warning(
+            "%d of %d entities, such as %r, cover a part of a token, and are written as whole tokens: the pipeline "
+            "needs a tokenizer for the language of its texts",
+            len(widened),
+            len(spans),
+            widened[0].text,
+        )
+    return bool(widened)
 
 
 def _place(entity: Entity) -> list[Any]:

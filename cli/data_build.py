@@ -74,11 +74,12 @@ def build(
                 raise PLMarkerError(f"{corpus} has no configuration {config!r}, only {names}")
         result = build_repository(builders, out, overwrite)
     # An archive is named by its own name, not by the place where it was unpacked.
-    result["warnings"] = [warning.replace(str(folder), str(Path(source))) for warning in result["warnings"]]
+    named = str(Path(source))
+    result["warnings"] = [warning.replace(str(folder), named) for warning in result["warnings"]]
     for builder in builders:
         if isinstance(builder, FilesBuilder):
             for line in builder.taken_for():
-                print(line.replace(str(folder), str(Path(source))))
+                print(line.replace(str(folder), named))
     for warning in result["warnings"]:
         print(warning)
     for builder in builders:

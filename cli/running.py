@@ -15,7 +15,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 from typer.core import TyperCommand
 
-from ..data.files import check_place, file_to_write, write_json
+from ..data.files import file_to_write, place_to_write, write_json
 from ..modeling.schema_plmarker import PLMarkerError, one_sentence
 
 # The options of all commands that name what is read, and what is written.
@@ -195,9 +195,7 @@ def check_outputs(values: Mapping[str, Any]) -> None:
         _check_not_empty(name, value)
         if value == "-":
             raise PLMarkerError(f"--{name} -: standard output is not written to, expected a name")
-        check_place(Path(value))
-        if name == "json":
-            file_to_write(value)
+        (file_to_write if name == "json" else place_to_write)(Path(value))
         for path in (value, f"{value}.partial", f"{value}.partial.settings", f"{value}.partial.words"):
             other = taken.setdefault(Path(path).resolve(), f"--{name}")
             if other != f"--{name}":

@@ -54,21 +54,22 @@ def partner(path: Path, ending: str, other: str) -> Path:
 
 
 def file_to_write(path: str | Path) -> Path:
-    """The place where a file is to be written. For a link this is the place that it leads to.
+    """The place where a file is to be written, see `place_to_write`.
 
     Raises:
-        PLMarkerError: for a folder, for a device or a pipe, and where no file can be made.
+        PLMarkerError: for a folder, and as in `place_to_write`.
     """
     path = Path(path)
     if path.is_dir():
         raise PLMarkerError(f"{path}: this is a folder, expected a file to write")
-    path = path.resolve() if path.is_symlink() else path
-    check_place(path)
-    return path
+    return place_to_write(path)
 
 
-def check_place(path: Path) -> None:
-    """Make sure that a file or folder can be made at a place. A rename would put a file in the place of a device.
+def place_to_write(path: Path) -> Path:
+    """The place where a file or folder is to be made. A rename would put a file in the place of a device.
+
+    Returns:
+        The path; for a link the place that it leads to.
 
     Raises:
         PLMarkerError: for a device or a pipe, for a place below a file, and where writing is not permitted.
@@ -81,6 +82,7 @@ def check_place(path: Path) -> None:
         raise PLMarkerError(f"{path}: {above} is a file, expected a folder")
     if not os.access(above, os.W_OK):
         raise PLMarkerError(f"{path}: writing in {above} is not permitted")
+    return path
 
 
 @contextmanager

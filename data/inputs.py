@@ -5,7 +5,7 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Iterator
 from functools import partial
-from itertools import chain, islice
+from itertools import chain
 from typing import Any
 
 from ..modeling.given_plmarker import with_given
@@ -30,14 +30,14 @@ def with_checked_language(records: Iterator[Record], language: str) -> Iterator[
     Raises:
         PLMarkerError: for a record with sentences of words.
     """
-    first = list(islice(records, language != "en"))
-    for record in first:
-        if _has_words(record):
-            raise PLMarkerError(
-                f"{record.place}: the language {language!r} has no effect, it is for raw 'text', and this has "
-                "'sentences'"
-            )
-    return chain(first, records)
+    record = next(records, None) if language != "en" else None
+    if record is None:
+        return records
+    if _has_words(record):
+        raise PLMarkerError(
+            f"{record.place}: the language {language!r} has no effect, it is for raw 'text', and this has 'sentences'"
+        )
+    return chain([record], records)
 
 
 def _has_words(record: Record) -> bool:

@@ -50,6 +50,13 @@ def read_jsonl(path: str | Path, report: ReadingReport, schema: LabelSchema | No
             report.problem(path, number, str(error))
             continue
         if _check_document(raw, path, report, line_of_key, number, schema):
+            # The typed form has no place for the scores that predictions may have behind the label.
+            report.counts["scores of predictions that are not kept"] += sum(
+                len(row) > len(fields)
+                for name, fields in ANNOTATION_FIELDS.items()
+                for rows in raw.get(name) or ()
+                for row in rows
+            )
             yield typed_document(raw)
     if not number:
         report.problem(path, 0, "zero documents, expected one document per line")
@@ -227,12 +234,6 @@ def _check_document(
     is_valid = not any(fatal for _, fatal in problems)
     if is_valid:
         problems += [(message, False) for message in _unreachable_annotations(raw)]
-        report.counts["scores of predictions that are not kept"] += sum(
-            len(row) > len(fields)
-            for name, fields in ANNOTATION_FIELDS.items()
-            for rows in raw.get(name) or ()
-            for row in rows
-        )
     for message, fatal in problems:
         report.problem(source, line, message if line else f"document {key!r}: {message}", fatal)
     return is_valid

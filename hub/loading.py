@@ -12,6 +12,8 @@ from ..modeling.base_plmarker import PLMarkerBaseModel, to_device
 from ..modeling.internals_plmarker import file_beside
 from ..modeling.schema_plmarker import PLMarkerError, one_sentence
 
+# What a training writes into its folder when it begins.
+EXPERIMENT_FILE = "experiment.json"
 MODEL_TYPES = ("plmarker", "plmarker-ner", "plmarker-re")
 
 
@@ -31,7 +33,7 @@ def load_model(
     check_reachable(str(name))
     if Path(name).is_file():
         raise PLMarkerError(f"{name}: this is a file, expected the folder of a model, or a Hub id")
-    if (Path(name) / "experiment.json").is_file() and not (Path(name) / "config.json").is_file():
+    if (Path(name) / EXPERIMENT_FILE).is_file() and not (Path(name) / "config.json").is_file():
         raise PLMarkerError(
             f"{name}: this training has not ended, so there is no model yet; `plmarker train CONFIG --resume` goes on"
         )

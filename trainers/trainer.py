@@ -30,7 +30,7 @@ from ..modeling.task_model_plmarker import PLMarkerPreTrainedModel
 from ..modeling.tasks_plmarker import task_of
 from .checks import check_arguments
 from .collator import ExampleCollator
-from .evaluator import Evaluator
+from .evaluator import merged
 from .examples import EvaluationDocuments, TrainingExamples
 from .pruning import tune_pruner
 from .sampler import TokenBatchSampler, TokenDataLoader
@@ -103,7 +103,8 @@ class PLMarkerTrainer(Trainer):
             raise PLMarkerError("PLMarkerTrainer needs a model, or model_init, a function that makes one")
         if not hasattr(shape, "task"):
             raise PLMarkerError(
-                f"{type(shape).__name__} has two models: train model.entity and model.relation, each by its own Trainer"
+                f"PLMarkerTrainer trains the model of one task, or one with a shared encoder, not this "
+                f"{type(shape).__name__}: train model.entity and model.relation, each with a Trainer of its own"
             )
         self.batch_tokens = batch_tokens
         self.entity_types = entity_types and checked_entity_types(entity_types)
@@ -176,7 +177,10 @@ class PLMarkerTrainer(Trainer):
         if "input_ids" in dataset.column_names:
             missing = [column for column in DocumentRows(task, None).types if column not in dataset.column_names]  # type: ignore[arg-type]
             if missing:
-                raise PLMarkerError(f"{name} data: the rows lack the column {missing[0]!r}: they are for another task")
+                raise PLMarkerError(
+                    f"{name} data: the rows have no column {missing[0]!r}; {type(task).__name__} reads rows that "
+                    "were mapped for it, or documents"
+                )
             return dataset
         if self.tokenizer is None:
             raise PLMarkerError("a dataset of documents needs processing_class=tokenizer to be mapped to rows")
@@ -309,7 +313,7 @@ class PLMarkerTrainer(Trainer):
                 evaluator.add(beside, scored, n_sentences)
                 kept += evaluator.candidates(scored) if keeps_logits else []
             self.control = self.callback_handler.on_prediction_step(self.args, self.state, self.control)
-        total = _merged(gather_object([evaluator]))
+        total = merged(gather_object([evaluator]))
         metrics = {} if total.loss.value is None else {"loss": total.loss.value}
         logits: Any = None
         labels: Any = None
@@ -510,11 +514,3 @@ def _made_by(model_init: Any) -> Any:
     if model_init is None:
         return None
     return model_init(None) if inspect.signature(model_init).parameters else model_init()
-
-
-def _merged(evaluators: list[Evaluator]) -> Evaluator:
-    """The counts of all processes together."""
-    first, *others = evaluators
-    for other in others:
-        first.merge(other)
-    return first

@@ -33,6 +33,7 @@ from ..encoders.loading import load_encoder_config, load_tokenizer, resolve_enco
 from ..encoders.starting import build_config, shared_config, shared_options
 from ..hub.adapters import add_lora, check_lora
 from ..hub.card import FIGURES, save_card
+from ..hub.loading import EXPERIMENT_FILE
 from ..modeling.base_plmarker import PLMarkerBaseModel, to_device
 from ..modeling.modeling_plmarker import (
     PLMarkerForEntityRecognition,
@@ -49,7 +50,6 @@ from .trainer import PLMarkerTrainer
 
 logger = logging.getLogger(__name__)
 
-EXPERIMENT_FILE = "experiment.json"
 METRICS_FILE = "metrics.json"
 FINISHED_FILE = "finished"
 ADAPTER_FOLDER = "adapter"

@@ -351,8 +351,8 @@ def _sentences(path: Path, report: ReadingReport) -> Iterator[tuple[tuple[int, s
         mark = DOCUMENT_MARK.fullmatch(line)
         is_mark = mark is not None or cells[0].strip() == DOCUMENT_START
         # KLUE has "##", the name of a sentence, a tab and the sentence.
-        is_remark = tabs and line.startswith(("# ", "## ")) and ("\t" not in line or line.startswith("##"))
-        is_remark = is_remark and not is_tag(cells[-1].strip())
+        begins_one = line.startswith("## ") or (line.startswith("# ") and "\t" not in line)
+        is_remark = tabs and begins_one and not is_tag(cells[-1].strip())
         if not is_mark and (is_remark or COMMENT.match(line) or _is_comment(cells)):
             report.counts["comments"] += 1
             continue

@@ -64,9 +64,11 @@ def read_docbin(path: Path, report: ReadingReport, options: ReadingOptions) -> I
             else:
                 report.problem(path, 0, f"document {number}: the span {span.text!r} has no label, expected one")
         document = TextDocument(f"{path.stem}-{number}", doc.text, entities, word_offsets=_word_offsets(doc, locate))
-        unread = set(_own_values(doc)) - {RELATIONS}
+        values = _own_values(doc)
+        unread = values.keys() - {RELATIONS}
         try:
-            document.relations += _relations(doc, spans)
+            # As a whole: the first relations of a value of another form are no relations.
+            document.relations += list(_relations(values.get(RELATIONS, {}), spans))
         except (TypeError, ValueError, AttributeError, KeyError):
             unread.add(RELATIONS)
         for name in sorted(unread):
@@ -91,8 +93,8 @@ def _is_empty(value: Any) -> bool:
     return isinstance(value, Sized) and len(value) == 0
 
 
-def _relations(doc: Any, spans: list[Any]) -> Iterator[tuple[Any, Any, str]]:
-    """The relations of a document, whose ends are named as its entities are.
+def _relations(pairs: Any, spans: list[Any]) -> Iterator[tuple[Any, Any, str]]:
+    """The relations of pairs of first tokens. Their ends are named as the entities are.
 
     Raises:
         TypeError, ValueError, AttributeError, KeyError: for a value of another form.
@@ -100,7 +102,7 @@ def _relations(doc: Any, spans: list[Any]) -> Iterator[tuple[Any, Any, str]]:
     first: dict[int, Any] = {}
     for span in spans:
         first.setdefault(span.start, (span.start_char, span.end_char, span.label_))
-    for (head, tail), scores in _own_values(doc).get(RELATIONS, {}).items():
+    for (head, tail), scores in pairs.items():
         for label, score in scores.items():
             if score >= LEAST_SCORE:
                 yield first[head], first[tail], label

@@ -14,8 +14,8 @@ from .unread import LABELS_NAME, unread_kind
 # The name of a file or folder is assigned to a split if it contains one of these words, perhaps with "set" behind it.
 SPLIT_WORDS = {
     "train": "train|training",
-    # BC5CDR has "devel", NCBI "develop", CoNLL-2003 "testa" and "testb".
-    "validation": "validation|valid|val|dev|devel|(?=developset)develop|development|testa",
+    # BC5CDR has "devel", NCBI "developset", CoNLL-2003 "testa" and "testb".
+    "validation": "validation|valid|val|dev|devel|developset|development|testa",
     "test": "test|testb",
 }
 # Files that describe a corpus lie beside its splits, and are no data.
@@ -140,8 +140,8 @@ def find_corpora(source: Path, takes: Callable[[Path], bool]) -> dict[str, Corpu
                 elif kinds := [why for why in corpus.left_out.values() if why.startswith("this is")]:
                     unread[folder] = kinds[0]
     # Vectors of words and the like are often in folders beside the corpus, under the names of its splits.
-    readable = {name: corpus for name, corpus in inner.items() if _is_readable(corpus, takes)}
-    for name in sorted(inner.keys() - readable.keys()) if readable else ():
+    unreadable = [name for name, corpus in inner.items() if not _is_readable(corpus, takes)]
+    for name in unreadable if len(unreadable) < len(inner) else ():
         paths = [path for found in inner.pop(name).splits.values() for path in found]
         unread |= dict.fromkeys(sorted(paths), "its ending is not known")
     for corpus in inner.values():

@@ -154,7 +154,17 @@ def test_relations_of_the_tutorial_are_read_and_other_values_are_named(tmp_path:
     assert relation["label"] == "LEADS"
 
 
-@pytest.mark.parametrize("value", [{(0, 1): {"LEADS": 1.0}}, [1, 2], {3: {"LEADS": 1.0}}, {(0, 3): ["LEADS"]}, 0.5])
+@pytest.mark.parametrize(
+    "value",
+    [
+        {(0, 1): {"LEADS": 1.0}},
+        [1, 2],
+        {3: {"LEADS": 1.0}},
+        {(0, 3): ["LEADS"]},
+        0.5,
+        {(0, 3): {"LEADS": 1.0}, (0, 1): {"LEADS": 1.0}},
+    ],
+)
 def test_relations_of_another_form_are_counted_and_the_document_is_read(
     tmp_path: Path, english: Any, value: Any
 ) -> None:
