@@ -12,12 +12,16 @@ learning rate 1e-4, 4 epochs unless `--epochs` says otherwise. `--pair_dropout` 
 RUNS/NAME holds the model of the first seed. RUNS/figures.json holds, by name and seed, Ent F1 (as a fraction) on
 validation and test, the validation figures after each epoch, the pruner's figures on validation, and the seconds of
 training.
+
+A command that was stopped is started again as it was: a training goes on from its newest checkpoint, and a model whose
+figures are there is passed over. The seconds of a training that was stopped are those of its last part (`continued`).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -25,6 +29,7 @@ from typing import Any
 import torch
 from throughput import SYMMETRIC
 from transformers import TrainingArguments, set_seed
+from transformers.trainer_utils import get_last_checkpoint
 
 from plmarker import (
     LabelSchema,
@@ -84,7 +89,7 @@ def train(
         model.config.pair_dropout = pair_dropout
     arguments = TrainingArguments(
         str(folder), num_train_epochs=epochs, learning_rate=LEARNING_RATE, warmup_steps=0.1, weight_decay=0.01,
-        save_strategy="no",
+        save_strategy="steps", save_steps=25, save_total_limit=1,
         eval_strategy="epoch", logging_steps=25, report_to="none", disable_tqdm=True, seed=seed, use_cpu=True,
         bf16=bf16,
     )  # fmt: skip
@@ -96,9 +101,12 @@ def train(
         processing_class=model.tokenizer,
         batch_tokens=BATCH_TOKENS,
     )
+    checkpoint = get_last_checkpoint(str(folder)) if folder.is_dir() else None
     start = time.perf_counter()
-    trainer.train()
+    trainer.train(resume_from_checkpoint=checkpoint)
     figures: dict[str, Any] = {"training_seconds": time.perf_counter() - start}
+    if checkpoint is not None:
+        figures["continued"] = True
     kept = {f"eval_{key}": key for key in FIGURES}
     figures["curve"] = [
         {"epoch": entry["epoch"]} | {kept[key]: value for key, value in entry.items() if key in kept}
@@ -110,6 +118,8 @@ def train(
         entity.tokenizer = model.tokenizer
         figures["pruner"] = tune_pruner(entity, data["validation"]).to_dict()
     model.save_pretrained(folder)
+    for saved in folder.glob("checkpoint-*"):
+        shutil.rmtree(saved)
     assert model.tokenizer is not None
     for split in ("validation", "test"):
         if name == "relation" or name.startswith("shared"):
@@ -144,6 +154,8 @@ def main() -> None:
             key = f"{name}, {options.epochs:g} epochs"
             if options.pair_dropout:
                 key += f", {options.pair_dropout:.0%} of pairs dropped"
+            if str(seed) in figures.get(key, {}):
+                continue
             found = train(name, seed, data, schema, folder, options.epochs, options.bf16, options.pair_dropout)
             figures.setdefault(key, {})[str(seed)] = found
             file.write_text(json.dumps(figures, indent=1) + "\n")
