@@ -290,7 +290,8 @@ def build_config(
     fields: dict[str, Any] = {**schema.to_dict(), **values}
     try:
         return config_class(encoder_config=encoder_config, pad_token_id=tokenizer.pad_token_id, **fields)
-    except StrictDataclassError as error:
+    except (StrictDataclassError, AttributeError) as error:
+        # transformers looks a dtype up in torch.
         raise PLMarkerError(f"{config_class.__name__}: {one_line(error)}") from None
 
 

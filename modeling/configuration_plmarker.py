@@ -10,7 +10,7 @@ from typing import Any
 from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, PreTrainedConfig
 
-from .schema_plmarker import LabelSchema
+from .schema_plmarker import LabelSchema, least_scores
 from .tagging_plmarker import tag_classes
 
 # The best of what was tried on SciERC, see benchmarks/README.md.
@@ -143,8 +143,13 @@ class PLMarkerTaskConfig(_SafeConfig):
 
     def validate_nil_weight(self):
         """With a weight of 0, a batch of NIL spans has no mean."""
-        if self.nil_weight <= 0:
-            raise ValueError(f"nil_weight is above 0, got {self.nil_weight}")
+        if not 0 < self.nil_weight < float("inf"):
+            raise ValueError(f"nil_weight is a number above 0, got {self.nil_weight}")
+
+    def validate_labels(self):
+        """The head has the classes of the schema, whatever names transformers keeps beside them."""
+        if dict(self.id2label) != dict(enumerate(self.classes)):
+            raise ValueError("id2label is made of entity_labels and relation_labels; change these instead")
 
 
 def _check_choice(config: PreTrainedConfig, name: str, values: tuple[str, ...]) -> None:
@@ -215,7 +220,8 @@ class PLMarkerEntityConfig(PLMarkerTaskConfig):
                 raise ValueError(f"{name} needs method 'marker', got {self.method!r}")
 
     def validate_method(self):
-        """Each option has a few values."""
+        """Each option has a few values, and only labels have thresholds."""
+        least_scores(self.thresholds, self.schema.entity_classes)
         _check_choice(self, "method", ("marker", "t-concat", "bio"))
         _check_choice(self, "tags", ("bio", "iob1", "io"))
         _check_choice(self, "grouping", ("consecutive", "shuffle", "sort", "edge"))
@@ -279,7 +285,8 @@ class PLMarkerRelationConfig(PLMarkerTaskConfig):
         super().__post_init__(**kwargs)
 
     def validate_variant(self):
-        """Some options exclude others."""
+        """Some options exclude others, and only labels have thresholds."""
+        least_scores(self.thresholds, self.schema.relation_classes[: self.schema.n_forward])
         _check_choice(self, "subject_markers", ("solid", "levitated", "shared"))
         _check_choice(self, "pair_scores", ("log_softmax", "softmax", "raw"))
         _check_choice(self, "entity_types", ("relation", "input"))
@@ -345,8 +352,8 @@ class PLMarkerConfig(_SafeConfig):
         if not self.shared_encoder:
             return
         entity, relation = self.entity_config, self.relation_config
-        if self.pair_weight <= 0:
-            raise ValueError(f"pair_weight is above 0, got {self.pair_weight}")
+        if not 0 < self.pair_weight < float("inf"):
+            raise ValueError(f"pair_weight is a number above 0, got {self.pair_weight}")
         if not 0.0 <= self.pair_dropout < 1.0:
             raise ValueError(f"pair_dropout is from 0 to below 1, got {self.pair_dropout}")
         if relation is None or relation.subject_markers != "shared":

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from transformers import Trainer, TrainingArguments
 from transformers.integrations import get_reporting_integration_callbacks
+from transformers.trainer_utils import IntervalStrategy, SaveStrategy
 
 from ..modeling.schema_plmarker import PLMarkerError, one_line
 from ..modeling.task_plmarker import Task
@@ -25,6 +27,14 @@ REFUSED: dict[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "deepspeed": (bool, "the text pass and the marker pass of one step call the encoder twice, which was not tried"),
     "fsdp": (bool, "the text pass and the marker pass of one step call the encoder twice, which was not tried"),
+}
+# The least value of a number, and the value that it stays below.
+RANGES: dict[str, tuple[float, float]] = {
+    **dict.fromkeys(("learning_rate", "weight_decay", "warmup_steps", "max_grad_norm", "adam_epsilon"), (0, math.inf)),
+    **dict.fromkeys(("eval_delay", "dataloader_num_workers"), (0, math.inf)),
+    **dict.fromkeys(("adam_beta1", "adam_beta2"), (0, 1)),
+    **dict.fromkeys(("per_device_train_batch_size", "per_device_eval_batch_size"), (1, math.inf)),
+    **dict.fromkeys(("gradient_accumulation_steps", "save_total_limit"), (1, math.inf)),
 }
 # Names of fields in earlier versions of transformers, and the names of today.
 FORMER_NAMES = {
@@ -70,12 +80,23 @@ def check_arguments(
         further_metrics: whether a function of the user adds metrics, whose names are unknown.
 
     Raises:
-        PLMarkerError: for refused fields, no training time, a metric that the task does not have, and an optimizer or
-            a report that needs a package that is not installed.
+        PLMarkerError: for refused fields, numbers out of their range, no training time, a metric that the task does not
+            have, and an optimizer or a report that needs a package that is not installed.
     """
     refuse_fields({name: getattr(args, name, None) for name in REFUSED})
-    if args.max_steps <= 0 and args.num_train_epochs <= 0:
+    for name, (least, limit) in RANGES.items():
+        value = getattr(args, name)
+        if value is not None and not least <= value < limit:
+            below = f" and below {limit:g}" if limit < math.inf else ""
+            raise PLMarkerError(f"{name} is a number of at least {least:g}{below}, got {value}")
+    for name in ("eval", "save", "logging"):
+        steps = getattr(args, f"{name}_steps")
+        if getattr(args, f"{name}_strategy") == IntervalStrategy.STEPS and not 0 < steps < math.inf:
+            raise PLMarkerError(f"{name}_steps is a number above 0, got {steps}")
+    if args.max_steps <= 0 and not 0 < args.num_train_epochs < math.inf:
         raise PLMarkerError(f"num_train_epochs is above 0, got {args.num_train_epochs:g}; or set max_steps")
+    if args.load_best_model_at_end and args.save_strategy == SaveStrategy.NO:
+        raise PLMarkerError("load_best_model_at_end needs checkpoints, but save_strategy is no")
     # Without load_best_model_at_end some schedulers set the metric to "loss".
     chooses = args.load_best_model_at_end or args.metric_for_best_model not in (None, "loss")
     if args.metric_for_best_model is not None and chooses and not further_metrics:
@@ -105,7 +126,11 @@ def check_metric(metric: str, task: Task[Any, Any], sets: list[str]) -> None:
                 f"name one of them, as in '{sets[0]}_{name}'"
             )
         name = name.removeprefix(f"{chosen}_")
-    if name not in known and name.partition("/")[0] not in known:
+    figure, _, label = name.partition("/")
+    labels = task.config.schema.relation_labels if figure.startswith("rel") else task.config.schema.entity_labels
+    if label and figure in known and label not in labels:
+        raise PLMarkerError(f"metric_for_best_model is {name!r}, but the labels are {', '.join(labels)}")
+    if name not in known and figure not in known:
         shown = [key for key in known if "/" not in key and key not in TRAINER_METRICS[1:]]
         raise PLMarkerError(
             f"metric_for_best_model is {name!r}, which the evaluation of {tools_for(task).name} does not give; "

@@ -73,9 +73,9 @@ class Experiment:
 
     __pydantic_config__: ClassVar[ConfigDict] = {"extra": "forbid"}
 
-    encoder: str
-    dataset: str
-    output_dir: str
+    encoder: Annotated[str, Field(min_length=1)]
+    dataset: Annotated[str, Field(min_length=1)]
+    output_dir: Annotated[str, Field(min_length=1)]
     entity: Task | None = None
     relation: Task | None = None
     shared_encoder: bool = False
@@ -88,9 +88,9 @@ class Experiment:
     constraints: dict[str, Any] | Literal["learned"] | None = None
     preset: str | None = None
     folds: tuple[str, ...] = ()
-    train_splits: tuple[str, ...] = ("train",)
+    train_splits: Annotated[tuple[str, ...], Field(min_length=1)] = ("train",)
     entity_types: Literal["relation", "input"] = "relation"
-    seed: int = 42
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
     license: str | None = None
     reported: dict[str, Any] = field(default_factory=dict)
 
@@ -119,7 +119,10 @@ def _typed(name: str, types: dict[str, Any], strict: bool = False) -> Any:
 Percent = Annotated[float, Field(gt=0, lt=100)]
 Reported = _typed("Reported", {"source": str, **dict.fromkeys(("ent_f1", "rel_f1", "rel_strict_f1"), Percent)})
 _HINTS = get_type_hints(TrainingArguments)
-Training = _typed("Training", {name: _HINTS[name] for name in TRAINING_FIELDS if name not in EXPERIMENT_FIELDS})
+# Fields whose work the command does.
+ELSEWHERE = {"resume_from_checkpoint": ": train it with --resume, which continues each model from its last checkpoint"}
+_NO_FIELDS = {*EXPERIMENT_FIELDS, *ELSEWHERE}
+Training = _typed("Training", {name: _HINTS[name] for name in TRAINING_FIELDS if name not in _NO_FIELDS})
 
 
 def load_experiment(
@@ -270,6 +273,8 @@ def _known_keys(path: KeyPath) -> str:
     if outer[-1:] == ["training"]:
         if key in EXPERIMENT_FIELDS:
             return ": it belongs to the top of the file, once for all models"
+        if key in ELSEWHERE:
+            return ELSEWHERE[str(key)]
         return f": no field of transformers.TrainingArguments{hint_for_field(str(key), TRAINING_FIELDS)}"
     if outer[-1:] == ["model"]:
         config_class = PARTS[str(outer[0])]

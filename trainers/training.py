@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from accelerate import PartialState
-from datasets import Dataset, DatasetDict, concatenate_datasets
+from datasets import DatasetDict, concatenate_datasets
 from transformers import AutoConfig, PreTrainedTokenizerBase, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
+from transformers.trainer_utils import IntervalStrategy, SaveStrategy
 
 from ..data.excluded import ExcludedGold
 from ..data.files import sole_writer, write_json
@@ -46,12 +47,19 @@ from .checks import check_arguments, refuse_fields
 from .evaluation import evaluate_documents
 from .experiment import LEARNED, Experiment, Task
 from .metrics import Metrics
+from .resuming import (
+    FINISHED_FILE,
+    METRICS_FILE,
+    check_same,
+    identity,
+    last_checkpoint,
+    refuse_earlier_run,
+    remove_earlier_run,
+)
 from .trainer import PLMarkerTrainer
 
 logger = logging.getLogger(__name__)
 
-METRICS_FILE = "metrics.json"
-FINISHED_FILE = "finished"
 ADAPTER_FOLDER = "adapter"
 # The training arguments that a model's card shows.
 SHOWN_ARGUMENTS = (
@@ -113,46 +121,64 @@ def _run(
     output_dir = Path(experiment.output_dir)
     if Path(resolve_encoder(experiment.encoder)).resolve() == output_dir.resolve():
         raise PLMarkerError(f"{output_dir}: the model to continue from would be overwritten; choose another output_dir")
+    if Path(experiment.dataset).exists() and Path(experiment.dataset).resolve() == output_dir.resolve():
+        raise PLMarkerError(f"{output_dir}: the model would be saved among the documents; choose another output_dir")
+    if not resume and not overwrite:
+        refuse_earlier_run([output_dir / name for name in experiment.tasks])
+    # The revision is read before the data. If the repository changes in between, the card names the older revision.
+    revision = dataset_revision(experiment.dataset)
+    run = _loaded(experiment, fold)
     if resume:
-        _check_same(output_dir, experiment)
+        check_same(output_dir, run.identity)
         if (output_dir / METRICS_FILE).is_file():
             finished: Metrics = json.loads((output_dir / METRICS_FILE).read_text(encoding="utf-8"))
             return finished
-    # The revision is read before the data. If the repository changes in between, the card names the older revision.
-    revision = dataset_revision(experiment.dataset)
-    data = load_documents(experiment.dataset, config_name=fold)
-    schema = experiment_schema(experiment, data)
-    if experiment.entity_labels is not None or experiment.relation_labels is not None:
-        # The labels were given. A document with another label is an error that names file and line.
-        data = load_documents(experiment.dataset, schema, config_name=fold)
-    _warn_of_rare_labels(data)
-    tokenizer = load_tokenizer(experiment.encoder)
-    _report_excluded(_check_models(experiment, schema, tokenizer), data)
-    models = {
-        name: _train(experiment, name, task, data, schema, tokenizer, resume, overwrite, progress)
-        for name, task in experiment.tasks.items()
-    }
+    _warn_of_rare_labels(run.data)
+    labels = _check_models(run)
+    for name in list(experiment.tasks)[1:]:
+        # The first Trainer is made anyway, before anything is trained.
+        _trainer(run, name, rehearses=True)
+    _report_excluded(labels, run.data)
+    models = {name: _train(run, name, resume, overwrite, progress) for name in experiment.tasks}
     if not PartialState().is_main_process:
         return None
     entity, relation = models.get("entity"), models.get("relation")
     if "shared" in models:
         entity, relation = models["shared"].entity, models["shared"].relation
-    run = _training_run(experiment, fold, revision)
-    saved = _save(models, tokenizer, run, output_dir)
-    if "test" not in data:
+    described = _training_run(experiment, fold, revision)
+    saved = _save(models, run.tokenizer, described, output_dir)
+    if "test" not in run.data:
         return {}
-    metrics = evaluate_documents(
-        data["test"],
-        tokenizer,
-        entity,
-        relation,
-    ).metrics
+    metrics = evaluate_documents(run.data["test"], run.tokenizer, entity, relation).metrics
     # The weights are saved already: a failing evaluation loses nothing. The figures are added to the config and card.
-    saved.config.training_run = {**run, "metrics": {key: metrics[key] for key in FIGURES if key in metrics}}
+    saved.config.training_run = {**described, "metrics": {key: metrics[key] for key in FIGURES if key in metrics}}
     saved.config.save_pretrained(output_dir)
     save_card(saved.config, output_dir)
     write_json(output_dir / METRICS_FILE, metrics)
     return metrics
+
+
+@dataclass(frozen=True)
+class _Run:
+    """An experiment with what was loaded for it."""
+
+    experiment: Experiment
+    data: DatasetDict
+    schema: LabelSchema
+    tokenizer: PreTrainedTokenizerBase
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        return identity(self.experiment, self.data)
+
+
+def _loaded(experiment: Experiment, fold: str | None) -> _Run:
+    data = load_documents(experiment.dataset, config_name=fold)
+    schema = experiment_schema(experiment, data)
+    if experiment.entity_labels is not None or experiment.relation_labels is not None:
+        # The labels were given. A document with another label is an error that names file and line.
+        data = load_documents(experiment.dataset, schema, config_name=fold)
+    return _Run(experiment, data, schema, load_tokenizer(experiment.encoder))
 
 
 def _save(
@@ -229,21 +255,26 @@ def _report_excluded(schema: LabelSchema, data: DatasetDict) -> None:
             logger.warning("%s: %s", name, "\n".join(excluded.lines()))
 
 
-def _check_models(experiment: Experiment, schema: LabelSchema, tokenizer: PreTrainedTokenizerBase) -> LabelSchema:
+def _check_models(run: _Run) -> LabelSchema:
     """Find mistakes in the options of all models before the first model is trained.
 
     Returns:
         The labels of the last model, which finds relations where one does, with what it keeps of an earlier model.
     """
+    experiment, data, schema = run.experiment, run.data, run.schema
     if experiment.relation is not None and not schema.relation_labels:
         raise PLMarkerError(f"{experiment.dataset}: no relations, nothing to train a relation model on")
+    for split in experiment.train_splits:
+        if split not in data:
+            raise PLMarkerError(f"{experiment.dataset}: no split {split!r}, only {', '.join(map(repr, data))}")
     trained = load_encoder_config(experiment.encoder)
     for name, task in experiment.tasks.items():
-        config = _checked_config(name, task, schema, tokenizer, trained, experiment.encoder)
+        config = _checked_config(name, task, schema, run.tokenizer, trained, experiment.encoder)
         if task.peft is not None:
             check_lora(task.peft)
+        arguments = _arguments(run, name)
         try:
-            check_arguments(_arguments(experiment, name, task, validates=False), task_of(config))
+            check_arguments(arguments, task_of(config))
         except PLMarkerError as error:
             raise PLMarkerError(f"{name}.training: {error}") from None
     labels: LabelSchema = config.schema
@@ -284,51 +315,71 @@ def _checked_config(
     return shared_config(**parts)
 
 
-def _train(
-    experiment: Experiment,
-    name: str,
-    task: Task,
-    data: Mapping[str, Dataset],
-    schema: LabelSchema,
-    tokenizer: PreTrainedTokenizerBase,
-    resume: bool,
-    overwrite: bool,
-    progress: TrainerCallback | None,
-) -> Any:
-    for split in experiment.train_splits:
-        if split not in data:
-            raise PLMarkerError(f"{experiment.dataset}: no split {split!r}, only {', '.join(map(repr, data))}")
-    folder = Path(experiment.output_dir) / name
-    validation = data.get("validation")
-    arguments = _arguments(experiment, name, task, validates=validation is not None)
+def _trainer(run: _Run, name: str, rehearses: bool = False) -> tuple[Any, PLMarkerTrainer]:
+    """A new model, and the Trainer that trains it or an adapter in it.
+
+    Args:
+        rehearses: the Trainer has no documents. It only shows that all else is right.
+
+    Raises:
+        PLMarkerError: for whatever the model, peft, transformers or torch refuse, naming the model.
+    """
+    experiment, task = run.experiment, run.experiment.tasks[name]
+    arguments = _arguments(run, name)
+    rows: dict[str, Any] = {}
+    if rehearses:
+        # Trainer asks for the documents that an evaluation needs.
+        arguments.eval_strategy, arguments.load_best_model_at_end = IntervalStrategy.NO, False
+    else:
+        rows["train_dataset"] = concatenate_datasets([run.data[split] for split in experiment.train_splits])
+        rows["eval_dataset"] = run.data.get("validation")
     set_seed(experiment.seed)
-    model: Any = MODEL_CLASSES[name].from_encoder(experiment.encoder, schema, tokenizer=tokenizer, **task.model)
+    try:
+        model: Any = MODEL_CLASSES[name].from_encoder(
+            experiment.encoder, run.schema, tokenizer=run.tokenizer, **task.model
+        )
+        adapted = None if task.peft is None else add_lora(model, **task.peft)
+        trainer = PLMarkerTrainer(
+            adapted or model,
+            arguments,
+            processing_class=run.tokenizer,
+            entity_types=experiment.entity_types,
+            **rows,
+        )
+        # Only now are the arguments of the optimizer and of the schedule known to be right. Training makes new ones.
+        trainer.create_optimizer_and_scheduler(1)
+        trainer.optimizer = trainer.lr_scheduler = None
+    except Exception as error:
+        reason = str(error) if isinstance(error, PLMarkerError) else one_line(error)
+        raise PLMarkerError(f"{name}: {reason}") from error
+    return model, trainer
+
+
+def _train(run: _Run, name: str, resume: bool, overwrite: bool, progress: TrainerCallback | None) -> Any:
+    """Train a model, or take it from an earlier run that is continued."""
+    experiment = run.experiment
+    task = experiment.tasks[name]
+    folder = Path(experiment.output_dir) / name
     if resume and (folder / FINISHED_FILE).is_file():
         finished = MODEL_CLASSES[name].from_pretrained(folder)
-        to_device(finished, arguments.device)
+        to_device(finished, _arguments(run, name).device)
         return finished
-    # This check is the last one: a mistake in the experiment must not remove the earlier run. Later models of that run
-    # are removed too, so that --resume does not take them for models of this run.
-    names = list(experiment.tasks)
-    folders = [Path(experiment.output_dir) / task for task in names[names.index(name) :]]
-    checkpoint = _earlier_checkpoint(folders, resume, overwrite)
+    model, trainer = _trainer(run, name)
+    checkpoint = last_checkpoint(folder) if resume else None
+    if overwrite:
+        # No check comes after this one: a mistake in the experiment must not remove the earlier run. Later models of
+        # that run are removed too, so that --resume does not take them for models of this run.
+        names = list(experiment.tasks)
+        remove_earlier_run([Path(experiment.output_dir) / later for later in names[names.index(name) :]])
     if PartialState().is_main_process:
-        write_json(Path(experiment.output_dir) / EXPERIMENT_FILE, _identity(experiment))
-    adapted = None if task.peft is None else add_lora(model, **task.peft)
-    trainer = PLMarkerTrainer(
-        adapted or model,
-        arguments,
-        train_dataset=concatenate_datasets([data[split] for split in experiment.train_splits]),
-        eval_dataset=validation,
-        processing_class=tokenizer,
-        entity_types=experiment.entity_types,
-    )
+        write_json(Path(experiment.output_dir) / EXPERIMENT_FILE, run.identity)
     if progress is not None:
-        trainer.remove_callback(PrinterCallback if arguments.disable_tqdm else ProgressCallback)
+        trainer.remove_callback(PrinterCallback if trainer.args.disable_tqdm else ProgressCallback)
         trainer.add_callback(progress)
     trainer.train(resume_from_checkpoint=checkpoint)
-    if adapted is not None:
+    if task.peft is not None:
         # The adapter is for people who have the encoder. All else uses the merged model.
+        adapted: Any = trainer.model
         trained = {"encoder": _shown(experiment.encoder), "dataset": _shown(experiment.dataset)}
         model.config.training_run = {**(model.config.training_run or {}), **trained}
         adapted.save_pretrained(str(folder / ADAPTER_FOLDER), is_main_process=PartialState().is_main_process)
@@ -340,56 +391,25 @@ def _train(
     return model
 
 
-def _arguments(experiment: Experiment, name: str, task: Task, validates: bool) -> TrainingArguments:
+def _arguments(run: _Run, name: str) -> TrainingArguments:
     """The training arguments of a model. With validation, the best evaluated checkpoint is kept."""
-    given = task.training
-    strategy = given.get("eval_strategy", given.get("save_strategy", "epoch"))
+    given = run.experiment.tasks[name].training
+    saving = given.get("save_strategy", "epoch")
+    strategy = given.get("eval_strategy", "epoch" if saving == SaveStrategy.BEST else saving)
     # A bar would fill a log file. There, Trainer prints its figures as lines.
     values: dict[str, Any] = {"report_to": "none", "save_total_limit": 1, "disable_tqdm": not sys.stderr.isatty()}
-    if validates and strategy != "no":
+    if "validation" in run.data and strategy != "no":
         values |= {"eval_strategy": strategy, "save_strategy": strategy}
-        values["load_best_model_at_end"] = given.get("save_strategy", strategy) == strategy
-        if "eval_steps" in task.training:
-            values["save_steps"] = task.training["eval_steps"]
-    values |= task.training
-    refuse_fields(values)
+        values["load_best_model_at_end"] = given.get("save_strategy", strategy) in (strategy, SaveStrategy.BEST)
+        if "eval_steps" in given:
+            values["save_steps"] = given["eval_steps"]
+    values |= given
+    folder = str(Path(run.experiment.output_dir) / name)
     try:
-        return TrainingArguments(output_dir=str(Path(experiment.output_dir) / name), seed=experiment.seed, **values)
+        refuse_fields(values)
+        return TrainingArguments(output_dir=folder, seed=run.experiment.seed, **values)
     except (TypeError, ValueError, ImportError, OSError, RuntimeError) as error:
-        raise PLMarkerError(f"training arguments of {name}: {one_line(error)}") from None
-
-
-def _identity(experiment: Experiment) -> dict[str, Any]:
-    """The settings that identify a run, as JSON returns them."""
-    values = {
-        key: value for key, value in asdict(experiment).items() if key not in ("output_dir", "license", "reported")
-    }
-    identity: dict[str, Any] = json.loads(json.dumps(values, default=str))
-    return identity
-
-
-def _check_same(output_dir: Path, experiment: Experiment) -> None:
-    """Refuse to continue a run of another experiment."""
-    path = output_dir / EXPERIMENT_FILE
-    if not path.is_file():
-        return
-    earlier, now = json.loads(path.read_text(encoding="utf-8")), _identity(experiment)
-    before, after = _flat(earlier), _flat(now)
-    differing = [key for key in before | after if before.get(key) != after.get(key)]
-    if differing:
-        key = differing[0]
-        raise PLMarkerError(
-            f"{output_dir} holds a run with another {key}: {before.get(key)!r}, now {after.get(key)!r}; "
-            "resume it with the options that it was begun with, or --overwrite it"
-        )
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, by dotted keys."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat
+        raise PLMarkerError(f"{name}.training: {one_line(error)}") from None
 
 
 def _warn_of_rare_labels(data: DatasetDict) -> None:
@@ -401,35 +421,3 @@ def _warn_of_rare_labels(data: DatasetDict) -> None:
             unseen = [label for label in getattr(schema, kind) if label not in known]
             if unseen:
                 logger.warning("%s %s: in %s, never in train", kind.replace("_", " "), ", ".join(unseen), name)
-
-
-def _step(state: Path) -> int:
-    """The step of a checkpoint. Dates change when a folder is copied."""
-    step = state.parent.name.rpartition("-")[2]
-    return int(step) if step.isdigit() else -1
-
-
-def _earlier_checkpoint(folders: Sequence[Path], resume: bool, overwrite: bool) -> str | None:
-    """The checkpoint to continue from with `resume`. Without `overwrite`, no file of an earlier run is removed.
-
-    Args:
-        folders: the folder of the model to train, and those of the models after it.
-    """
-    # Trainer writes its state last: a checkpoint without it was cut off.
-    states = [
-        state for folder in folders for state in sorted(folder.glob("checkpoint-*/trainer_state.json"), key=_step)
-    ]
-    if resume:
-        mine = [state for state in states if state.is_relative_to(folders[0])]
-        return str(mine[-1].parent) if mine else None
-    files = [*(folder / FINISHED_FILE for folder in folders), folders[0].parent / METRICS_FILE]
-    finished = [path for path in files if path.is_file()]
-    if (states or finished) and not overwrite:
-        raise PLMarkerError(f"{folders[0].parent} holds an earlier run: continue it with --resume, or --overwrite it")
-    if PartialState().is_main_process:
-        for path in finished:
-            path.unlink()
-        for state in states:
-            shutil.rmtree(state.parent)
-    PartialState().wait_for_everyone()
-    return None

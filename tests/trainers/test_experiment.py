@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,11 +11,13 @@ from transformers import TrainingArguments
 
 from plmarker.data.presets import load_preset
 from plmarker.data.settings import read_settings
+from plmarker.hub.loading import EXPERIMENT_FILE
 from plmarker.hub_configs import FOLDER
 from plmarker.modeling.modeling_plmarker import PLMarkerForEntityRecognition, PLMarkerForRelationExtraction
 from plmarker.modeling.schema_plmarker import PLMarkerError
 from plmarker.trainers.experiment import load_experiment
-from plmarker.trainers.training import _earlier_checkpoint, run_experiment
+from plmarker.trainers.resuming import DOCUMENTS, check_same, identity, last_checkpoint
+from plmarker.trainers.training import run_experiment
 
 CONFIG_CLASSES = {
     "entity": PLMarkerForEntityRecognition.config_class,
@@ -164,7 +167,23 @@ def test_no_adapter_is_none_and_an_empty_one_is_the_default(tmp_path: Path) -> N
     ("relation", "expected"),
     [
         ({"peft": {"rank": 3}}, "peft: .*rank"),
-        ({"training": {"eval_strategy": "bogus"}}, "training arguments of relation"),
+        ({"training": {"eval_strategy": "bogus"}}, "relation.training: bogus"),
+        ({"training": {"learning_rate": float("inf")}}, "relation.training: learning_rate"),
+        ({"training": {"per_device_train_batch_size": 0}}, "relation.training: per_device_train_batch_size"),
+        ({"training": {"gradient_accumulation_steps": -1}}, "relation.training: gradient_accumulation_steps"),
+        ({"training": {"logging_steps": -1}}, "relation.training: logging_steps"),
+        ({"training": {"metric_for_best_model": "rel_f1/NOPE"}}, "relation.training: metric_for_best_model.*NOPE"),
+        ({"training": {"load_best_model_at_end": True, "save_strategy": "no"}}, "relation.training: load_best"),
+        ({"training": {"lr_scheduler_kwargs": {"nope": 1}}}, "relation: .*nope"),
+        ({"training": {"lr_scheduler_type": "cosine_with_min_lr"}}, "relation: .*min_lr"),
+        ({"model": {"max_seq_length": 4000}}, "relation: max_seq_length is 4000"),
+        ({"model": {"marker_init": "nope"}}, "relation: marker_init"),
+        ({"model": {"thresholds": {"NOPE": 0.5}}}, "relation.model: .*NOPE"),
+        ({"model": {"nil_weight": 0.0}}, "relation.model: .*nil_weight"),
+        ({"model": {"dtype": "float99"}}, "relation.model: .*float99"),
+        ({"peft": {"r": -1}}, "relation: peft: .*-1"),
+        ({"peft": {"bias": "nope"}}, "relation: .*nope"),
+        ({"peft": {"target_modules": ["nope"]}}, "relation: peft: "),
     ],
 )
 def test_a_mistake_in_the_second_task_is_found_before_the_first_is_trained(
@@ -175,7 +194,54 @@ def test_a_mistake_in_the_second_task_is_found_before_the_first_is_trained(
     file.write_text(json.dumps({**values, "relation": relation}))
     with pytest.raises(PLMarkerError, match=expected):
         run_experiment(load_experiment(file))
-    assert not (tmp_path / "out").exists()
+    # Trainer makes its folder at once.
+    assert not [path for path in tmp_path.rglob("out/**/*") if path.is_file()]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"seed": -1}, "'seed'"),
+        ({"seed": 2**32}, "'seed'"),
+        ({"output_dir": ""}, "'output_dir'"),
+        ({"train_splits": []}, "'train_splits'"),
+        ({"entity": {"training": {"resume_from_checkpoint": "x"}}}, "--resume"),
+    ],
+)
+def test_values_that_no_run_can_have_are_refused_with_their_line(tmp_path: Path, values: dict, expected: str) -> None:
+    usual = {"encoder": "minilm", "dataset": "sample", "output_dir": "out", "entity": {}}
+    file = tmp_path / "my.yaml"
+    file.write_text(json.dumps({**usual, **values}, indent=1))
+    with pytest.raises(PLMarkerError, match=rf"my\.yaml:\d+: .*{expected}"):
+        load_experiment(file)
+
+
+def test_a_model_is_not_saved_among_its_documents(tmp_path: Path) -> None:
+    (tmp_path / "train.jsonl").write_text('{"doc_key": "a", "sentences": [["Ann"]], "ner": [[[0, 0, "P"]]]}')
+    values = {"encoder": "minilm", "dataset": str(tmp_path), "output_dir": f"{tmp_path}/.", "entity": {}}
+    file = tmp_path / "my.yaml"
+    file.write_text(json.dumps(values))
+    with pytest.raises(PLMarkerError, match="among the documents"):
+        run_experiment(load_experiment(file))
+    assert {path.name for path in tmp_path.iterdir()} == {"train.jsonl", "my.yaml"}
+
+
+def test_a_run_is_the_same_as_long_as_its_settings_and_its_documents_are(tmp_path: Path) -> None:
+    experiment = load_experiment("demo")
+    documents = [{"doc_key": "a", "sentences": [["Ann", "\ud800"]], "ner": [[[0, 0, "P"]]]}]
+    before = identity(experiment, {"train": documents, "test": documents})
+    check_same(tmp_path, before)
+    (tmp_path / EXPERIMENT_FILE).write_text(json.dumps(before))
+    check_same(tmp_path, identity(replace(experiment, output_dir="elsewhere"), {"train": documents, "test": documents}))
+    changed = [{**documents[0], "ner": [[[1, 1, "P"]]]}]
+    with pytest.raises(PLMarkerError, match="'test'"):
+        check_same(tmp_path, identity(experiment, {"train": documents, "test": changed}))
+    with pytest.raises(PLMarkerError, match="another seed: 42, now 7"):
+        check_same(tmp_path, identity(replace(experiment, seed=7), {"train": documents, "test": documents}))
+    # A run of an earlier version has no digests of its documents.
+    del before[DOCUMENTS]
+    (tmp_path / EXPERIMENT_FILE).write_text(json.dumps(before))
+    check_same(tmp_path, identity(experiment, {"train": changed, "test": documents}))
 
 
 def test_a_run_continues_from_its_last_step_whatever_the_dates_say(tmp_path):
@@ -184,9 +250,7 @@ def test_a_run_continues_from_its_last_step_whatever_the_dates_say(tmp_path):
         state.parent.mkdir(parents=True)
         state.touch()
         os.utime(state, (number, number))
-    assert _earlier_checkpoint([tmp_path / "entity"], resume=True, overwrite=False) == str(
-        tmp_path / "entity" / "checkpoint-100"
-    )
+    assert last_checkpoint(tmp_path / "entity") == str(tmp_path / "entity" / "checkpoint-100")
 
 
 def test_wrong_values_are_named_with_the_line_where_they_were_given(tmp_path: Path) -> None:
