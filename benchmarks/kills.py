@@ -2,6 +2,7 @@
 
     make kills                                                  # 20 kills each
     python benchmarks/kills.py --kills 20 --ray_kills 10 --seed 1 --json FILE
+    python benchmarks/kills.py --parts ray --json FILE          # the other parts of FILE stay
 
 `predict` reads the sample corpus, many times over, with a small random model. `train` trains the demo for a few
 steps, and saves a checkpoint after each, so that most of the time goes to saving. Each run gets SIGKILL after a
@@ -9,8 +10,9 @@ random time of at most the time of a run in peace; a training not in the first 3
 lose. A run that ends before its kill is compared, removed, and started anew.
 
 `predict --engine ray` is the same job as `predict`, with more documents on two workers, where Ray is installed (the
-extra `ray`). Its output must also be that of `predict` without Ray. Then a run loses a worker, which gets SIGKILL when
-the first lines are there, and must end with the same output. No process of Ray may outlive its command.
+extra `ray`). The time to its kill begins with the first line that a run writes, since Ray takes longest to start. Its
+output must also be that of `predict` without Ray. Then a run loses a worker, which gets SIGKILL when the first lines
+are there, and must end with the same output. No process of Ray may outlive its command.
 
 A result is every file in the output folder, without those of subfolders: the predictions, or the model with its
 config, tokenizer, card and figures.
@@ -94,6 +96,7 @@ def killed(
     kills: int,
     rng: random.Random,
     earliest: float = 0.0,
+    waits: bool = False,
 ) -> dict[str, Any]:
     """Kill a command, and compare its result with that of a run in peace.
 
@@ -103,17 +106,40 @@ def killed(
         begun: a pattern of files in this folder. One that is not empty shows that the work has begun.
         kills: how many runs are killed.
         earliest: no kill comes before this share of the time of a run in peace.
+        waits: the time to a kill begins with the work.
     """
+
+    def begins(process: subprocess.Popen[bytes], place: Path) -> None:
+        """Wait until files of the work appear or grow, or until the process ends."""
+
+        def sizes() -> dict[Path, int]:
+            try:
+                return {path: path.stat().st_size for path in place.rglob(begun)}
+            except FileNotFoundError:
+                # A finished file gets its name.
+                return {}
+
+        before = sizes()
+        while process.poll() is None and sizes() == before:
+            time.sleep(0.05)
+
     # A model's card names its folder, so both have one name.
     peace, work = folder / "peace" / "result", folder / "work" / "result"
     before = time.perf_counter()
-    finish(start(arguments(peace)), None)
+    process = start(arguments(peace))
+    if waits:
+        begins(process, peace)
+    waited = time.perf_counter() - before if waits else 0.0
+    finish(process, None)
     whole = time.perf_counter() - before
     expected = result(peace)
     done = amid = differences = finished = 0
     while done < kills or work.exists():
-        limit = rng.uniform(earliest * whole, whole) if done < kills else None
-        if not finish(start(arguments(work)), limit):
+        limit = rng.uniform(earliest * whole, whole - waited) if done < kills else None
+        process = start(arguments(work))
+        if waits:
+            begins(process, work)
+        if not finish(process, limit):
             done += 1
             amid += any(path.stat().st_size for path in work.rglob(begun))
             continue
@@ -126,6 +152,7 @@ def killed(
         "results": finished,
         "different": differences,
         "seconds_in_peace": whole,
+        **({"seconds_until_it_begins": waited} if waits else {}),
         "digest": expected,
     }
 
@@ -161,7 +188,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--ray_kills", type=int, default=10)
-    # Ray takes seconds to start: most kills should come later.
+    parser.add_argument("--parts", nargs="+", choices=("predict", "train", "ray"), default=("predict", "train", "ray"))
     parser.add_argument("--ray_copies", type=int, default=100, help="of the sample corpus (default: 100)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path)
@@ -192,6 +219,8 @@ def main() -> None:
             return hashlib.sha256(b"".join(file.name.encode() + file.read_bytes() for file in files)).hexdigest()
 
         report: dict[str, Any] = {}
+        if options.json and options.json.is_file() and len(options.parts) < 3:
+            report = json.loads(options.json.read_text())
 
         def keep(name: str, found: dict[str, Any]) -> None:
             """Print and save what is measured: a later part may be stopped."""
@@ -200,11 +229,14 @@ def main() -> None:
             if options.json:
                 options.json.write_text(json.dumps(report, indent=1) + "\n")
 
-        keep("predict", killed(predict, digest, "*.partial", root / "predict", options.kills, rng))
-        keep("train", killed(train, digest, "checkpoint-*/*", root / "train", options.kills, rng, LOADED))
-        if find_spec("ray") is None:
+        if "predict" in options.parts:
+            keep("predict", killed(predict, digest, "*.partial", root / "predict", options.kills, rng))
+        if "train" in options.parts:
+            keep("train", killed(train, digest, "checkpoint-*/*", root / "train", options.kills, rng, LOADED))
+        has_ray = find_spec("ray") is not None
+        if "ray" in options.parts and not has_ray:
             print("predict --engine ray: skipped, Ray is not installed: pip install 'plmarker[ray]'")
-        else:
+        if "ray" in options.parts and has_ray:
             write(documents * options.ray_copies)
             local, lost = root / "local", root / "lost"
             finish(start(predict(local)), None)
@@ -212,7 +244,7 @@ def main() -> None:
             def on_ray(folder: Path) -> list[str]:
                 return [*predict(folder), *RAY]
 
-            found = killed(on_ray, digest, "*.partial", root / "ray", options.ray_kills, rng)
+            found = killed(on_ray, digest, "*.partial", root / "ray", options.ray_kills, rng, waits=True)
             lose_a_worker(on_ray(lost), lost / "out.jsonl.partial")
             found["different"] += found["digest"] != digest(local)
             found["different_without_a_worker"] = int(digest(lost) != found["digest"])

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from ..data.documents import STANDARD_INPUT
-from ..data.outputs import Answer, write_resumable
+from ..data.outputs import Answer, file_for_lines, write_resumable
 from ..data.records import Inputs, Record, groups_of
 from ..modeling.schema_plmarker import PLMarkerError
 from .options import ModelName, ModelOptions, must_exist, needs, one_of, threshold, without_effect
@@ -106,6 +106,8 @@ def predict(
         if uses_ray and input == STANDARD_INPUT:
             raise PLMarkerError("--engine ray may read its input again, and standard input can be read once")
     must_exist(model)
+    if out is not None:
+        file_for_lines(out)
     from tqdm.auto import tqdm
 
     from ..data.inputs import with_checked_language

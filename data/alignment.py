@@ -13,7 +13,7 @@ from typing import Any
 import regex
 
 from ..modeling.schema_plmarker import PLMarkerError, one_line
-from ..modeling.text_plmarker import UNSPACED, WORD, Offsets, locate_words, split_sentences
+from ..modeling.text_plmarker import UNSPACED, WORD, Offsets, check_language, locate_words, split_sentences
 from .documents import Document
 from .report import ReadingReport
 
@@ -63,8 +63,10 @@ def word_locator(words: str = "plmarker", language: str = "en") -> WordLocator:
         The function. It gives (start, exclusive end) in characters for each word, in one list per sentence.
 
     Raises:
-        PLMarkerError: if `words` is unknown, if spaCy is not installed, or if spaCy does not support the language.
+        PLMarkerError: if `words` is unknown, if the language is no code, if spaCy is not installed, or if spaCy does
+            not support the language.
     """
+    check_language(language)
     splitter = partial(split_sentences, language=language)
     if words == "plmarker":
         return partial(locate_words, splitter=splitter)

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..modeling.given_plmarker import with_given
 from ..modeling.schema_plmarker import LabelSchema, PLMarkerError
-from ..modeling.text_plmarker import join_words, locate_words, located_document, split_sentences
+from ..modeling.text_plmarker import check_language, join_words, locate_words, located_document, split_sentences
 from .documents import Document, parse_line
 from .records import Record
 from .validation import document_problems, is_unicode
@@ -30,6 +30,7 @@ def with_checked_language(records: Iterator[Record], language: str) -> Iterator[
     Raises:
         PLMarkerError: for a record with sentences of words.
     """
+    check_language(language)
     record = next(records, None) if language != "en" else None
     if record is None:
         return records

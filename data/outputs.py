@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterable, Iterator
@@ -36,7 +37,7 @@ def write_resumable(
         records: the inputs, in the same order in every call.
         process: gets the records that remain and the number of the first of them. Yields an answer for each, in order.
         settings: further values that the results depend on, such as the model. They are in `PATH.partial.settings`.
-            `PATH.partial.words` has the checksum of each record.
+            `PATH.partial.words` has the checksum of each record and of its line.
         group: records that are read together. The last digits of a score depend on them. So a group that was
             interrupted is read again as a whole, and the records that remain begin with a group.
 
@@ -44,14 +45,12 @@ def write_resumable(
         Lines in the finished file.
 
     Raises:
-        PLMarkerError: when the partial file was begun with other inputs or settings, or another process writes the
-            file.
+        PLMarkerError: when the partial file was begun with other inputs or settings, when its lines were changed, and
+            when another process writes the file.
     """
     # The given name says what is written, not the one that a link leads to.
     is_parquet = has_ending(path, PARQUET)
-    if has_ending(path, OTHER_ENDINGS):
-        raise PLMarkerError(f"{path}: predict writes JSONL, or Parquet to a name that ends in .parquet")
-    path = file_to_write(path)
+    path = file_for_lines(path)
     partial = path.with_name(path.name + ".partial")
     settings_file = path.with_name(path.name + ".partial.settings")
     words_file = path.with_name(path.name + ".partial.words")
@@ -60,8 +59,8 @@ def write_resumable(
         if partial.exists() and earlier is None:
             logger.warning("%s: begun anew, since nobody knows which model gave its lines", partial)
             partial.unlink()
-        elif partial.exists() and partial.stat().st_size and earlier != json.loads(json.dumps(settings)):
-            raise PLMarkerError(f"{partial}: begun with another model or other options; remove it to start anew")
+        elif partial.exists() and partial.stat().st_size:
+            _check_settings(partial, earlier, json.loads(json.dumps(settings)))
         write_json(settings_file, settings)
         partial.touch()
         words_file.touch()
@@ -73,7 +72,7 @@ def write_resumable(
         remaining = _skip(iter(records), partial, words_file, total, again)
         with partial.open("a", encoding="utf-8") as lines, words_file.open("a", encoding="utf-8") as sums:
             for checksum, line in islice(process(remaining, total - again), again, None):
-                sums.write(checksum + "\n")
+                sums.write(f"{checksum} {_digest(line)}\n")
                 sums.flush()
                 lines.write(line + "\n")
                 lines.flush()
@@ -86,6 +85,17 @@ def write_resumable(
         settings_file.unlink()
         words_file.unlink()
     return total
+
+
+def file_for_lines(path: str | Path) -> Path:
+    """The file that `write_resumable` can write to.
+
+    Raises:
+        PLMarkerError: for the name of another kind of file, and see `file_to_write`.
+    """
+    if has_ending(path, OTHER_ENDINGS):
+        raise PLMarkerError(f"{path}: predict writes JSONL, or Parquet to a name that ends in .parquet")
+    return file_to_write(path)
 
 
 def write_parquet(path: Path, lines: Path) -> None:
@@ -116,6 +126,22 @@ def _earlier_settings(path: Path) -> Any:
         return None
 
 
+def _check_settings(partial: Path, earlier: Any, now: dict[str, Any]) -> None:
+    """Raise `PLMarkerError` where a partial file was begun with other settings, naming the first of them."""
+    if not isinstance(earlier, dict):
+        raise PLMarkerError(f"{partial}.settings holds no settings; remove {partial} to start anew")
+    differing = [name for name in now | earlier if now.get(name) != earlier.get(name)]
+    if differing:
+        name = differing[0]
+        # The models are hashes, which tell a reader nothing.
+        values = "" if name == "models" else f" ({earlier.get(name)!r}, now {now.get(name)!r})"
+        raise PLMarkerError(f"{partial}: begun with other {name}{values}; remove it to start anew")
+
+
+def _digest(line: str) -> str:
+    return hashlib.sha256(line.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
 def _cut_last_line(partial: Path) -> int:
     """Remove a line that an interruption has cut off, perhaps inside a character. Count the whole lines."""
     count = end = 0
@@ -144,11 +170,15 @@ def _skip(records: Iterator[Record], partial: Path, words_file: Path, count: int
     The last `again` of them are read again.
     """
     kept = []
-    with words_file.open(encoding="utf-8") as sums:
-        for number, checksum in enumerate(islice(sums, count), start=1):
+    with words_file.open(encoding="utf-8") as sums, partial.open(encoding="utf-8", newline="\n") as lines:
+        for number, (entry, line) in enumerate(islice(zip(sums, lines, strict=False), count), start=1):
             record = next(records, None)
-            if record is None or record.checksum != checksum.strip():
+            checksum, _, digest = entry.strip().partition(" ")
+            if record is None or record.checksum != checksum:
                 raise PLMarkerError(f"{partial}:{number}: begun with another input; remove it to start anew")
+            # Calls of earlier versions left no digests.
+            if digest and digest != _digest(line.removesuffix("\n")):
+                raise PLMarkerError(f"{partial}:{number}: the line was changed; remove the file to start anew")
             if number > count - again:
                 kept.append(record)
     return chain(kept, records)

@@ -148,7 +148,7 @@ class PLMarkerTaskConfig(_SafeConfig):
 
     def validate_labels(self):
         """The head has the classes of the schema, whatever names transformers keeps beside them."""
-        if dict(self.id2label) != dict(enumerate(self.classes)):
+        if self.id2label != dict(enumerate(self.classes)):
             raise ValueError("id2label is made of entity_labels and relation_labels; change these instead")
 
 

@@ -23,7 +23,7 @@ from .prediction_plmarker import (
 )
 from .schema_plmarker import NIL, LabelSchema, PLMarkerError, Threshold, least_scores
 from .task_plmarker import Document
-from .text_plmarker import SentenceSplitter, join_words, locate_words, located_document, split_sentences
+from .text_plmarker import SentenceSplitter, check_language, join_words, locate_words, located_document, split_sentences
 from .windows_plmarker import WordTokenizer
 
 # A document with the entities and the relations of each of its sentences, as words and classes.
@@ -206,8 +206,7 @@ class ExtractsFromText:
         if not callable(sentence_splitter):
             raise PLMarkerError(f"sentence_splitter is a function, got {sentence_splitter!r}")
         if language is not None:
-            if not isinstance(language, str):
-                raise PLMarkerError(f"language is a code such as 'en', got {language!r}")
+            check_language(language)
             if sentence_splitter is not split_sentences:
                 raise PLMarkerError("language is for the default sentence_splitter; yours knows its language")
             sentence_splitter = partial(split_sentences, language=language)

@@ -39,6 +39,7 @@ class Entity:
         """
         numbers = (self.start, self.end, self.sentence, self.score)
         are_numbers = all(isinstance(n, int | float) and not isinstance(n, bool) for n in numbers)
+        are_numbers = are_numbers and 0 <= self.score <= 1
         if not (are_numbers and isinstance(self.label, str) and text[self.start : self.end] == self.text):
             raise TypeError(f"{self} is no entity of the text")
 
@@ -162,8 +163,8 @@ class Extraction:
             relations = []
             for row in values["relations"]:
                 why = None if row.get("explanation") is None else Explanation.from_dict(row["explanation"])
-                if min(row["head"], row["tail"]) < 0:
-                    raise IndexError(f"a relation joins entity {min(row['head'], row['tail'])}")
+                if min(row["head"], row["tail"]) < 0 or row["head"] == row["tail"] or not 0 <= row["score"] <= 1:
+                    raise IndexError(f"{row} is no relation of two of the entities")
                 relations.append(
                     Relation(entities[row["head"]], entities[row["tail"]], row["label"], row["score"], why)
                 )

@@ -304,11 +304,11 @@ def least_scores(threshold: Threshold, classes: Sequence[str]) -> list[float]:
         classes: class names, NIL first.
 
     Raises:
-        PLMarkerError: for a threshold of an unknown label, and for a threshold that is no number.
+        PLMarkerError: for a threshold of an unknown label, and for a threshold that is not from 0 to 1.
     """
     for score in threshold.values() if isinstance(threshold, Mapping) else [threshold]:
-        if isinstance(score, bool) or not isinstance(score, Real) or score != score:
-            raise PLMarkerError(f"a threshold is a number, or a number for each label, got {threshold!r}")
+        if isinstance(score, bool) or not isinstance(score, Real) or not 0 <= float(score) <= 1:
+            raise PLMarkerError(f"a threshold is from 0 to 1, or one for each label, got {threshold!r}")
     if not isinstance(threshold, Mapping):
         return [0.0, *[threshold] * (len(classes) - 1)]
     unknown = [label for label in threshold if label not in classes]

@@ -15,9 +15,10 @@ from .schema_plmarker import PLMarkerError
 logger = logging.getLogger(__name__)
 
 # Words are cut as in annotated corpora: hyphenated words stay whole, punctuation and clitics are their own words. In
-# scripts without spaces between words each character is a word. Combining marks, joiners, the Japanese mark of a long
-# vowel and the skin tones of emoji belong to the character before them. Other invisible characters are no words.
-UNSPACED = r"(?=\w)[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
+# scripts without spaces between words (such as Thai and its relatives, class SA of Unicode) each character is a word.
+# Combining marks, joiners, the Japanese mark of a long vowel and the skin tones of emoji belong to the character before
+# them. Other invisible characters are no words.
+UNSPACED = r"(?=\w)[\p{Line_Break=SA}\p{Javanese}\p{Balinese}\p{Bopomofo}\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}]"
 WORD = regex.compile(
     r"""(?&unspaced)[\p{M}\u30fc\uff70]*
       | (?&letters)(?:[-.](?&letters))*
@@ -35,6 +36,7 @@ WORD = regex.compile(
 # sentencex cannot take lone surrogates, and it panics at spaces of several bytes (1.0.32).
 UNSPLITTABLE = regex.compile(r"[\p{Cs}]|(?![\n\r\t])\s")
 
+LANGUAGE = regex.compile(r"[a-zA-Z]{2,3}([-_][a-zA-Z0-9]{1,8})*")
 SENTENCE_END = regex.compile(r"(?<=[.!?。！？]['\"”’)\]]*)\s+|\n\s*\n")
 
 Offsets = tuple[int, int]
@@ -49,13 +51,17 @@ def split_sentences(text: str, language: str = "en") -> list[str]:
     """Split text into sentences with the library sentencex.
 
     Args:
-        language: ISO 639-1 code. sentencex has general rules for unknown codes. Without sentencex (a checkpoint that
-            carries its code), a sentence ends at an empty line, or at a full stop, question mark or exclamation mark
-            before white space.
+        language: a code as in BCP 47. sentencex has general rules for other languages. Without sentencex (a checkpoint
+            that carries its code), a sentence ends at an empty line, or at a full stop, question mark or exclamation
+            mark before white space.
 
     Returns:
         Sentences in order, as they are in the text, without the white space around them.
+
+    Raises:
+        PLMarkerError: for a name such as `german` in place of a code.
     """
+    check_language(language)
     # Character by character, so that the offsets stay.
     clean = UNSPLITTABLE.sub(" ", text)
     sentences, place = [], 0
@@ -64,6 +70,12 @@ def split_sentences(text: str, language: str = "en") -> list[str]:
         place = start + len(sentence)
         sentences.append(text[start:place].strip())
     return sentences
+
+
+def check_language(language: Any) -> None:
+    """Raise `PLMarkerError` for anything but a code of a language, such as its name."""
+    if not isinstance(language, str) or not LANGUAGE.fullmatch(language):
+        raise PLMarkerError(f"a language is a code such as 'en' or 'pt-BR', got {language!r}")
 
 
 def _segment(language: str, text: str) -> list[str]:

@@ -20,7 +20,7 @@ def _threshold(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
     try:
         return validate(value)
     except ValidationError:
-        raise ValueError("a threshold is a number, or a number for each label") from None
+        raise ValueError("a threshold is from 0 to 1, or one for each label") from None
 
 
 def _given(value: Any) -> Any:

@@ -79,11 +79,11 @@ def test_rows_with_a_text_are_texts(extractor):
 
 
 def test_options_of_a_call_go_before_those_of_the_pipeline(folder, extractor):
-    strict = pipeline("entity-relation-extraction", model=str(folder / "both"), device="cpu", entity_threshold=1.01)
+    strict = pipeline("entity-relation-extraction", model=str(folder / "both"), device="cpu", entity_threshold=1.0)
     assert strict(TEXTS[0])["entities"] == []
     assert strict(TEXTS[0], entity_threshold=0.0) == extractor(TEXTS[0])
     label = extractor(TEXTS[0])["relations"][0]["label"]
-    kept = extractor(TEXTS[0], relation_threshold={label: 1.01}, batch_tokens=64)["relations"]
+    kept = extractor(TEXTS[0], relation_threshold={label: 1.0}, batch_tokens=64)["relations"]
     assert label not in {relation["label"] for relation in kept}
 
 

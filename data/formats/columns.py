@@ -21,7 +21,8 @@ from .options import ReadingOptions
 COLUMN_ENDINGS = (".conll", ".iob", ".iob2", ".bio", ".bioes", ".bmes", ".ner", ".tsv", ".txt", ".conllu", ".conllup")
 # CoNLL-2003 has eng.train, eng.testa and eng.testb; others name their splits in the same way.
 SPLIT_ENDINGS = (".train", ".dev", ".valid", ".test", ".testa", ".testb", ".testc")
-DOCUMENT_START = "-DOCSTART-"
+# The words of lines between two documents.
+DOCUMENT_MARKS = ("-DOCSTART-", "-DOCEND-")
 # This comment of CoNLL-U begins a document and gives its name.
 DOCUMENT_NAME = "# newdoc id = "
 # HIPE and GENIA have marks of their own.
@@ -298,8 +299,8 @@ def write_columns(path: str | Path, documents: Iterable[Mapping[str, Any]]) -> N
 
     Raises:
         PLMarkerError: if columns cannot hold a document. It must have words, no relations, no overlapping entities, no
-            word `-DOCSTART-`, no white space in a word or label, and no line break, tab or surrounding white space in
-            its name.
+            word `-DOCSTART-` or `-DOCEND-`, no white space in a word or label, and no line break, tab or surrounding
+            white space in its name.
     """
     with whole_file(path) as file:
         for document in documents:
@@ -321,7 +322,7 @@ def write_columns(path: str | Path, documents: Iterable[Mapping[str, Any]]) -> N
                 except ValueError as error:
                     raise PLMarkerError(f"document {key!r}: {error}") from None
                 for word, tag in zip(words, tags, strict=True):
-                    if word.split() != [word] or word == DOCUMENT_START or tag.split() != [tag]:
+                    if word.split() != [word] or word in DOCUMENT_MARKS or tag.split() != [tag]:
                         message = f"columns cannot hold the word {word!r} with the tag {tag!r}"
                         raise PLMarkerError(f"document {key!r}: {message}")
                     file.write(f"{word}\t{tag}\n")
@@ -349,7 +350,7 @@ def _sentences(path: Path, report: ReadingReport) -> Iterator[tuple[tuple[int, s
             continue
         cells = _cells(line)
         mark = DOCUMENT_MARK.fullmatch(line)
-        is_mark = mark is not None or cells[0].strip() == DOCUMENT_START
+        is_mark = mark is not None or cells[0].strip() in DOCUMENT_MARKS
         # KLUE has "##", the name of a sentence, a tab and the sentence.
         begins_one = line.startswith("## ") or (line.startswith("# ") and "\t" not in line)
         is_remark = tabs and begins_one and not is_tag(cells[-1].strip())

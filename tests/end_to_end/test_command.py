@@ -532,7 +532,7 @@ def test_a_tokenizer_with_other_marker_tokens_is_refused(
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--lr_scheduler_type", "foo"], "training arguments of entity: "),
+        (["--lr_scheduler_type", "foo"], "entity.training: "),
         (
             ["--per_device_train_batch_size", "many"],
             "_train_batch_size' should be a valid integer",

@@ -75,16 +75,26 @@ def test_a_changed_entity_is_still_the_end_of_its_relation():
         found.to_dict()
 
 
-def test_a_relation_read_back_has_no_negative_index() -> None:
-    entity = {"text": "Ann", "label": "PER", "start": 0, "end": 3, "score": 0.5, "sentence": 0}
-    values = {"text": TEXT, "entities": [entity], "relations": [{"head": -1, "tail": 0, "label": "OWNS", "score": 1.0}]}
-    with pytest.raises(PLMarkerError, match="a relation joins entity -1"):
+@pytest.mark.parametrize("wrong", [{"head": -1}, {"head": 1}, {"score": float("nan")}, {"score": -0.5}])
+def test_a_relation_read_back_joins_two_entities_by_a_score(wrong: dict) -> None:
+    entities = [
+        {"text": "Ann", "label": "PER", "start": 0, "end": 3, "score": 0.5, "sentence": 0},
+        {"text": "Ann met", "label": "PER", "start": 0, "end": 7, "score": 0.5, "sentence": 0},
+    ]
+    relation = {"head": 0, "tail": 1, "label": "OWNS", "score": 1.0}
+    values = {"text": "Ann met Bob.", "entities": entities, "relations": [relation]}
+    assert len(Extraction.from_dict(values).relations) == 1
+    values["relations"] = [{**relation, **wrong}]
+    with pytest.raises(PLMarkerError, match="no relation of two of the entities"):
         Extraction.from_dict(values)
 
 
 def test_a_language_that_is_no_text_is_refused(tiny_entity_model: PLMarkerForEntityRecognition) -> None:
-    with pytest.raises(PLMarkerError, match="language is a code such as 'en', got 5"):
+    with pytest.raises(PLMarkerError, match="a language is a code such as 'en' or 'pt-BR', got 5"):
         tiny_entity_model.extract(TEXT, language=5)
+    with pytest.raises(PLMarkerError, match="got 'german'"):
+        tiny_entity_model.extract(TEXT, language="german")
+    assert tiny_entity_model.extract(TEXT, language="de-AT").sentences
 
 
 def test_an_end_of_a_relation_is_found_by_its_label_where_a_span_has_two():
@@ -105,6 +115,8 @@ def test_an_end_of_a_relation_is_found_by_its_label_where_a_span_has_two():
         {"start": "0"},
         {"label": 5},
         {"score": "x"},
+        {"score": float("nan")},
+        {"score": 1.5},
         {"text": "zzz"},
     ],
 )

@@ -260,7 +260,7 @@ def test_thresholds_by_label_leave_other_labels_alone(model, tokenize):
         ((_, [kept]),) = predict_spans(model.entity, tokenize, [document], threshold={classes[label]: least})
         assert kept == [span for span in everything if span.label != label or span.score >= least]
     (relation, *_) = model.extract(TEXT).relations
-    kept = model.extract(TEXT, relation_threshold={relation.label: 1.01}).relations
+    kept = model.extract(TEXT, relation_threshold={relation.label: 1.0}).relations
     assert relation.label not in {found.label for found in kept}
 
 
@@ -268,8 +268,8 @@ def test_thresholds_by_label_leave_other_labels_alone(model, tokenize):
 def test_a_threshold_of_an_unknown_label_is_an_error(model, name):
     with pytest.raises(PLMarkerError, match="threshold for an unknown label 'NO'"):
         model.extract("Ann.", **{name: {"NO": 0.5}})
-    for wrong in ([], "0.5", {"PER": "0.5"}):
-        with pytest.raises(PLMarkerError, match="a threshold is a number"):
+    for wrong in ([], "0.5", {"PER": "0.5"}, 50, -0.1, {"PER": 1.01}):
+        with pytest.raises(PLMarkerError, match="a threshold is from 0 to 1"):
             model.extract("Ann.", **{name: wrong})
     alone = PLMarkerModel.from_models(model.entity, None, model.tokenizer)
     with pytest.raises(PLMarkerError, match="threshold for an unknown label 'NOPE'"):

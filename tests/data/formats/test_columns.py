@@ -64,7 +64,7 @@ def test_without_document_marks_every_sentence_is_a_document(tmp_path):
 
 
 def test_every_sentence_before_the_first_mark_is_a_document(tmp_path):
-    text = "Ada B-PER\n\nBob B-PER\n# newdoc id = c d\nEve B-PER\n\nYes O\n-DOCSTART-\n\n-DOCSTART-\nNo O\n"
+    text = "Ada B-PER\n\nBob B-PER\n# newdoc id = c d\nEve B-PER\n\nYes O\n-DOCEND- O\n\n-DOCSTART-\nNo O\n"
     documents, _ = read(written(tmp_path, text))
     assert [document["doc_key"] for document in documents] == ["corpus-1", "corpus-2", "c d", "corpus-5"]
     assert [len(document["sentences"]) for document in documents] == [1, 1, 2, 1]
