@@ -229,9 +229,8 @@ def _check_shards(source: Any, hub: Mapping[str, Any]) -> None:
 
 def _tokenizer_beside(source: Any, hub: Mapping[str, Any]) -> PreTrainedTokenizerBase | None:
     """The tokenizer beside a model; None where there is none. A tokenizer that cannot be read is an error."""
-    names = ("tokenizer.json", "tokenizer_config.json")
     try:
-        if all(file_beside(source, name, **hub) is None for name in names):
+        if all(file_beside(source, name, **hub) is None for name in ("tokenizer.json", "tokenizer_config.json")):
             return None
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source, trust_remote_code=False, **hub)
     except Exception as error:
@@ -283,8 +282,7 @@ def _check_weights(model: PreTrainedModel, info: Mapping[str, Any], source: Any,
         if names:
             found = f"{len(names)} {kind} weights, such as {names[0]!r}"
             raise PLMarkerError(f"{source}: {found}: the checkpoint is damaged, or the config is another model's")
-    name = weights_not_finite(model)
-    if name is not None:
+    if (name := weights_not_finite(model)) is not None:
         raise PLMarkerError(
             f"{source}: the weights {name!r} are not finite: the training diverged, or a file is damaged"
         )

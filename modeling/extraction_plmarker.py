@@ -37,10 +37,9 @@ class Entity:
         Raises:
             TypeError: naming the entity.
         """
-        numbers = (self.start, self.end, self.sentence, self.score)
-        are_numbers = all(isinstance(n, int | float) and not isinstance(n, bool) for n in numbers)
-        are_numbers = are_numbers and 0 <= self.score <= 1
-        if not (are_numbers and isinstance(self.label, str) and text[self.start : self.end] == self.text):
+        are_numbers = all(type(n) in (int, float) for n in (self.start, self.end, self.sentence, self.score))
+        is_labelled = isinstance(self.label, str) and text[self.start : self.end] == self.text
+        if not (are_numbers and is_labelled and 0 <= self.score <= 1):
             raise TypeError(f"{self} is no entity of the text")
 
 

@@ -51,9 +51,8 @@ def split_sentences(text: str, language: str = "en") -> list[str]:
     """Split text into sentences with the library sentencex.
 
     Args:
-        language: a code as in BCP 47. sentencex has general rules for other languages. Without sentencex (a checkpoint
-            that carries its code), a sentence ends at an empty line, or at a full stop, question mark or exclamation
-            mark before white space.
+        language: a code as in BCP 47. Without sentencex (a checkpoint that carries its code), a sentence ends at an
+            empty line, or at a full stop, question mark or exclamation mark before white space.
 
     Returns:
         Sentences in order, as they are in the text, without the white space around them.
@@ -89,7 +88,6 @@ def _segment(language: str, text: str) -> list[str]:
 
 @cache
 def _warn_of_simple_rules() -> None:
-    """Warn once."""
     logger.warning("sentencex is not installed: sentences are split by simple rules")
 
 
