@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ PICTURE = "learning_curves.svg"
 # Figures of an evaluation that are shown, without the prefix of the evaluation set.
 SHOWN = {"ent_f1": "Ent F1", "rel_f1": "Rel F1", "rel_strict_f1": "Rel+ F1"}
 COLORS = {"ent_f1": BLUE, "rel_f1": BLUE, "rel_strict_f1": GREEN}
+# Seconds until a training without a bar says how far it is.
+FIRST_WORD = 60.0
 Logs = Sequence[Mapping[str, Any]]
 
 
@@ -24,7 +27,8 @@ class LearningCurves(ProgressCallback):
 
     After each evaluation it writes `learning_curves.svg` into `output_dir` of the training arguments, and prints one
     line: a row of a table where the output is a terminal, and `name value` pairs elsewhere. It is used in place of the
-    callback by which transformers prints its logs. A training that is resumed is drawn from its beginning.
+    callback by which transformers prints its logs. A training that is resumed is drawn from its beginning. Without a
+    progress bar it says how far a training is after one minute, two, four and so on.
 
     Args:
         write: prints a line. None writes above the progress bar, or to standard output without a bar.
@@ -42,18 +46,27 @@ class LearningCurves(ProgressCallback):
         self.as_table = sys.stdout.isatty() if as_table is None else as_table
         self.has_header = False
         self.n_rows = 0
+        # When the training began, from which step, and the seconds after which the next line says how far it is.
+        self.began, self.first_step, self.next_word = 0.0, 0, FIRST_WORD
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Start a table, and a progress bar unless the arguments forbid it."""
         self.has_header, self.n_rows = False, 0
+        self.began, self.first_step, self.next_word = time.monotonic(), state.global_step, FIRST_WORD
         if not args.disable_tqdm:
             super().on_train_begin(args, state, control, **kwargs)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Move the bar, and have the loss logged before an evaluation."""
+        """Move the bar, or say how far the training is, and have the loss logged before an evaluation."""
         control.should_log = control.should_log or control.should_evaluate
         if self.training_bar is not None:
             super().on_step_end(args, state, control, **kwargs)
+            return
+        seconds = time.monotonic() - self.began
+        if seconds >= self.next_word and state.is_world_process_zero:
+            self.next_word = 2 * seconds
+            left = seconds / (state.global_step - self.first_step) * (state.max_steps - state.global_step)
+            self._say(f"step {state.global_step:,} of {state.max_steps:,}, about {max(1, round(left / 60))} min left")
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Have the loss logged: on a small corpus an epoch ends long before the next step that transformers logs."""

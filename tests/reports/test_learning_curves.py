@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 import yaml
 from defusedxml import ElementTree
-from transformers import BertConfig, BertModel, PreTrainedTokenizerBase
+from transformers import BertConfig, BertModel, PreTrainedTokenizerBase, TrainerControl, TrainerState
 
 from plmarker.cli import main
 from plmarker.reports.learning_curves import LearningCurves, evaluations, kept, learning_curves
@@ -74,6 +75,26 @@ def test_a_table_names_its_columns_once_and_lines_name_every_value(as_table: boo
 def test_a_model_that_finds_nothing_is_kept_with_a_hint() -> None:
     assert "finds nothing yet" in kept({"epoch": 2.0, "step": 8, "Rel F1": 0.0, "Rel+ F1": 0.0})
     assert kept({"epoch": 2.5, "step": 8, "Ent F1": 0.5}) == "the model of epoch 2.5 is kept: Ent F1 50.0"
+
+
+def test_a_training_without_a_bar_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("plmarker.reports.learning_curves.time.monotonic", lambda: now[0])
+    lines: list[str] = []
+    curves = LearningCurves(lines.append, as_table=False)
+    state, control = TrainerState(max_steps=2000, global_step=100, is_world_process_zero=True), TrainerControl()
+    arguments = SimpleNamespace(disable_tqdm=True)
+    curves.on_train_begin(arguments, state, control)
+    # A step takes a second. The first 100 were done by an earlier call.
+    for _ in range(300):
+        now[0] += 1
+        state.global_step += 1
+        curves.on_step_end(arguments, state, control)
+    assert lines == [
+        "step 160 of 2,000, about 31 min left",
+        "step 220 of 2,000, about 30 min left",
+        "step 340 of 2,000, about 28 min left",
+    ]
 
 
 @pytest.mark.parametrize("quiet", [True, False])
