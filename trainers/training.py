@@ -376,7 +376,7 @@ def _train(run: _Run, name: str, resume: bool, overwrite: bool, progress: Traine
     if progress is not None:
         trainer.remove_callback(PrinterCallback if trainer.args.disable_tqdm else ProgressCallback)
         trainer.add_callback(progress)
-    trainer.train(resume_from_checkpoint=checkpoint)
+    _continue(trainer, checkpoint)
     if task.peft is not None:
         # The adapter is for people who have the encoder. All else uses the merged model.
         adapted: Any = trainer.model
@@ -389,6 +389,37 @@ def _train(run: _Run, name: str, resume: bool, overwrite: bool, progress: Traine
         # This file comes last: a model that was cut off while it was written must not look finished.
         (folder / FINISHED_FILE).touch()
     return model
+
+
+class _Steps(TrainerCallback):
+    """Notes that a training has begun its first step, and so has read its checkpoint."""
+
+    begun = False
+
+    def on_step_begin(self, *args: Any, **kwargs: Any) -> None:
+        self.begun = True
+
+
+def _continue(trainer: PLMarkerTrainer, checkpoint: str | None) -> None:
+    """Train from a checkpoint, or from the start.
+
+    Raises:
+        PLMarkerError: for a checkpoint that cannot be read.
+    """
+    steps = _Steps()
+    trainer.add_callback(steps)
+    try:
+        trainer.train(resume_from_checkpoint=checkpoint)
+    except PLMarkerError:
+        raise
+    except Exception as error:
+        # Libraries have many errors for damaged files. An error of the training itself is none of them.
+        if checkpoint is None or steps.begun:
+            raise
+        raise PLMarkerError(
+            f"{checkpoint} cannot be read ({one_line(error)}): remove it to continue from an earlier checkpoint, or "
+            "--overwrite the run"
+        ) from error
 
 
 def _arguments(run: _Run, name: str) -> TrainingArguments:

@@ -584,6 +584,26 @@ def test_checkpoints_are_continued_or_overwritten_but_never_lost_unasked(
     assert other.read_text() == "mine"
 
 
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", "optimizer.pt", "scheduler.pt", "trainer_state.json", "rng_state.pth"]
+)
+def test_a_damaged_checkpoint_is_named(
+    name: str, encoder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = experiment(encoder, tmp_path, relation=None)
+    saving = ["--save_strategy", "steps", "--save_steps", "1", "--eval_strategy", "no", "--max_steps", "2"]
+    assert main(["train", str(path), *saving]) == 0
+    checkpoint = tmp_path / "run" / "entity" / "checkpoint-2"
+    for file in (tmp_path / "run" / "metrics.json", checkpoint.parent / "finished"):
+        file.unlink(missing_ok=True)
+    (checkpoint / name).write_bytes((checkpoint / name).read_bytes()[:9])
+    capsys.readouterr()
+    assert main(["train", str(path), *saving, "--resume"]) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert f"{checkpoint} cannot be read" in error
+    assert "--overwrite" in error
+
+
 def test_a_resumed_run_must_be_the_same_experiment_and_does_nothing_twice(
     encoder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
