@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar, cast
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from .attention_plmarker import LEVITATED
@@ -97,8 +98,9 @@ class PLMarkerBaseModel(PreTrainedModel):
         """As `PreTrainedModel.from_pretrained`; the tokenizer is loaded from the same place, if one is there.
 
         Raises:
-            PLMarkerError: for a checkpoint of another kind, and for one with missing, unexpected or not finite weights:
-                transformers would fill gaps with random numbers, and the model would still answer.
+            PLMarkerError: for a checkpoint of another kind or with a damaged file of weights, and for one with missing,
+                unexpected or not finite weights: transformers would fill gaps with random numbers, and the model would
+                still answer.
         """
         hub = {name: kwargs[name] for name in HUB_ARGUMENTS if name in kwargs}
         if config is None and pretrained_model_name_or_path is not None:
@@ -115,14 +117,18 @@ class PLMarkerBaseModel(PreTrainedModel):
         accepts_shapes = kwargs.pop("ignore_mismatched_sizes", False)
         # All that is saved here is in this format, and the other one of transformers is a pickle.
         kwargs.setdefault("use_safetensors", True)
-        loaded: Any = super().from_pretrained(
-            pretrained_model_name_or_path,
-            *args,
-            config=config,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,
-            **kwargs,
-        )
+        try:
+            loaded: Any = super().from_pretrained(
+                pretrained_model_name_or_path,
+                *args,
+                config=config,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+                **kwargs,
+            )
+        except SafetensorError as error:
+            reason = f"a file of weights is damaged: {one_sentence(error)}"
+            raise PLMarkerError(f"{pretrained_model_name_or_path}: {reason}") from error
         model, info = loaded
         _check_weights(model, info, pretrained_model_name_or_path, accepts_shapes)
         _check_windows(model, pretrained_model_name_or_path)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from transformers import AddedToken, PreTrainedTokenizerBase
 
+from .schema_plmarker import PLMarkerError
 from .text_plmarker import Span, sentence_ranges
 
 BRACKETS = {"-LRB-": "(", "-RRB-": ")", "-LSB-": "[", "-RSB-": "]", "-LCB-": "{", "-RCB-": "}"}
@@ -41,6 +42,9 @@ class WordTokenizer:
         tokenizer: the encoder's tokenizer.
         map_brackets: read `-LRB-` and its relatives as brackets.
 
+    Raises:
+        PLMarkerError: for a tokenizer without the special tokens around a text.
+
     Example:
         >>> WordTokenizer(tokenizer)(["Ada", "sings"]).word_starts
         [0, 1, 2]
@@ -54,7 +58,10 @@ class WordTokenizer:
         self.last_id = tokenizer.eos_token_id if tokenizer.sep_token_id is None else tokenizer.sep_token_id
         # Byte-level vocabularies may lack an unknown token, but there every word has subwords.
         spare = (tokenizer.unk_token_id, tokenizer.mask_token_id, tokenizer.pad_token_id)
-        self.unknown_id = next(token_id for token_id in spare if token_id is not None)
+        known = [token_id for token_id in spare if token_id is not None]
+        if not known or None in (self.first_id, self.last_id):
+            raise PLMarkerError("the tokenizer has no special tokens: is tokenizer_config.json missing beside it?")
+        self.unknown_id = known[0]
         reserved = {index for index, token in tokenizer.added_tokens_decoder.items() if is_reserved(token)}
         self.forbidden = {*tokenizer.all_special_ids, *reserved} - {self.unknown_id}
         self._known: dict[str, list[int]] = {}

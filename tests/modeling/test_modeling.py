@@ -515,3 +515,11 @@ def test_damaged_weights_are_refused_by_name(make_tiny_model, tmp_path, damage, 
     with pytest.raises(PLMarkerError) as error:
         load(tmp_path)
     assert all(part in str(error.value) for part in [*parts, str(tmp_path)])
+
+
+def test_a_file_of_weights_that_was_cut_off_is_named(make_tiny_model, tmp_path):
+    make_tiny_model(PLMarkerForEntityRecognition).save_pretrained(tmp_path)
+    file = tmp_path / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(PLMarkerError, match=f"{tmp_path}: a file of weights is damaged"):
+        AutoModel.from_pretrained(tmp_path)

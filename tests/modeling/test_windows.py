@@ -10,6 +10,7 @@ from transformers import PreTrainedTokenizerFast
 
 from plmarker.modeling import windows_plmarker
 from plmarker.modeling.encoders_plmarker import add_marker_tokens
+from plmarker.modeling.schema_plmarker import PLMarkerError
 from plmarker.modeling.windows_plmarker import (
     Reading,
     SegmentedDocument,
@@ -288,9 +289,10 @@ def test_a_tokenizer_without_cls_and_sep_lends_its_ends_of_text(byte_level_token
 
 
 def test_words_spelled_like_added_markers_become_unknown():
-    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0, "[PAD]": 1, "a": 2}, unk_token="[UNK]"))
+    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0, "[PAD]": 1, "a": 2, "[CLS]": 3}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]", pad_token="[PAD]")
+    names = {"unk_token": "[UNK]", "pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[CLS]"}
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names)
     marker = add_marker_tokens(fast, ["[unused0]"])
     assert WordTokenizer(fast)(["a", "[unused0]"]).ids == [2, fast.unk_token_id]
     assert marker != [fast.unk_token_id]
@@ -350,3 +352,9 @@ def test_a_short_document_has_the_same_window_either_way():
         assert (
             shared_window(sentence[0], sentence[1] + 1, 7, 20) == window_around(starts, *sentence, 20) == Window(0, 7)
         )
+
+
+def test_a_tokenizer_without_special_tokens_is_refused(minilm_tokenizer):
+    bare = PreTrainedTokenizerFast(tokenizer_object=minilm_tokenizer.backend_tokenizer)
+    with pytest.raises(PLMarkerError, match="no special tokens"):
+        WordTokenizer(bare)
