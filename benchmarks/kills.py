@@ -119,8 +119,8 @@ def killed(
                 # A finished file gets its name.
                 return {}
 
-        before = sizes()
-        while process.poll() is None and sizes() == before:
+        found = sizes()
+        while process.poll() is None and sizes() == found:
             time.sleep(0.05)
 
     # A model's card names its folder, so both have one name.

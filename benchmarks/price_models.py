@@ -14,7 +14,8 @@ validation and test, the validation figures after each epoch, the pruner's figur
 training.
 
 A command that was stopped is started again as it was: a training goes on from its newest checkpoint, and a model whose
-figures are there is passed over. The seconds of a training that was stopped are those of its last part (`continued`).
+figures are there is passed over. The seconds of a training count what saving takes; of one that was stopped they are
+those of its last part (`continued`).
 """
 
 from __future__ import annotations
@@ -29,7 +30,6 @@ from typing import Any
 import torch
 from throughput import SYMMETRIC
 from transformers import TrainingArguments, set_seed
-from transformers.trainer_utils import get_last_checkpoint
 
 from plmarker import (
     LabelSchema,
@@ -41,6 +41,7 @@ from plmarker import (
     tune_pruner,
 )
 from plmarker.trainers import evaluate_documents
+from plmarker.trainers.resuming import last_checkpoint
 
 PRUNER_SIZE, LEARNING_RATE, BATCH_TOKENS, WINDOW = 128, 1e-4, 4096, 256
 # An abstract of SciERC has 160 subwords. Windows of 256 would hold nearly all documents whole.
@@ -101,7 +102,7 @@ def train(
         processing_class=model.tokenizer,
         batch_tokens=BATCH_TOKENS,
     )
-    checkpoint = get_last_checkpoint(str(folder)) if folder.is_dir() else None
+    checkpoint = last_checkpoint(folder)
     start = time.perf_counter()
     trainer.train(resume_from_checkpoint=checkpoint)
     figures: dict[str, Any] = {"training_seconds": time.perf_counter() - start}

@@ -72,7 +72,7 @@ def write_resumable(
         remaining = _skip(iter(records), partial, words_file, total, again)
         with partial.open("a", encoding="utf-8") as lines, words_file.open("a", encoding="utf-8") as sums:
             for checksum, line in islice(process(remaining, total - again), again, None):
-                sums.write(f"{checksum} {_digest(line)}\n")
+                sums.write(f"{checksum} {_digest(line.encode())}\n")
                 sums.flush()
                 lines.write(line + "\n")
                 lines.flush()
@@ -135,11 +135,11 @@ def _check_settings(partial: Path, earlier: Any, now: dict[str, Any]) -> None:
         name = differing[0]
         # The models are hashes, which tell a reader nothing.
         values = "" if name == "models" else f" ({earlier.get(name)!r}, now {now.get(name)!r})"
-        raise PLMarkerError(f"{partial}: begun with other {name}{values}; remove it to start anew")
+        raise PLMarkerError(f"{partial}: begun with another value of {name}{values}; remove it to start anew")
 
 
-def _digest(line: str) -> str:
-    return hashlib.sha256(line.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+def _digest(line: bytes) -> str:
+    return hashlib.sha256(line).hexdigest()[:16]
 
 
 def _cut_last_line(partial: Path) -> int:
@@ -170,14 +170,14 @@ def _skip(records: Iterator[Record], partial: Path, words_file: Path, count: int
     The last `again` of them are read again.
     """
     kept = []
-    with words_file.open(encoding="utf-8") as sums, partial.open(encoding="utf-8", newline="\n") as lines:
+    with words_file.open(encoding="utf-8") as sums, partial.open("rb") as lines:
         for number, (entry, line) in enumerate(islice(zip(sums, lines, strict=False), count), start=1):
             record = next(records, None)
             checksum, _, digest = entry.strip().partition(" ")
             if record is None or record.checksum != checksum:
                 raise PLMarkerError(f"{partial}:{number}: begun with another input; remove it to start anew")
             # Calls of earlier versions left no digests.
-            if digest and digest != _digest(line.removesuffix("\n")):
+            if digest and digest != _digest(line.removesuffix(b"\n")):
                 raise PLMarkerError(f"{partial}:{number}: the line was changed; remove the file to start anew")
             if number > count - again:
                 kept.append(record)

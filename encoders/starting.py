@@ -287,11 +287,12 @@ def build_config(
     for name in values:
         if name not in config_class.__dataclass_fields__:
             raise PLMarkerError(f"{config_class.__name__} has no field {name!r}")
+    if values.get("dtype") is not None:
+        _dtype(values["dtype"])
     fields: dict[str, Any] = {**schema.to_dict(), **values}
     try:
         return config_class(encoder_config=encoder_config, pad_token_id=tokenizer.pad_token_id, **fields)
-    except (StrictDataclassError, AttributeError) as error:
-        # transformers looks a dtype up in torch.
+    except StrictDataclassError as error:
         raise PLMarkerError(f"{config_class.__name__}: {one_line(error)}") from None
 
 

@@ -146,11 +146,6 @@ class PLMarkerTaskConfig(_SafeConfig):
         if not 0 < self.nil_weight < float("inf"):
             raise ValueError(f"nil_weight is a number above 0, got {self.nil_weight}")
 
-    def validate_labels(self):
-        """The head has the classes of the schema, whatever names transformers keeps beside them."""
-        if self.id2label != dict(enumerate(self.classes)):
-            raise ValueError("id2label is made of entity_labels and relation_labels; change these instead")
-
 
 def _check_choice(config: PreTrainedConfig, name: str, values: tuple[str, ...]) -> None:
     if getattr(config, name) not in values:

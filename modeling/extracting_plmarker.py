@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import reprlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -52,11 +53,11 @@ class ExtractsFromText:
             PLMarkerError: for a bad number, an unknown label, and a threshold of what the model does not find.
         """
         entity, relation = self.readers
-        entity_threshold = chosen_threshold(entity, entity_threshold)
-        relation_threshold = chosen_threshold(relation, relation_threshold)
         schema: LabelSchema = self.config.schema
-        least_scores(entity_threshold, schema.entity_classes)
-        least_scores(relation_threshold, schema.relation_classes[: schema.n_forward] if relation is not None else [NIL])
+        forward = schema.relation_classes[: schema.n_forward] if relation is not None else [NIL]
+        given = (entity, entity_threshold, schema.entity_classes), (relation, relation_threshold, forward)
+        for part, threshold, classes in given:
+            least_scores(chosen_threshold(part, threshold), classes, math.inf if threshold is None else 1.0)
         check_pruner_threshold(entity, pruner_threshold)
 
     def predict(

@@ -37,10 +37,14 @@ class Entity:
         Raises:
             TypeError: naming the entity.
         """
-        are_numbers = all(type(n) in (int, float) for n in (self.start, self.end, self.sentence, self.score))
+        are_numbers = all(map(_is_number, (self.start, self.end, self.sentence, self.score)))
         is_labelled = isinstance(self.label, str) and text[self.start : self.end] == self.text
         if not (are_numbers and is_labelled and 0 <= self.score <= 1):
             raise TypeError(f"{self} is no entity of the text")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True)
@@ -162,8 +166,10 @@ class Extraction:
             relations = []
             for row in values["relations"]:
                 why = None if row.get("explanation") is None else Explanation.from_dict(row["explanation"])
-                if min(row["head"], row["tail"]) < 0 or row["head"] == row["tail"] or not 0 <= row["score"] <= 1:
-                    raise IndexError(f"{row} is no relation of two of the entities")
+                if min(row["head"], row["tail"]) < 0:
+                    raise IndexError(f"a relation joins entity {min(row['head'], row['tail'])}")
+                if not (_is_number(row["score"]) and 0 <= row["score"] <= 1):
+                    raise TypeError(f"the score of a relation is {row['score']}")
                 relations.append(
                     Relation(entities[row["head"]], entities[row["tail"]], row["label"], row["score"], why)
                 )

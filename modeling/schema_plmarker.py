@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import reprlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -297,17 +298,18 @@ def _annotations(document: Mapping[str, Any], key: str) -> Sequence[Sequence[Map
     return sentences
 
 
-def least_scores(threshold: Threshold, classes: Sequence[str]) -> list[float]:
+def least_scores(threshold: Threshold, classes: Sequence[str], most: float = math.inf) -> list[float]:
     """The least score of each class.
 
     Args:
         classes: class names, NIL first.
+        most: the highest threshold. A config may switch a label off by one above all scores.
 
     Raises:
-        PLMarkerError: for a threshold of an unknown label, and for a threshold that is not from 0 to 1.
+        PLMarkerError: for a threshold of an unknown label, and for a threshold that is no such number.
     """
     for score in threshold.values() if isinstance(threshold, Mapping) else [threshold]:
-        if isinstance(score, bool) or not isinstance(score, Real) or not 0 <= float(score) <= 1:
+        if isinstance(score, bool) or not isinstance(score, Real) or not 0 <= float(score) <= most:
             raise PLMarkerError(f"a threshold is from 0 to 1, or one for each label, got {threshold!r}")
     if not isinstance(threshold, Mapping):
         return [0.0, *[threshold] * (len(classes) - 1)]

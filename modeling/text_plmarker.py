@@ -18,7 +18,10 @@ logger = logging.getLogger(__name__)
 # scripts without spaces between words (such as Thai and its relatives, class SA of Unicode) each character is a word.
 # Combining marks, joiners, the Japanese mark of a long vowel and the skin tones of emoji belong to the character before
 # them. Other invisible characters are no words.
-UNSPACED = r"(?=\w)[\p{Line_Break=SA}\p{Javanese}\p{Balinese}\p{Bopomofo}\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}]"
+UNSPACED = (
+    r"(?=\w)[\p{Line_Break=SA}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Javanese}\p{Balinese}"
+    r"\p{Han}\p{Hiragana}\p{Katakana}\p{Bopomofo}]"
+)
 WORD = regex.compile(
     r"""(?&unspaced)[\p{M}\u30fc\uff70]*
       | (?&letters)(?:[-.](?&letters))*
@@ -36,7 +39,7 @@ WORD = regex.compile(
 # sentencex cannot take lone surrogates, and it panics at spaces of several bytes (1.0.32).
 UNSPLITTABLE = regex.compile(r"[\p{Cs}]|(?![\n\r\t])\s")
 
-LANGUAGE = regex.compile(r"[a-zA-Z]{2,3}([-_][a-zA-Z0-9]{1,8})*")
+LANGUAGE = regex.compile(r"[a-zA-Z]{2,3}([-_][a-zA-Z0-9]{1,12})*")
 SENTENCE_END = regex.compile(r"(?<=[.!?。！？]['\"”’)\]]*)\s+|\n\s*\n")
 
 Offsets = tuple[int, int]

@@ -18,7 +18,7 @@ PICTURE = "learning_curves.svg"
 SHOWN = {"ent_f1": "Ent F1", "rel_f1": "Rel F1", "rel_strict_f1": "Rel+ F1"}
 COLORS = {"ent_f1": BLUE, "rel_f1": BLUE, "rel_strict_f1": GREEN}
 # Seconds until a training without a bar says how far it is.
-FIRST_WORD = 60.0
+FIRST_NOTE = 60.0
 Logs = Sequence[Mapping[str, Any]]
 
 
@@ -47,12 +47,12 @@ class LearningCurves(ProgressCallback):
         self.has_header = False
         self.n_rows = 0
         # When the training began, from which step, and the seconds after which the next line says how far it is.
-        self.began, self.first_step, self.next_word = 0.0, 0, FIRST_WORD
+        self.began, self.first_step, self.next_note = 0.0, 0, FIRST_NOTE
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Start a table, and a progress bar unless the arguments forbid it."""
         self.has_header, self.n_rows = False, 0
-        self.began, self.first_step, self.next_word = time.monotonic(), state.global_step, FIRST_WORD
+        self.began, self.first_step, self.next_note = time.monotonic(), state.global_step, FIRST_NOTE
         if not args.disable_tqdm:
             super().on_train_begin(args, state, control, **kwargs)
 
@@ -63,8 +63,8 @@ class LearningCurves(ProgressCallback):
             super().on_step_end(args, state, control, **kwargs)
             return
         seconds = time.monotonic() - self.began
-        if seconds >= self.next_word and state.is_world_process_zero:
-            self.next_word = 2 * seconds
+        if seconds >= self.next_note and state.is_world_process_zero:
+            self.next_note = 2 * seconds
             left = seconds / (state.global_step - self.first_step) * (state.max_steps - state.global_step)
             self._say(f"step {state.global_step:,} of {state.max_steps:,}, about {max(1, round(left / 60))} min left")
 

@@ -30,11 +30,11 @@ REFUSED: dict[str, tuple[Callable[[Any], bool], str]] = {
 }
 # The least value of a number, and the value that it stays below.
 RANGES: dict[str, tuple[float, float]] = {
-    **dict.fromkeys(("learning_rate", "weight_decay", "warmup_steps", "max_grad_norm", "adam_epsilon"), (0, math.inf)),
-    **dict.fromkeys(("eval_delay", "dataloader_num_workers"), (0, math.inf)),
+    **dict.fromkeys(("learning_rate", "weight_decay", "warmup_steps", "adam_epsilon"), (0, math.inf)),
+    "dataloader_num_workers": (0, math.inf),
     **dict.fromkeys(("adam_beta1", "adam_beta2"), (0, 1)),
     **dict.fromkeys(("per_device_train_batch_size", "per_device_eval_batch_size"), (1, math.inf)),
-    **dict.fromkeys(("gradient_accumulation_steps", "save_total_limit"), (1, math.inf)),
+    "gradient_accumulation_steps": (1, math.inf),
 }
 # Names of fields in earlier versions of transformers, and the names of today.
 FORMER_NAMES = {
@@ -87,11 +87,12 @@ def check_arguments(
     for name, (least, limit) in RANGES.items():
         value = getattr(args, name)
         if value is not None and not least <= value < limit:
-            below = f" and below {limit:g}" if limit < math.inf else ""
-            raise PLMarkerError(f"{name} is a number of at least {least:g}{below}, got {value}")
+            raise PLMarkerError(f"{name} is a number from {least:g} to below {limit:g}, got {value}")
+    if args.max_grad_norm is not None and math.isnan(args.max_grad_norm):
+        raise PLMarkerError("max_grad_norm is a number, got nan")
     for name in ("eval", "save", "logging"):
         steps = getattr(args, f"{name}_steps")
-        if getattr(args, f"{name}_strategy") == IntervalStrategy.STEPS and not 0 < steps < math.inf:
+        if getattr(args, f"{name}_strategy") == IntervalStrategy.STEPS and not 0 < (steps or 0) < math.inf:
             raise PLMarkerError(f"{name}_steps is a number above 0, got {steps}")
     if args.max_steps <= 0 and not 0 < args.num_train_epochs < math.inf:
         raise PLMarkerError(f"num_train_epochs is above 0, got {args.num_train_epochs:g}; or set max_steps")

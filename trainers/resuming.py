@@ -23,12 +23,17 @@ FINISHED_FILE = "finished"
 DOCUMENTS = "documents"
 
 
-def identity(experiment: Experiment, data: Mapping[str, Dataset]) -> dict[str, Any]:
-    """What identifies a run, as JSON returns it: the settings, and a digest of the documents of each split."""
+def identity(experiment: Experiment, data: Mapping[str, Dataset] | None = None) -> dict[str, Any]:
+    """What identifies a run, as JSON returns it: the settings, and a digest of the documents of each split.
+
+    Args:
+        data: the splits. Without them the settings alone.
+    """
     values = {
         key: value for key, value in asdict(experiment).items() if key not in ("output_dir", "license", "reported")
     }
-    values[DOCUMENTS] = {name: _digest(split) for name, split in data.items()}
+    if data is not None:
+        values[DOCUMENTS] = {name: _digest(split) for name, split in data.items()}
     found: dict[str, Any] = json.loads(json.dumps(values, default=str))
     return found
 
@@ -51,7 +56,9 @@ def check_same(output_dir: Path, now: Mapping[str, Any]) -> None:
         return
     earlier = json.loads(path.read_text(encoding="utf-8"))
     # Runs of earlier versions have no digests.
-    before, after = _flat({DOCUMENTS: now[DOCUMENTS], **earlier}), _flat(now)
+    if DOCUMENTS not in earlier or DOCUMENTS not in now:
+        earlier, now = ({key: value for key, value in one.items() if key != DOCUMENTS} for one in (earlier, now))
+    before, after = _flat(earlier), _flat(now)
     differing = [key for key in before | after if before.get(key) != after.get(key)]
     if not differing:
         return

@@ -11,8 +11,10 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
+import torch
 from accelerate import PartialState
 from datasets import DatasetDict, concatenate_datasets
 from transformers import AutoConfig, PreTrainedTokenizerBase, TrainerCallback, TrainingArguments, set_seed
@@ -21,7 +23,7 @@ from transformers.trainer_utils import IntervalStrategy, SaveStrategy
 
 from ..data.excluded import ExcludedGold
 from ..data.files import sole_writer, write_json
-from ..data.loading import dataset_revision, load_documents
+from ..data.loading import SAMPLE, dataset_revision, load_documents
 from ..encoders.continuing import (
     MODEL_TYPES,
     check_shared,
@@ -61,6 +63,8 @@ from .trainer import PLMarkerTrainer
 logger = logging.getLogger(__name__)
 
 ADAPTER_FOLDER = "adapter"
+# The functions of transformers that read the files of a checkpoint.
+READ_CHECKPOINTS = {"_load_from_checkpoint", "_load_optimizer_and_scheduler", "_load_rng_state", "load_from_json"}
 # The training arguments that a model's card shows.
 SHOWN_ARGUMENTS = (
     "num_train_epochs",
@@ -92,7 +96,8 @@ def run_experiment(
 
     Args:
         experiment: the experiment.
-        resume: continue from the last checkpoints. A finished model is not trained again.
+        resume: continue from the last checkpoints. A finished model is not trained again. The documents are read, and
+            must be those of the earlier run.
         overwrite: first remove the files of an earlier run.
         fold: the fold to train and evaluate on.
         progress: shows the progress of each training, in place of the callback of transformers that prints its logs.
@@ -121,10 +126,15 @@ def _run(
     output_dir = Path(experiment.output_dir)
     if Path(resolve_encoder(experiment.encoder)).resolve() == output_dir.resolve():
         raise PLMarkerError(f"{output_dir}: the model to continue from would be overwritten; choose another output_dir")
-    if Path(experiment.dataset).exists() and Path(experiment.dataset).resolve() == output_dir.resolve():
+    if resume and overwrite:
+        raise PLMarkerError("a run is continued (resume) or replaced (overwrite), not both")
+    source = Path(experiment.dataset, fold or "")
+    if experiment.dataset != SAMPLE and source.exists() and source.resolve() == output_dir.resolve():
         raise PLMarkerError(f"{output_dir}: the model would be saved among the documents; choose another output_dir")
     if not resume and not overwrite:
         refuse_earlier_run([output_dir / name for name in experiment.tasks])
+    if resume:
+        check_same(output_dir, identity(experiment))
     # The revision is read before the data. If the repository changes in between, the card names the older revision.
     revision = dataset_revision(experiment.dataset)
     run = _loaded(experiment, fold)
@@ -137,7 +147,8 @@ def _run(
     labels = _check_models(run)
     for name in list(experiment.tasks)[1:]:
         # The first Trainer is made anyway, before anything is trained.
-        _trainer(run, name, rehearses=True)
+        if not (resume and (output_dir / name / FINISHED_FILE).is_file()):
+            _trainer(run, name, rehearses=True)
     _report_excluded(labels, run.data)
     models = {name: _train(run, name, resume, overwrite, progress) for name in experiment.tasks}
     if not PartialState().is_main_process:
@@ -184,7 +195,7 @@ def _loaded(experiment: Experiment, fold: str | None) -> _Run:
 def _save(
     models: Mapping[str, PLMarkerBaseModel],
     tokenizer: PreTrainedTokenizerBase,
-    run: dict[str, Any],
+    described: dict[str, Any],
     output_dir: Path,
 ) -> PLMarkerBaseModel:
     """Save the combined model or the only model, with its card and the tokenizer. Return the saved model."""
@@ -197,7 +208,7 @@ def _save(
     else:
         (model,) = models.values()
         model.tokenizer = tokenizer
-    model.config.training_run = run
+    model.config.training_run = described
     model.save_pretrained(output_dir)
     return model
 
@@ -349,6 +360,8 @@ def _trainer(run: _Run, name: str, rehearses: bool = False) -> tuple[Any, PLMark
         # Only now are the arguments of the optimizer and of the schedule known to be right. Training makes new ones.
         trainer.create_optimizer_and_scheduler(1)
         trainer.optimizer = trainer.lr_scheduler = None
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
     except Exception as error:
         reason = str(error) if isinstance(error, PLMarkerError) else one_line(error)
         raise PLMarkerError(f"{name}: {reason}") from error
@@ -391,34 +404,24 @@ def _train(run: _Run, name: str, resume: bool, overwrite: bool, progress: Traine
     return model
 
 
-class _Steps(TrainerCallback):
-    """Notes that a training has begun its first step, and so has read its checkpoint."""
-
-    begun = False
-
-    def on_step_begin(self, *args: Any, **kwargs: Any) -> None:
-        self.begun = True
-
-
 def _continue(trainer: PLMarkerTrainer, checkpoint: str | None) -> None:
     """Train from a checkpoint, or from the start.
 
     Raises:
         PLMarkerError: for a checkpoint that cannot be read.
     """
-    steps = _Steps()
-    trainer.add_callback(steps)
     try:
         trainer.train(resume_from_checkpoint=checkpoint)
-    except PLMarkerError:
+    except (PLMarkerError, MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:
-        # Libraries have many errors for damaged files. An error of the training itself is none of them.
-        if checkpoint is None or steps.begun:
+        # Libraries have many errors for damaged files. The functions that read a checkpoint tell them from all others.
+        functions = {frame.f_code.co_name for frame, _ in walk_tb(error.__traceback__)}
+        if functions.isdisjoint(READ_CHECKPOINTS):
             raise
         raise PLMarkerError(
-            f"{checkpoint} cannot be read ({one_line(error)}): remove it to continue from an earlier checkpoint, or "
-            "--overwrite the run"
+            f"{checkpoint} cannot be read: {one_line(error)}; if its files are damaged, remove it, or --overwrite "
+            "the run"
         ) from error
 
 

@@ -53,7 +53,7 @@ def test_a_line_that_was_changed_is_refused_by_its_digest(tmp_path: Path) -> Non
         for record in rest:
             if record.key == "k2":
                 raise KeyboardInterrupt
-            yield record.checksum, json.dumps({"key": record.key, "mark": "\u2028\ud800"}, ensure_ascii=True)
+            yield record.checksum, json.dumps({"key": record.key, "mark": "\u2028ä"}, ensure_ascii=False)
 
     with pytest.raises(KeyboardInterrupt):
         write_resumable(tmp_path / "a.jsonl", records, process, {"language": "en", "models": "x"})
@@ -62,10 +62,13 @@ def test_a_line_that_was_changed_is_refused_by_its_digest(tmp_path: Path) -> Non
     partial.write_text(right.replace("k1", "K1"))
     with pytest.raises(PLMarkerError, match=r"partial:2: the line was changed"):
         write_resumable(tmp_path / "a.jsonl", records, process, {"language": "en", "models": "x"})
+    partial.write_bytes(right.encode().replace(b"k0", b"\xff0"))
+    with pytest.raises(PLMarkerError, match=r"partial:1: the line was changed"):
+        write_resumable(tmp_path / "a.jsonl", records, process, {"language": "en", "models": "x"})
     partial.write_text(right)
-    with pytest.raises(PLMarkerError, match=r"other language \('en', now 'de'\)"):
+    with pytest.raises(PLMarkerError, match=r"another value of language \('en', now 'de'\)"):
         write_resumable(tmp_path / "a.jsonl", records, process, {"language": "de", "models": "x"})
-    with pytest.raises(PLMarkerError, match=r"begun with other models; remove"):
+    with pytest.raises(PLMarkerError, match=r"begun with another value of models; remove"):
         write_resumable(tmp_path / "a.jsonl", records, process, {"language": "en", "models": "y"})
     (tmp_path / "a.jsonl.partial.settings").write_text("[]")
     with pytest.raises(PLMarkerError, match="holds no settings"):

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig
 
 import plmarker  # noqa: F401  (registers the model types)
@@ -109,3 +110,15 @@ def test_a_value_of_the_wrong_type_is_an_error_that_names_the_field():
 def test_two_configs_share_no_list():
     PLMarkerEntityConfig().entity_labels.append("PER")
     assert PLMarkerEntityConfig().entity_labels == []
+
+
+def test_weights_and_thresholds_that_no_training_can_have_are_refused():
+    label = LABELS["entity_labels"][0]
+    nan = float("nan")
+    for wrong in ({"nil_weight": float("inf")}, {"nil_weight": nan}, {"thresholds": {"NOPE": 0.5}},
+                  {"thresholds": {label: nan}}, {"thresholds": {"OWNS": 0.5}}):  # fmt: skip
+        with pytest.raises(StrictDataclassError):
+            PLMarkerEntityConfig(encoder_config=ENCODER, **LABELS, **wrong)
+    # A threshold above all scores switches a label off.
+    off = {label: 1.01}
+    assert PLMarkerEntityConfig(encoder_config=ENCODER, thresholds=off, **LABELS).thresholds == off

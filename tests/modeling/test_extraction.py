@@ -75,8 +75,11 @@ def test_a_changed_entity_is_still_the_end_of_its_relation():
         found.to_dict()
 
 
-@pytest.mark.parametrize("wrong", [{"head": -1}, {"head": 1}, {"score": float("nan")}, {"score": -0.5}])
-def test_a_relation_read_back_joins_two_entities_by_a_score(wrong: dict) -> None:
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [({"head": -1}, "entity -1"), ({"score": float("nan")}, "score"), ({"score": True}, "score"), ({"head": 5}, "")],
+)
+def test_a_relation_read_back_joins_two_entities_by_a_score(wrong: dict, expected: str) -> None:
     entities = [
         {"text": "Ann", "label": "PER", "start": 0, "end": 3, "score": 0.5, "sentence": 0},
         {"text": "Ann met", "label": "PER", "start": 0, "end": 7, "score": 0.5, "sentence": 0},
@@ -85,7 +88,7 @@ def test_a_relation_read_back_joins_two_entities_by_a_score(wrong: dict) -> None
     values = {"text": "Ann met Bob.", "entities": entities, "relations": [relation]}
     assert len(Extraction.from_dict(values).relations) == 1
     values["relations"] = [{**relation, **wrong}]
-    with pytest.raises(PLMarkerError, match="no relation of two of the entities"):
+    with pytest.raises(PLMarkerError, match=f"expected what .*{expected}"):
         Extraction.from_dict(values)
 
 

@@ -59,6 +59,28 @@ def test_a_training_without_steps_is_refused(tmp_path, epochs):
     check_arguments(arguments(tmp_path, num_train_epochs=epochs, max_steps=1), ENTITY)
 
 
+@pytest.mark.parametrize("name", ["eval", "save", "logging"])
+@pytest.mark.parametrize("steps", [-1, None, float("nan")])
+def test_steps_are_above_0(tmp_path, name, steps):
+    args = arguments(tmp_path)
+    setattr(args, f"{name}_strategy", "steps")
+    setattr(args, f"{name}_steps", steps)
+    with pytest.raises(PLMarkerError, match=f"{name}_steps is a number above 0"):
+        check_arguments(args, ENTITY)
+
+
+def test_values_that_transformers_gives_a_meaning_are_accepted(tmp_path):
+    for values in (
+        {"save_total_limit": 0},
+        {"max_grad_norm": float("inf")},
+        {"max_grad_norm": 0.0},
+        {"eval_delay": -1},
+    ):
+        check_arguments(arguments(tmp_path, **values), ENTITY)
+    with pytest.raises(PLMarkerError, match="max_grad_norm"):
+        check_arguments(arguments(tmp_path, max_grad_norm=float("nan")), ENTITY)
+
+
 def test_a_report_that_needs_a_missing_package_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("transformers.integrations.integration_utils.is_wandb_available", lambda: False)
     args = arguments(tmp_path)

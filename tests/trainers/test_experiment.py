@@ -17,7 +17,7 @@ from plmarker.modeling.modeling_plmarker import PLMarkerForEntityRecognition, PL
 from plmarker.modeling.schema_plmarker import PLMarkerError
 from plmarker.trainers.experiment import load_experiment
 from plmarker.trainers.resuming import DOCUMENTS, check_same, identity, last_checkpoint
-from plmarker.trainers.training import run_experiment
+from plmarker.trainers.training import _arguments, _Run, run_experiment
 
 CONFIG_CLASSES = {
     "entity": PLMarkerForEntityRecognition.config_class,
@@ -216,6 +216,18 @@ def test_values_that_no_run_can_have_are_refused_with_their_line(tmp_path: Path,
         load_experiment(file)
 
 
+def test_a_run_is_continued_or_replaced_but_not_both(tmp_path: Path) -> None:
+    with pytest.raises(PLMarkerError, match="not both"):
+        run_experiment(load_experiment("demo", {"output_dir": str(tmp_path)}), resume=True, overwrite=True)
+
+
+def test_the_best_checkpoints_alone_may_be_saved(tmp_path: Path) -> None:
+    experiment = load_experiment("demo", {"output_dir": str(tmp_path / "out"), "save_strategy": "best"})
+    data = {"train": [], "validation": []}
+    args = _arguments(_Run(experiment, data, None, None), "relation")
+    assert (args.eval_strategy, args.save_strategy, args.load_best_model_at_end) == ("epoch", "best", True)
+
+
 def test_a_model_is_not_saved_among_its_documents(tmp_path: Path) -> None:
     (tmp_path / "train.jsonl").write_text('{"doc_key": "a", "sentences": [["Ann"]], "ner": [[[0, 0, "P"]]]}')
     values = {"encoder": "minilm", "dataset": str(tmp_path), "output_dir": f"{tmp_path}/.", "entity": {}}
@@ -236,8 +248,9 @@ def test_a_run_is_the_same_as_long_as_its_settings_and_its_documents_are(tmp_pat
     changed = [{**documents[0], "ner": [[[1, 1, "P"]]]}]
     with pytest.raises(PLMarkerError, match="'test'"):
         check_same(tmp_path, identity(experiment, {"train": documents, "test": changed}))
+    check_same(tmp_path, identity(experiment))
     with pytest.raises(PLMarkerError, match="another seed: 42, now 7"):
-        check_same(tmp_path, identity(replace(experiment, seed=7), {"train": documents, "test": documents}))
+        check_same(tmp_path, identity(replace(experiment, seed=7), {"train": documents, "test": changed}))
     # A run of an earlier version has no digests of its documents.
     del before[DOCUMENTS]
     (tmp_path / EXPERIMENT_FILE).write_text(json.dumps(before))
