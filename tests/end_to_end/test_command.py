@@ -192,6 +192,9 @@ def test_an_interrupted_prediction_goes_on_where_it_stopped(
     marked = first.replace("{", '{"kept": true, ', 1)
     cut = second.encode()[: second.encode().index("\u00e9".encode()) + 1]
     partial.write_bytes(marked.encode() + cut)
+    # Without its digest, as calls of earlier versions left it, the marked line is taken for one of `predict`.
+    words = out.with_name("out.jsonl.partial.words")
+    words.write_text("".join(f"{line.split()[0]}\n" for line in words.read_text().splitlines()))
     assert main(call) == 0
     assert out.read_text(encoding="utf-8") == marked + "".join(lines[1:])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.txt", "out.jsonl"]
