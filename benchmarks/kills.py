@@ -110,17 +110,18 @@ def killed(
     """
 
     def begins(process: subprocess.Popen[bytes], place: Path) -> None:
-        """Wait until files of the work appear or grow, or until the process ends."""
+        """Wait until a file of the work grows, or until the process ends."""
 
         def sizes() -> dict[Path, int]:
             try:
-                return {path: path.stat().st_size for path in place.rglob(begun)}
+                found = {path: path.stat().st_size for path in place.rglob(begun)}
             except FileNotFoundError:
                 # A finished file gets its name.
                 return {}
+            return {path: size for path, size in found.items() if size}
 
-        found = sizes()
-        while process.poll() is None and sizes() == found:
+        earlier = sizes()
+        while process.poll() is None and sizes() in (earlier, {}):
             time.sleep(0.05)
 
     # A model's card names its folder, so both have one name.
