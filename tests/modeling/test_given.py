@@ -181,7 +181,10 @@ def test_options_of_another_kind_are_refused(models, options):
 
 
 def test_a_threshold_may_be_a_number_of_numpy(models):
-    assert models.extract("Ada met Bob.", entity_threshold=np.float32(1.5)).entities == []
+    text = "Ada met Bob."
+    assert models.extract(text, entity_threshold=np.float32(0.5)) == models.extract(text, entity_threshold=0.5)
+    with pytest.raises(PLMarkerError, match="from 0 to 1"):
+        models.extract(text, entity_threshold=np.float32(1.5))
 
 
 def test_an_invisible_character_around_an_entity_is_reported(models, caplog):

@@ -560,8 +560,9 @@ def test_a_training_that_diverges_is_an_error(make_tiny_model: Any, minilm_token
     sample = load_documents("sample")
     schema = LabelSchema.from_documents((d for split in sample.values() for d in split), ["SPOUSE_OF"])
     model = make_tiny_model(PLMarkerForEntityRecognition, schema=schema, max_seq_length=48)
+    # More than float32 can hold.
     args = TrainingArguments(
-        str(tmp_path), max_steps=1, learning_rate=float("inf"), save_strategy="no", report_to="none", use_cpu=True
+        str(tmp_path), max_steps=1, learning_rate=1e39, save_strategy="no", report_to="none", use_cpu=True
     )
     trainer = PLMarkerTrainer(model, args, sample["train"].select(range(4)), processing_class=minilm_tokenizer)
     with pytest.raises(PLMarkerError, match="diverged"):
