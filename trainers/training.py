@@ -131,10 +131,11 @@ def _run(
     source = Path(experiment.dataset, fold or "")
     if experiment.dataset != SAMPLE and source.exists() and source.resolve() == output_dir.resolve():
         raise PLMarkerError(f"{output_dir}: the model would be saved among the documents; choose another output_dir")
-    if not resume and not overwrite:
-        refuse_earlier_run([output_dir / name for name in experiment.tasks])
     if resume:
+        # Settings come first: they are compared without any document.
         check_same(output_dir, identity(experiment))
+    elif not overwrite:
+        refuse_earlier_run([output_dir / name for name in experiment.tasks])
     # The revision is read before the data. If the repository changes in between, the card names the older revision.
     revision = dataset_revision(experiment.dataset)
     run = _loaded(experiment, fold)
@@ -380,8 +381,8 @@ def _train(run: _Run, name: str, resume: bool, overwrite: bool, progress: Traine
     model, trainer = _trainer(run, name)
     checkpoint = last_checkpoint(folder) if resume else None
     if overwrite:
-        # No check comes after this one: a mistake in the experiment must not remove the earlier run. Later models of
-        # that run are removed too, so that --resume does not take them for models of this run.
+        # All checks are done: a mistake in the experiment must not remove the earlier run. Later models of that run are
+        # removed too, so that --resume does not take them for models of this run.
         names = list(experiment.tasks)
         remove_earlier_run([Path(experiment.output_dir) / later for later in names[names.index(name) :]])
     if PartialState().is_main_process:
