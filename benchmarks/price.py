@@ -92,7 +92,8 @@ class TokenClassifier:
     def __init__(self, model: Any, documents: list[Any], batch: int = BATCH) -> None:
         set_seed(SEED)
         self.batch = batch
-        config = model.config.encoder_config
+        # transformers writes the attention into the config that it is given, and the entity model would follow it.
+        config = copy.deepcopy(model.config.encoder_config)
         classes = tag_classes(model.config.entity_labels, "bio")
         self.model = AutoModelForTokenClassification.from_config(config, attn_implementation="sdpa")
         self.model.classifier = torch.nn.Linear(config.hidden_size, len(classes))

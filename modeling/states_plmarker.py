@@ -169,6 +169,34 @@ def run_markers(
     return _call_layers(encoder, embedded, index, text, reading)
 
 
+class LateEntry(nn.Module):
+    """The states with which markers enter late: from text states at their place and their partner's, and an embedding.
+
+    A word embedding is short beside the states between layers: a tenth of their length in MiniLM. As it is, a marker
+    would hardly differ from the text that it stands at. So it is made as long as that state. The layers that are left
+    are few, and markers that know the other end of their span need none of them to find it.
+
+    Args:
+        hidden_size: size of the encoder's states.
+    """
+
+    def __init__(self, hidden_size: int) -> None:
+        super().__init__()
+        self.partner = nn.Linear(hidden_size, hidden_size)
+
+    def forward(self, embedded: Tensor, states: Tensor) -> Tensor:
+        """The states of the markers; shape (candidates, markers, hidden size).
+
+        Args:
+            embedded: the word embeddings of the markers; shape (candidates, markers, hidden size). Start and end of a
+                span are neighbours.
+            states: the text states at their positions; the same shape.
+        """
+        partners = states.unflatten(1, (-1, 2)).flip(2).flatten(1, 2)
+        own = nn.functional.normalize(embedded, dim=-1) * states.norm(dim=-1, keepdim=True)
+        return states + own + self.partner(partners)
+
+
 def join_arguments(groups: Sequence[dict[int, dict[str, Any]]]) -> dict[int, dict[str, Any]]:
     """The arguments of layers that were called for groups of windows, as one call for all windows has them."""
     joined = dict(groups[0])

@@ -17,6 +17,7 @@ from .encoders_plmarker import check_encoder, check_late_markers, encoder_kwargs
 from .internals_plmarker import attention_implementation
 from .schema_plmarker import PLMarkerError
 from .states_plmarker import (
+    LateEntry,
     TextStates,
     join_arguments,
     read_tokens,
@@ -66,8 +67,9 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
             self.__dict__["encoder"] = encoder
         else:
             self._build_encoder(encoder_config)
-        if getattr(config, "late_layers", None) is not None:
+        if config.late_layers is not None:
             check_late_markers(self.encoder, config.late_layers)
+        self.late_entry = LateEntry(self.encoder.config.hidden_size) if self.enter_at else None
         self.position_offset = position_offset(self.encoder)
         dropout = config.head_dropout
         if dropout is None:
@@ -133,7 +135,7 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
     def enter_at(self) -> int:
         """The layer at which markers enter; 0 is the first one."""
         n_layers: int = self.encoder.config.num_hidden_layers
-        return max(0, n_layers - (getattr(self.config, "late_layers", None) or n_layers))
+        return max(0, n_layers - (self.config.late_layers or n_layers))
 
     def _encode_text(self, embedded: Tensor, lengths: Sequence[int], skip_last_layer: bool) -> TextStates:
         enter_at = self.enter_at
@@ -269,7 +271,8 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
         if enter_at and block:
             starts = torch.tensor(text.layout.starts[:-1], device=embedded.device)
             index = marker_positions + starts.repeat_interleave(torch.tensor(counts, device=embedded.device))[:, None]
-            embedded = embedded + text.inputs[enter_at][index]
+            assert self.late_entry is not None
+            embedded = self.late_entry(embedded, text.inputs[enter_at][index])
         limit = max(1, self.marker_tokens // max(block, 1))
         pieces = None
         if groups is not None:

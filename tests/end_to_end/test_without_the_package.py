@@ -19,7 +19,7 @@ from plmarker import (
 )
 
 # Lines of Python beside the weights of a model that carries its code.
-MOST_LINES = 6640
+MOST_LINES = 6680
 TEXT = "Ann Bell met Bob of Acme. Acme grew, and Bob married Ann in Oslo on a Monday."
 RUN = """
 import json, sys

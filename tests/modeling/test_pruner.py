@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny_models import FAMILIES, SPANS, TEXTS, TOLERANCE, assert_equal_gradients, gradients, span_batch, tiny_model
+from tiny_models import (
+    FAMILIES,
+    SPANS,
+    TEXTS,
+    TOLERANCE,
+    assert_equal_gradients,
+    gradients,
+    pair_batch,
+    span_batch,
+    tiny_model,
+)
 
 from plmarker import PLMarkerEntityConfig, PLMarkerError
 from plmarker.modeling.pruner_plmarker import (
@@ -15,6 +25,7 @@ from plmarker.modeling.pruner_plmarker import (
     pruner_loss,
     survivors,
 )
+from plmarker.modeling.states_plmarker import LateEntry
 
 # ALBERT shares its layers; this ELECTRA has word embeddings of another size.
 LATE = [family for family in FAMILIES if family not in ("albert", "electra")]
@@ -110,6 +121,36 @@ def test_late_markers_do_not_depend_on_chunks_neighbours_or_recomputation(family
         torch.testing.assert_close(model.eval()(**batch).logits, logits, **TOLERANCE)
 
 
+@pytest.mark.parametrize("subject_markers", ["solid", "levitated"])
+def test_late_markers_of_pairs_do_not_depend_on_chunks_or_recomputation(subject_markers):
+    model = tiny_model("bert", "relation", late_layers=1, subject_markers=subject_markers)
+    batch = pair_batch(model)
+    with torch.no_grad():
+        logits = model(**batch).logits
+        model.marker_tokens = 4
+        torch.testing.assert_close(model(**batch).logits, logits, **TOLERANCE)
+        model.config.late_layers = None
+        assert not torch.allclose(model(**batch).logits, logits, **TOLERANCE)
+        model.config.late_layers = 1
+    expected = gradients(model, batch)
+    model.train()
+    model.gradient_checkpointing_enable()
+    assert_equal_gradients(gradients(model, batch), expected)
+
+
+def test_a_late_marker_knows_its_partner_and_is_as_long_as_the_text_state():
+    torch.manual_seed(0)
+    entry = LateEntry(6)
+    embedded, states = torch.randn(3, 4, 6) / 9, torch.randn(3, 4, 6)
+    found = entry(embedded, states)
+    for marker, partner in enumerate([1, 0, 3, 2]):
+        own = found[:, marker] - states[:, marker] - entry.partner(states[:, partner])
+        torch.testing.assert_close(own.norm(dim=1), states[:, marker].norm(dim=1))
+        torch.testing.assert_close(torch.cosine_similarity(own, embedded[:, marker]), torch.ones(3))
+    # An embedding of zeros has no direction.
+    assert torch.isfinite(entry(torch.zeros(1, 2, 6), states[:1, :2])).all()
+
+
 def test_late_markers_equal_a_dense_pass_through_the_last_layers():
     model = tiny_model("bert", late_layers=1)
     batch = span_batch(model)
@@ -124,7 +165,12 @@ def test_late_markers_equal_a_dense_pass_through_the_last_layers():
             ids, places = (batch[name][first : first + count] for name in ("marker_ids", "marker_positions"))
             first += count
             entry = states[n_layers - 1][0]
-            markers = entry[places.flatten()] + encoder.get_input_embeddings()(ids.flatten())
+            own = encoder.get_input_embeddings()(ids.flatten())
+            # An embedding is as long as the state that it joins.
+            at_places = entry[places.flatten()]
+            own = own * (at_places.norm(dim=1) / own.norm(dim=1))[:, None]
+            partners = entry[places.flip(1).flatten()]
+            markers = at_places + own + model.late_entry.partner(partners)
             n = len(text)
             mask = torch.zeros(n + len(markers), n + len(markers), dtype=torch.bool)
             mask[:, :n] = True
