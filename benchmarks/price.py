@@ -16,7 +16,8 @@ FOLDER holds SciERC. RUNS is the folder that price_models.py has written. TEXTS 
 Inference is timed from documents to decoded spans, tokenization included. An epoch of training is timed over whole
 windows in batches of 8, from documents that are already mapped to rows. `low_precision` is the pruned model in
 bfloat16 against itself in float32. `predict` is the command against the time inside the model. `long` reads one long
-document with shared windows, against the dense computation with a window for each sentence. `relation.fast` finds the
+document with shared windows, by the pruned model (`shared`) and by that with late markers (`late`), against the dense
+computation with a window for each sentence; `own` has a window for each sentence too. `relation.fast` finds the
 relations of gold entities with the relation part of `shared`, against the dense computation with a text for each
 subject. Implementations take turns in one process, and the median turn counts. All ratios are of throughput, but for
 `training` and `predict`, which are of time.
@@ -303,17 +304,16 @@ def predict_command(model: Any, documents: list[Any]) -> float:
     return statistics.median(ratios)
 
 
-def long_document(model: Any, folder: str, schema: LabelSchema, threads: int) -> dict[str, Any]:
+def long_document(pruned: Any, late: Any, folder: str, schema: LabelSchema, threads: int) -> dict[str, Any]:
     """The time of one long document: with shared windows, with own windows, and by the dense computation."""
     found = read_corpus(folder, ReadingReport())
     document = max(found, key=lambda document: sum(len(words) for words in document["sentences"]))
-    tokenize = WordTokenizer(model.tokenizer)
-    shared = copy.deepcopy(model)
-    shared.config.shared_windows = True
-    runs: dict[str, Callable[[], Any]] = {
-        "own": partial(predict_all, model, tokenize, [document]),
-        "shared": partial(predict_all, shared, tokenize, [document]),
-    }
+    tokenize = WordTokenizer(pruned.tokenizer)
+    runs: dict[str, Callable[[], Any]] = {"own": partial(predict_all, pruned, tokenize, [document])}
+    for name, model in (("shared", pruned), ("late", late)):
+        sharing = copy.deepcopy(model)
+        sharing.config.shared_windows = True
+        runs[name] = partial(predict_all, sharing, tokenize, [document])
     times = seconds(runs, 3)
     bare = {"doc_key": "long", "sentences": document["sentences"], "ner": [[] for _ in document["sentences"]]}
     times["eager"] = Workload("entity_inference", "eager", "minilm", threads, schema, [bare]).measure()["seconds"]
@@ -414,7 +414,7 @@ def main() -> None:
     report["cpu"] = {"low_precision": {"vs_fp32": gain}}
     report["predict"] = {"vs_model": predict_command(models["pruned"], [d for split in data.values() for d in split])}
     if options.long:
-        report["long"] = long_document(models["pruned"], options.long, schema, options.threads)
+        report["long"] = long_document(models["pruned"], models["late"], options.long, schema, options.threads)
     figures = options.models / "figures.json"
     report["quality"] = {"low_precision": f1} | (json.loads(figures.read_text()) if figures.is_file() else {})
     report["targets"] = check_targets(report)
