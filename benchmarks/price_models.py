@@ -4,7 +4,7 @@
 
 `exact`, `pruned`, `late2` (markers in the last two layers) and `windows` (pruned; sentences share windows of 128
 subwords) are entity models, `relation` is the exact relation model. `shared` finds both by one encoder; `shared5` has a
-`pair_weight` of 5, and the markers of both tasks of `shared5late2` are in the last two layers alone.
+`pair_weight` of 5, and in `shared5late2` the markers of spans are in the last two layers alone.
 
 All have one recipe but for the windows of `windows`: MiniLM, windows of 256 subwords, batches of 4,096 tokens,
 learning rate 1e-4, 4 epochs unless `--epochs` says otherwise. `--pair_dropout` sets this option of a shared encoder.
@@ -55,14 +55,12 @@ def start_model(name: str, schema: LabelSchema) -> Any:
     options: dict[str, Any] = {"marker_init": "lm", "max_seq_length": WINDOW}
     if name.startswith("shared"):
         pair_weight, _, late_layers = name.removeprefix("shared").partition("late")
-        if late_layers:
-            options["late_layers"] = int(late_layers)
         return PLMarkerModel.from_encoder(
             "minilm",
             schema,
             shared_encoder=True,
             pair_weight=float(pair_weight or 1),
-            entity={"pruner_size": PRUNER_SIZE},
+            entity={"pruner_size": PRUNER_SIZE, "late_layers": int(late_layers) if late_layers else None},
             **options,
         )
     if name == "relation":

@@ -238,13 +238,13 @@ def start_combined(
 def shared_options(
     entity: Mapping[str, Any], relation: Mapping[str, Any], windows: Mapping[str, Any] | None = None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The options of two models that share an encoder: one size of windows, one depth of markers, and `shared` markers.
+    """The options of two models that share an encoder: one size of windows, and `shared` markers.
 
     Args:
         windows: those of the model to continue from.
     """
     windows = dict(windows or {"max_seq_length": 256}) | {
-        name: value for name, value in entity.items() if name in ("max_seq_length", "shared_windows", "late_layers")
+        name: value for name, value in entity.items() if name in ("max_seq_length", "shared_windows")
     }
     return windows | dict(entity), {"subject_markers": "shared"} | windows | dict(relation)
 

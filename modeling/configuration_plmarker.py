@@ -67,8 +67,6 @@ class PLMarkerTaskConfig(_SafeConfig):
         pad_token_id: the tokenizer's padding id. Windows are never padded, but transformers compares it.
         nil_weight: weight of NIL in the loss (the original's `alpha`); in a relation model, in the relation loss only.
         head_dropout: dropout on the encoder's output. None takes the encoder's hidden dropout.
-        late_layers: how many of the encoder's last layers levitated markers pass. They start from the text states at
-            their positions. None passes all layers, which is the published method.
         compat: `original` computes what the published scripts compute, quirks included. None computes it right.
         quirks: which quirks of the published scripts `compat="original"` turns on (docs/original.md). None takes those
             of the scripts for ACE, SciERC and OntoNotes.
@@ -91,7 +89,6 @@ class PLMarkerTaskConfig(_SafeConfig):
     pad_token_id: int | None = None
     nil_weight: float = 1.0
     head_dropout: float | None = None
-    late_layers: int | None = None
     compat: str | None = None
     quirks: list[str] | None = None
     temperature: float = 1.0
@@ -133,9 +130,8 @@ class PLMarkerTaskConfig(_SafeConfig):
             raise ValueError(f"compat is None or 'original', got {self.compat!r}")
 
     def validate_limits(self):
-        """A window holds some text beside its special tokens, a span has a word, and markers pass a layer."""
-        least_values = {"max_seq_length": 8, "max_span_length": 1, "max_pair_length": 1, "late_layers": 1}
-        for name, least in least_values.items():
+        """A window holds some text beside its special tokens, and a span has a word."""
+        for name, least in (("max_seq_length", 8), ("max_span_length", 1), ("max_pair_length", 1)):
             value = getattr(self, name, None)
             if value is not None and value < least:
                 raise ValueError(f"{name} is at least {least}, got {value}")
@@ -181,6 +177,8 @@ class PLMarkerEntityConfig(PLMarkerTaskConfig):
             every span has markers. `PLMarkerTrainer` chooses it on its evaluation set, see `tune_pruner`.
         pruner_keep_f1: share of the unpruned model's Ent F1 that the threshold keeps.
         pruner_recall: share of the gold entities among the candidates that get markers; in place of `pruner_keep_f1`.
+        late_layers: how many of the encoder's last layers markers pass. They start from the text states at their
+            positions. None passes all layers, which is the published method.
     """
 
     model_type = "plmarker-ner"
@@ -197,6 +195,7 @@ class PLMarkerEntityConfig(PLMarkerTaskConfig):
     pruner_threshold: float = 0.0
     pruner_keep_f1: float = 0.997
     pruner_recall: float | None = None
+    late_layers: int | None = None
 
     def validate_pruner(self):
         """Only markers can be pruned, and only markers can enter late."""
@@ -209,6 +208,8 @@ class PLMarkerEntityConfig(PLMarkerTaskConfig):
                 raise ValueError(f"pruner_keep_f1 and pruner_recall are above 0 and at most 1, got {share}")
         if self.pruner_threshold and not self.pruner_size:
             raise ValueError("pruner_threshold needs a pruner: set pruner_size")
+        if self.late_layers is not None and self.late_layers < 1:
+            raise ValueError(f"late_layers is at least 1, got {self.late_layers}")
         for name in ("pruner_size", "late_layers"):
             if getattr(self, name) and self.method != "marker":
                 raise ValueError(f"{name} needs method 'marker', got {self.method!r}")
@@ -355,8 +356,6 @@ class PLMarkerConfig(_SafeConfig):
         for name in ("max_seq_length", "shared_windows"):
             if getattr(entity, name) != getattr(relation, name):
                 raise ValueError(f"shared_encoder needs one {name} for both models")
-        if relation.late_layers not in (None, entity.late_layers):
-            raise ValueError("shared_encoder needs one late_layers for both models, or none for the relation model")
 
     @property
     def parts(self) -> list[PLMarkerTaskConfig]:

@@ -67,7 +67,7 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
             self.__dict__["encoder"] = encoder
         else:
             self._build_encoder(encoder_config)
-        if config.late_layers is not None:
+        if getattr(config, "late_layers", None) is not None:
             check_late_markers(self.encoder, config.late_layers)
         self.late_entry = LateEntry(self.encoder.config.hidden_size) if self.enter_at else None
         self.position_offset = position_offset(self.encoder)
@@ -135,7 +135,7 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
     def enter_at(self) -> int:
         """The layer at which markers enter; 0 is the first one."""
         n_layers: int = self.encoder.config.num_hidden_layers
-        return max(0, n_layers - (self.config.late_layers or n_layers))
+        return max(0, n_layers - (getattr(self.config, "late_layers", None) or n_layers))
 
     def _encode_text(self, embedded: Tensor, lengths: Sequence[int], skip_last_layer: bool) -> TextStates:
         enter_at = self.enter_at

@@ -60,10 +60,8 @@ def typed(document: dict[str, Any]) -> dict[str, Any]:
 def joint(make_tiny_model: Any, schema: Any) -> Any:
     """Builds a combined model with a shared encoder and weights so large that it finds things."""
 
-    def make(
-        shared_windows: bool = False, seed: int = 4, late_layers: int | None = None, **entity: Any
-    ) -> PLMarkerModel:
-        common = {"max_seq_length": 14, "shared_windows": shared_windows, "late_layers": late_layers}
+    def make(shared_windows: bool = False, seed: int = 4, **entity: Any) -> PLMarkerModel:
+        common = {"max_seq_length": 14, "shared_windows": shared_windows}
         parts = [
             make_tiny_model(PLMarkerForEntityRecognition, max_span_length=3, **common, **entity),
             make_tiny_model(PLMarkerForRelationExtraction, subject_markers="shared", **common),
@@ -262,7 +260,8 @@ def test_a_batch_without_pairs_has_a_loss(joint, minilm_tokenizer):
 @pytest.mark.parametrize("batch_tokens", [1, 24, 768])
 @pytest.mark.parametrize(("shared_windows", "late_layers"), [(False, None), (True, None), (False, 1)])
 def test_prediction_is_that_of_two_passes(joint, batch_tokens, shared_windows, late_layers):
-    model = joint(shared_windows, late_layers=late_layers, pruner_size=4)
+    # Both find many entities and relations.
+    model = joint(shared_windows, seed=3 if late_layers else 4, late_layers=late_layers, pruner_size=4)
     draw = random.Random(batch_tokens)
     lengths = [[draw.randrange(9) for _ in range(draw.randrange(6))] for _ in range(8)]
     sentences = [[[draw.choice(WORDS) for _ in range(length)] for length in document] for document in lengths]
@@ -319,15 +318,7 @@ def test_what_cannot_share_an_encoder_is_refused(make_tiny_model, schema):
     entity = make_tiny_model(PLMarkerForEntityRecognition, max_seq_length=64).config
     solid = make_tiny_model(PLMarkerForRelationExtraction, max_seq_length=64).config
     narrow = make_tiny_model(PLMarkerForRelationExtraction, subject_markers="shared", max_seq_length=32).config
-    late = make_tiny_model(
-        PLMarkerForRelationExtraction, subject_markers="shared", max_seq_length=64, late_layers=1
-    ).config
-    for relation, reason in (
-        (None, "relation_config"),
-        (solid, "subject_markers"),
-        (narrow, "max_seq_length"),
-        (late, "late_layers"),
-    ):
+    for relation, reason in ((None, "relation_config"), (solid, "subject_markers"), (narrow, "max_seq_length")):
         with pytest.raises(Exception, match=reason):
             PLMarkerConfig(entity_config=entity, relation_config=relation, shared_encoder=True)
     two = PLMarkerModel(PLMarkerConfig(entity_config=entity, relation_config=solid))
@@ -344,13 +335,10 @@ def test_from_encoder_gives_each_part_its_own_marker_tokens(schema):
     assert model.relation.encoder is model.entity.encoder
     assert [part.max_seq_length for part in model.config.parts] == [64, 64]
     assert isinstance(model.extract("Ada met Bob.").entities, list)
-    # Markers of pairs enter where those of spans do, unless they are to pass all layers.
-    for relation, expected in (({}, [2, 2]), ({"late_layers": None}, [2, None])):
-        late = PLMarkerModel.from_encoder(
-            "minilm", schema=schema, shared_encoder=True, entity={"late_layers": 2}, relation=relation
-        )
-        assert [part.late_layers for part in late.config.parts] == expected
-        assert isinstance(late.extract("Ada met Bob.").entities, list)
+    late = PLMarkerModel.from_encoder("minilm", schema=schema, shared_encoder=True, entity={"late_layers": 2})
+    # Markers of pairs pass all layers.
+    assert [part.enter_at for part in (late.entity, late.relation)] == [4, 0]
+    assert isinstance(late.extract("Ada met Bob.").entities, list)
     two = PLMarkerModel.from_encoder("minilm", schema=schema, relation={"max_seq_length": 64})
     assert two.relation.encoder is not two.entity.encoder
     assert two.config.relation_config.subject_markers == "solid"

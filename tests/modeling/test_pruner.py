@@ -11,7 +11,6 @@ from tiny_models import (
     TOLERANCE,
     assert_equal_gradients,
     gradients,
-    pair_batch,
     span_batch,
     tiny_model,
 )
@@ -119,23 +118,6 @@ def test_late_markers_do_not_depend_on_chunks_neighbours_or_recomputation(family
         assert_equal_gradients(gradients(model, batch), expected)
     with torch.no_grad():
         torch.testing.assert_close(model.eval()(**batch).logits, logits, **TOLERANCE)
-
-
-@pytest.mark.parametrize("subject_markers", ["solid", "levitated"])
-def test_late_markers_of_pairs_do_not_depend_on_chunks_or_recomputation(subject_markers):
-    model = tiny_model("bert", "relation", late_layers=1, subject_markers=subject_markers)
-    batch = pair_batch(model)
-    with torch.no_grad():
-        logits = model(**batch).logits
-        model.marker_tokens = 4
-        torch.testing.assert_close(model(**batch).logits, logits, **TOLERANCE)
-        model.config.late_layers = None
-        assert not torch.allclose(model(**batch).logits, logits, **TOLERANCE)
-        model.config.late_layers = 1
-    expected = gradients(model, batch)
-    model.train()
-    model.gradient_checkpointing_enable()
-    assert_equal_gradients(gradients(model, batch), expected)
 
 
 def test_a_late_marker_knows_its_partner_and_is_as_long_as_the_text_state():
