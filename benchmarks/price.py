@@ -329,7 +329,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True)
     parser.add_argument("--models", type=Path, required=True)
-    parser.add_argument("--late", default="late2", help="the model with late markers (default: late2)")
+    parser.add_argument("--late", default="late3", help="the model with late markers (default: late3)")
     parser.add_argument("--long", help="a brat folder with long documents")
     parser.add_argument("--json", type=Path, required=True)
     parser.add_argument("--plot", type=Path, help="an SVG of throughput against the token classifier")

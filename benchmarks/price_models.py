@@ -1,8 +1,8 @@
 """Train the models of price.py on SciERC.
 
-    python benchmarks/price_models.py --data FOLDER --out RUNS --models pruned late2 exact --seeds 42
+    python benchmarks/price_models.py --data FOLDER --out RUNS --models pruned late3 exact --seeds 42
 
-`exact`, `pruned`, `late2` (markers in the last two layers) and `windows` (pruned; sentences share windows of 128
+`exact`, `pruned`, `late3` (markers in the last three layers) and `windows` (pruned; sentences share windows of 128
 subwords) are entity models, `relation` is the exact relation model. `shared` finds both by one encoder; `shared5` has a
 `pair_weight` of 5, and in `shared5late2` the markers of spans are in the last two layers alone.
 
@@ -137,7 +137,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--models", nargs="+", default=["pruned", "late2", "exact"])
+    parser.add_argument("--models", nargs="+", default=["pruned", "late3", "exact"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[42])
     parser.add_argument("--epochs", type=float, default=4)
     parser.add_argument("--threads", type=int, default=2)
