@@ -19,8 +19,8 @@ bfloat16 against itself in float32. `predict` is the command against the time in
 document with shared windows, by the pruned model (`shared`) and by that with late markers (`late`), against the dense
 computation with a window for each sentence; `own` has a window for each sentence too. `relation.fast` finds the
 relations of gold entities with the relation part of `shared`, against the dense computation with a text for each
-subject. Implementations take turns in one process, and the median turn counts. All ratios are of throughput, but for
-`training` and `predict`, which are of time.
+subject. Implementations take turns in one process, and the median turn counts, or the mean of two. All ratios are of
+throughput, but for `training` and `predict`, which are of time.
 
 `flops` are the operations of matrix products and attention, counted by torch in one pass over the same documents.
 `memory` is the most memory (MiB) of a process of its own above its level after a warm-up, as in throughput.py.
@@ -305,7 +305,7 @@ def predict_command(model: Any, documents: list[Any]) -> float:
 
 
 def long_document(pruned: Any, late: Any, folder: str, schema: LabelSchema, threads: int) -> dict[str, Any]:
-    """The time of one long document: with shared windows, with own windows, and by the dense computation."""
+    """The time of one long document: with shared windows, late markers, own windows, and by the dense computation."""
     found = read_corpus(folder, ReadingReport())
     document = max(found, key=lambda document: sum(len(words) for words in document["sentences"]))
     tokenize = WordTokenizer(pruned.tokenizer)

@@ -4,7 +4,8 @@
 
 `exact`, `pruned`, `late3` (markers in the last three layers) and `windows` (pruned; sentences share windows of 128
 subwords) are entity models, `relation` is the exact relation model. `shared` finds both by one encoder; `shared5` has a
-`pair_weight` of 5, and in `shared5late2` the markers of spans are in the last two layers alone.
+`pair_weight` of 5, and in `shared5late2` the markers of spans are in the last two layers alone. All of them have a
+pruner.
 
 All have one recipe but for the windows of `windows`: MiniLM, windows of 256 subwords, batches of 4,096 tokens,
 learning rate 1e-4, 4 epochs unless `--epochs` says otherwise. `--pair_dropout` sets this option of a shared encoder.

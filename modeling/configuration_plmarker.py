@@ -177,8 +177,8 @@ class PLMarkerEntityConfig(PLMarkerTaskConfig):
             every span has markers. `PLMarkerTrainer` chooses it on its evaluation set, see `tune_pruner`.
         pruner_keep_f1: share of the unpruned model's Ent F1 that the threshold keeps.
         pruner_recall: share of the gold entities among the candidates that get markers; in place of `pruner_keep_f1`.
-        late_layers: how many of the encoder's last layers markers pass. They start from the text states at their
-            positions. None passes all layers, which is the published method.
+        late_layers: how many of the encoder's last layers markers pass. They start from the text states at both ends of
+            their span and from their embeddings. None passes all layers, which is the published method.
     """
 
     model_type = "plmarker-ner"

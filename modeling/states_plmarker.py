@@ -172,9 +172,9 @@ def run_markers(
 class LateEntry(nn.Module):
     """The states with which markers enter late: from text states at their place and their partner's, and an embedding.
 
-    A word embedding is short beside the states between layers: a tenth of their length in MiniLM. As it is, a marker
-    would hardly differ from the text that it stands at. So it is made as long as that state. The layers that are left
-    are few, and markers that know the other end of their span need none of them to find it.
+    A word embedding is short beside the states between layers: at most a tenth of their length in MiniLM. Added as it
+    is, it would hardly change the text state. So it is made as long as that state. The layers that are left are few,
+    and markers that know the other end of their span need none of them to find it.
 
     Args:
         hidden_size: size of the encoder's states.
@@ -193,7 +193,9 @@ class LateEntry(nn.Module):
             states: the text states at their positions; the same shape.
         """
         partners = states.unflatten(1, (-1, 2)).flip(2).flatten(1, 2)
-        own = nn.functional.normalize(embedded, dim=-1) * states.norm(dim=-1, keepdim=True)
+        # The default is 0 in float16, and an embedding of zeros would become NaN.
+        smallest = torch.finfo(embedded.dtype).tiny
+        own = nn.functional.normalize(embedded, dim=-1, eps=smallest) * states.norm(dim=-1, keepdim=True)
         return states + own + self.partner(partners)
 
 

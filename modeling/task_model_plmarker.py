@@ -271,8 +271,6 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
         if enter_at and block:
             starts = torch.tensor(text.layout.starts[:-1], device=embedded.device)
             index = marker_positions + starts.repeat_interleave(torch.tensor(counts, device=embedded.device))[:, None]
-            assert self.late_entry is not None
-            embedded = self.late_entry(embedded, text.inputs[enter_at][index])
         limit = max(1, self.marker_tokens // max(block, 1))
         pieces = None
         if groups is not None:
@@ -293,6 +291,8 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
                 half = len(kept) // 2
                 states = TextStates(layout.text, list(kept[:half]), list(kept[half:]), arguments=text.arguments)
                 tokens = index[place].flatten()
+                if self.late_entry is not None:
+                    inputs = self.late_entry(inputs, text.inputs[enter_at][index[place]])
                 markers = run_markers(
                     self.encoder, states, layout, inputs.flatten(0, 1), self.position_offset, enter_at, tokens
                 )

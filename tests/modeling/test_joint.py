@@ -184,7 +184,7 @@ def _span(start: int, end: int, label: str, schema: Any) -> Any:
     return ScoredSpan(start, end, schema.entity_class(label), 0.5)
 
 
-@pytest.mark.parametrize(("shared_windows", "late_layers"), [(False, None), (True, None), (False, 1)])
+@pytest.mark.parametrize(("shared_windows", "late_layers"), [(False, None), (True, None), (False, 1), (True, 1)])
 def test_one_pass_gives_what_both_models_give_alone(joint, shared_windows, late_layers, minilm_tokenizer):
     model = joint(shared_windows, late_layers=late_layers, pruner_size=4)
     rows = model.task.rows(typed(DOCUMENT), WordTokenizer(minilm_tokenizer), training=True)
@@ -258,7 +258,7 @@ def test_a_batch_without_pairs_has_a_loss(joint, minilm_tokenizer):
 
 
 @pytest.mark.parametrize("batch_tokens", [1, 24, 768])
-@pytest.mark.parametrize(("shared_windows", "late_layers"), [(False, None), (True, None), (False, 1)])
+@pytest.mark.parametrize(("shared_windows", "late_layers"), [(False, None), (True, None), (False, 1), (True, 1)])
 def test_prediction_is_that_of_two_passes(joint, batch_tokens, shared_windows, late_layers):
     # Both find many entities and relations.
     model = joint(shared_windows, seed=3 if late_layers else 4, late_layers=late_layers, pruner_size=4)
@@ -290,8 +290,9 @@ def test_prediction_is_that_of_two_passes(joint, batch_tokens, shared_windows, l
         ]
 
 
-def test_a_model_with_a_shared_encoder_saves_it_once(joint, tmp_path):
-    model = joint()
+@pytest.mark.parametrize("late_layers", [None, 1])
+def test_a_model_with_a_shared_encoder_saves_it_once(joint, late_layers, tmp_path):
+    model = joint(late_layers=late_layers)
     expected = model.extract(words=DOCUMENT["sentences"])
     model.save_pretrained(tmp_path)
     for loaded in (AutoModel.from_pretrained(tmp_path), pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):

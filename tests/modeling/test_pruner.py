@@ -4,16 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny_models import (
-    FAMILIES,
-    SPANS,
-    TEXTS,
-    TOLERANCE,
-    assert_equal_gradients,
-    gradients,
-    span_batch,
-    tiny_model,
-)
+from tiny_models import FAMILIES, SPANS, TEXTS, TOLERANCE, assert_equal_gradients, gradients, span_batch, tiny_model
 
 from plmarker import PLMarkerEntityConfig, PLMarkerError
 from plmarker.modeling.pruner_plmarker import (
@@ -130,7 +121,8 @@ def test_a_late_marker_knows_its_partner_and_is_as_long_as_the_text_state():
         torch.testing.assert_close(own.norm(dim=1), states[:, marker].norm(dim=1))
         torch.testing.assert_close(torch.cosine_similarity(own, embedded[:, marker]), torch.ones(3))
     # An embedding of zeros has no direction.
-    assert torch.isfinite(entry(torch.zeros(1, 2, 6), states[:1, :2])).all()
+    for dtype in (torch.float32, torch.float16, torch.bfloat16):
+        assert torch.isfinite(entry.to(dtype)(torch.zeros(1, 2, 6, dtype=dtype), states[:1, :2].to(dtype))).all()
 
 
 def test_late_markers_equal_a_dense_pass_through_the_last_layers():

@@ -70,6 +70,16 @@ def test_only_adapters_heads_and_markers_are_trained(make, model_class):
     assert share < 0.1
 
 
+def test_what_late_markers_start_from_is_trained_beside_an_adapter(
+    make_tiny_model, sample, sample_schema, minilm_tokenizer, tmp_path
+):
+    model = make_tiny_model(PLMarkerForEntityRecognition, schema=sample_schema, max_seq_length=48, late_layers=1)
+    before = model.late_entry.partner.weight.detach().clone()
+    adapted = add_lora(model, r=4)
+    trainer(adapted, sample, minilm_tokenizer, tmp_path, max_steps=1, lr_scheduler_type="constant").train()
+    assert not torch.equal(adapted.merge_and_unload().late_entry.partner.weight, before)
+
+
 @BOTH
 def test_training_saves_the_adapter_which_loads_onto_the_same_base(
     make, model_class, sample, minilm_tokenizer, tmp_path
