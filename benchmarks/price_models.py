@@ -54,24 +54,19 @@ FIGURES = ("ent_f1", "rel_f1", "rel_strict_f1", "gold_rel_f1", "gold_rel_strict_
 def start_model(name: str, schema: LabelSchema) -> Any:
     """A new model of a name."""
     options: dict[str, Any] = {"marker_init": "lm", "max_seq_length": WINDOW}
-    if name.startswith("shared"):
-        pair_weight, _, late_layers = name.removeprefix("shared").partition("late")
+    kind, _, late_layers = name.partition("late")
+    entity = {"pruner_size": PRUNER_SIZE, "late_layers": int(late_layers) if late_layers else None}
+    if kind.startswith("shared"):
+        pair_weight = float(kind.removeprefix("shared") or 1)
         return PLMarkerModel.from_encoder(
-            "minilm",
-            schema,
-            shared_encoder=True,
-            pair_weight=float(pair_weight or 1),
-            entity={"pruner_size": PRUNER_SIZE, "late_layers": int(late_layers) if late_layers else None},
-            **options,
+            "minilm", schema, shared_encoder=True, pair_weight=pair_weight, entity=entity, **options
         )
-    if name == "relation":
+    if kind == "relation":
         return PLMarkerForRelationExtraction.from_encoder("minilm", schema, **options)
-    if name != "exact":
-        options["pruner_size"] = PRUNER_SIZE
-    if name == "windows":
+    if kind != "exact":
+        options |= entity
+    if kind == "windows":
         options |= {"shared_windows": True, "max_seq_length": SHARED_WINDOW}
-    if name.startswith("late"):
-        options["late_layers"] = int(name.removeprefix("late"))
     return PLMarkerForEntityRecognition.from_encoder("minilm", schema, **options)
 
 

@@ -291,7 +291,8 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
                 half = len(kept) // 2
                 states = TextStates(layout.text, list(kept[:half]), list(kept[half:]), arguments=text.arguments)
                 tokens = index[place].flatten()
-                if self.late_entry is not None:
+                if enter_at:
+                    assert self.late_entry is not None
                     inputs = self.late_entry(inputs, text.inputs[enter_at][index[place]])
                 markers = run_markers(
                     self.encoder, states, layout, inputs.flatten(0, 1), self.position_offset, enter_at, tokens
