@@ -3,10 +3,10 @@
     python benchmarks/price.py --data FOLDER --models RUNS --long TEXTS --json benchmarks/price.json
 
 FOLDER holds SciERC. RUNS is the folder that price_models.py has written. TEXTS is a brat folder with long documents
-(LitBank). Implementations:
+(LitBank). `--parts long` measures one part again, and keeps the rest of the JSON. Implementations:
 
-- `exact`, `pruned`, `late`: the library, by `predict_spans` with default sizes; `late` is the model of `--late`;
-- `shared`: entities and relations by one text pass, by `predict`, in the model of that name;
+- `exact`, `pruned`, `late`: the library, by `predict_spans` with default sizes;
+- `shared`: entities and relations by one text pass, by `predict`;
 - `token_classifier`: transformers' `AutoModelForTokenClassification` with the same encoder and the same windows, in
   padded batches of windows of similar length, by `sdpa` attention. It tags the first subword of each word;
 - `spanmarker`, `gliner`: these libraries in environments of their own, see rivals.py. They read sentences alone, not
@@ -41,8 +41,8 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -73,6 +73,8 @@ SEED, TURNS, DENSE_DOCUMENTS = 42, 5, 8
 # Windows of a batch.
 BATCH, TRAINING_BATCH = 16, 8
 DENSE = ("eager", "sdpa")
+# The models, and their folders by default.
+MODELS = {"exact": "exact", "pruned": "pruned", "late": "late3", "shared": "shared"}
 TARGETS = {
     "entity.late.vs_token_classifier": 0.8,
     "entity.pruned.vs_token_classifier": 0.6,
@@ -325,13 +327,167 @@ def long_document(pruned: Any, late: Any, folder: str, schema: LabelSchema, thre
     }
 
 
+@dataclass
+class Case:
+    """What the parts of the benchmark measure: models, documents, and the arguments of the command."""
+
+    options: argparse.Namespace
+    documents: list[Any]
+    schema: LabelSchema
+
+    @cached_property
+    def models(self) -> dict[str, Any]:
+        """The entity models."""
+        return {name: self.model(name) for name in MODELS if name != "shared"}
+
+    @cached_property
+    def shared(self) -> Any:
+        """The model with one encoder for both tasks."""
+        return PLMarkerModel.from_pretrained(self.folders["shared"]).eval()
+
+    def model(self, name: str) -> Any:
+        """One entity model."""
+        return PLMarkerForEntityRecognition.from_pretrained(self.folders[name]).eval()
+
+    @property
+    def few(self) -> list[Any]:
+        """The documents of the inference cases."""
+        return self.documents[: self.options.documents]
+
+    @property
+    def folders(self) -> dict[str, Path]:
+        """The folder of each model."""
+        names = {name: getattr(self.options, name) for name in MODELS}
+        return {name: self.options.models / folder for name, folder in names.items()}
+
+    @cached_property
+    def reading(self) -> dict[str, Callable[[], Any]]:
+        """One run over the documents, by each model."""
+        return inference_runs(self.models, self.shared, self.few)
+
+
+def inference_part(case: Case) -> dict[str, Any]:
+    """Throughput of inference against the token classifier."""
+    times = seconds(case.reading)
+    ratios = {name: {"vs_token_classifier": times["token_classifier"] / value} for name, value in times.items()}
+    return {
+        "entity": {name: ratios[name] for name in case.models},
+        "joint": {"shared": ratios["shared"]},
+        "seconds": {"inference": times},
+    }
+
+
+def rivals_part(case: Case) -> dict[str, Any]:
+    """Throughput of other libraries against the token classifier, whose turns beside them are slower."""
+    config = case.models["exact"].config
+    job = {
+        "encoder": resolve_encoder("minilm"),
+        "labels": list(config.entity_labels),
+        "sentences": [words for document in case.few for words in document["sentences"]],
+        "max_span_length": config.max_span_length,
+        "batch": BATCH,
+        "threads": case.options.threads,
+    }
+    runs, versions = {"token_classifier": case.reading["token_classifier"]}, {}
+    with ExitStack() as stack:
+        for library, python in (("spanmarker", case.options.spanmarker), ("gliner", case.options.gliner)):
+            if python is not None:
+                runs[library], versions[library] = stack.enter_context(rival(library, python, job))
+        times = seconds(runs, 3) if len(runs) > 1 else {}
+    own = times.pop("token_classifier", 0.0)
+    ratios = {name: {"vs_token_classifier": own / value} for name, value in times.items()}
+    return {"versions": versions, "rivals": ratios, "seconds": {"rivals": times}}
+
+
+def flops_part(case: Case) -> dict[str, Any]:
+    """Operations of one run."""
+    return {"flops": operations(case.reading)}
+
+
+def memory_part(case: Case) -> dict[str, Any]:
+    """Memory of one run."""
+    return {"memory": memory(case.folders, case.few, case.options.threads)}
+
+
+def training_part(case: Case) -> dict[str, Any]:
+    """Time of an epoch against the token classifier's."""
+    times = training(case.models, case.few)
+    ratios = {name: {"vs_token_classifier": times[name] / times["token_classifier"]} for name in case.models}
+    return {"training": ratios, "seconds": {"training": times}}
+
+
+def dense_part(case: Case) -> dict[str, Any]:
+    """Throughput of inference against the dense computation, over fewer documents."""
+    fewer, tokenize = case.few[:DENSE_DOCUMENTS], WordTokenizer(case.models["exact"].tokenizer)
+    runs = dense_runs("entity_inference", case, fewer)
+    runs |= {name: partial(predict_all, model, tokenize, fewer) for name, model in case.models.items()}
+    times = seconds(runs, 2)
+    ratios = {name: {f"vs_{dense}": times[dense] / times[name] for dense in DENSE} for name in case.models}
+    runs = {**dense_runs("relation_inference", case, fewer), "fast": partial(relate_all, case.shared.relation, fewer)}
+    relating = seconds(runs, 2)
+    return {
+        "entity": ratios,
+        "relation": {"fast": {f"vs_{dense}": relating[dense] / relating["fast"] for dense in DENSE}},
+        "seconds": {"dense": times, "relation": relating},
+    }
+
+
+def dense_runs(workload: str, case: Case, documents: list[Any]) -> dict[str, Callable[[], Any]]:
+    """One run of the dense computation with each kind of attention."""
+    return {
+        name: Workload(workload, name, "minilm", case.options.threads, case.schema, documents).measure for name in DENSE
+    }
+
+
+def low_precision_part(case: Case) -> dict[str, Any]:
+    """bfloat16 against float32."""
+    gain, f1 = low_precision(case.model("pruned"), case.documents)
+    return {"cpu": {"low_precision": {"vs_fp32": gain}}, "quality": {"low_precision": f1}}
+
+
+def predict_part(case: Case) -> dict[str, Any]:
+    """The command against the model's own time, over the whole corpus."""
+    corpus = [document for split in load_documents(case.options.data).values() for document in split]
+    return {"predict": {"vs_model": predict_command(case.model("pruned"), corpus)}}
+
+
+def long_part(case: Case) -> dict[str, Any]:
+    """One long document, if there is one."""
+    if not case.options.long:
+        return {}
+    models = case.model("pruned"), case.model("late")
+    return {"long": long_document(*models, case.options.long, case.schema, case.options.threads)}
+
+
+def quality_part(case: Case) -> dict[str, Any]:
+    """The figures of price_models.py."""
+    figures = case.options.models / "figures.json"
+    return {"quality": json.loads(figures.read_text()) if figures.is_file() else {}}
+
+
+PARTS: dict[str, Callable[[Case], dict[str, Any]]] = {
+    "inference": inference_part,
+    "rivals": rivals_part,
+    "flops": flops_part,
+    "memory": memory_part,
+    "training": training_part,
+    "dense": dense_part,
+    "low_precision": low_precision_part,
+    "predict": predict_part,
+    "long": long_part,
+    "quality": quality_part,
+}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True)
     parser.add_argument("--models", type=Path, required=True)
-    parser.add_argument("--late", default="late3", help="the model with late markers (default: late3)")
+    for name, folder in MODELS.items():
+        parser.add_argument(f"--{name}", default=folder, help=f"this model's folder in RUNS (default: {folder})")
     parser.add_argument("--long", help="a brat folder with long documents")
     parser.add_argument("--json", type=Path, required=True)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, help="measure these again and keep the rest of the JSON")
     parser.add_argument("--plot", type=Path, help="an SVG of throughput against the token classifier")
     parser.add_argument("--spanmarker", metavar="PYTHON", help="the interpreter of an environment with SpanMarker")
     parser.add_argument("--gliner", metavar="PYTHON", help="the interpreter of an environment with GLiNER")
@@ -340,83 +496,27 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     transformers.utils.logging.disable_progress_bar()
-    documents = list(load_split(options.data, "validation"))
-    few = documents[: options.documents]
-    folders = {"exact": "exact", "pruned": "pruned", "late": options.late}
-    load = PLMarkerForEntityRecognition.from_pretrained
-    models: dict[str, Any] = {name: load(options.models / folder).eval() for name, folder in folders.items()}
+    schema = LabelSchema.from_documents(
+        (document for split in load_documents(options.data).values() for document in split), SYMMETRIC
+    )
+    case = Case(options, list(load_split(options.data, "validation")), schema)
     modules = (plmarker, torch, transformers)
-    report: dict[str, Any] = {
+    run = {
         "threads": options.threads,
-        "documents": len(few),
-        "sentences": sum(len(document["sentences"]) for document in few),
-        "models": folders,
+        "documents": len(case.few),
+        "sentences": sum(len(document["sentences"]) for document in case.few),
+        "models": {name: folder.name for name, folder in case.folders.items()},
         "versions": {"python": platform.python_version()} | {module.__name__: module.__version__ for module in modules},
         "machine": {"processor": platform.machine(), "cores": os.cpu_count(), "load_average": os.getloadavg()},
     }
-    shared = PLMarkerModel.from_pretrained(options.models / "shared").eval()
-    reading = inference_runs(models, shared, few)
-    sentences = [words for document in few for words in document["sentences"]]
-    config = models["exact"].config
-    job = {
-        "encoder": resolve_encoder("minilm"),
-        "labels": list(config.entity_labels),
-        "sentences": sentences,
-        "max_span_length": config.max_span_length,
-        "batch": BATCH,
-        "threads": options.threads,
-    }
-    times = seconds(reading)
-    ratios = {name: {"vs_token_classifier": times["token_classifier"] / value} for name, value in times.items()}
-    report["entity"] = {name: ratios[name] for name in models}
-    report["joint"] = {"shared": ratios["shared"]}
-    # By themselves: what follows on the turn of another process is slower.
-    with ExitStack() as stack:
-        rivals = {"token_classifier": reading["token_classifier"]}
-        for library, python in (("spanmarker", options.spanmarker), ("gliner", options.gliner)):
-            if python is not None:
-                rivals[library], report["versions"][library] = stack.enter_context(rival(library, python, job))
-        beside = seconds(rivals, 3) if len(rivals) > 1 else {}
-    own = beside.pop("token_classifier", 0.0)
-    report["rivals"] = {name: {"vs_token_classifier": own / value} for name, value in beside.items()}
-    report["flops"] = operations(reading)
-    report["memory"] = memory(
-        {name: options.models / folder for name, folder in {**folders, "shared": "shared"}.items()},
-        few,
-        options.threads,
-    )
-    epochs = training(models, few)
-    report["training"] = {name: {"vs_token_classifier": epochs[name] / epochs["token_classifier"]} for name in models}
-    data = load_documents(options.data)
-    schema = LabelSchema.from_documents((d for split in data.values() for d in split), SYMMETRIC)
-    fewer = few[:DENSE_DOCUMENTS]
-    runs: dict[str, Callable[[], Any]] = {
-        name: Workload("entity_inference", name, "minilm", options.threads, schema, fewer).measure for name in DENSE
-    }
-    tokenize = WordTokenizer(models["exact"].tokenizer)
-    runs |= {name: partial(predict_all, model, tokenize, fewer) for name, model in models.items()}
-    against = seconds(runs, 2)
-    for name in models:
-        report["entity"][name] |= {f"vs_{baseline}": against[baseline] / against[name] for baseline in DENSE}
-    runs = {
-        name: Workload("relation_inference", name, "minilm", options.threads, schema, fewer).measure for name in DENSE
-    }
-    relating = seconds({**runs, "fast": partial(relate_all, shared.relation, fewer)}, 2)
-    report["relation"] = {"fast": {f"vs_{name}": relating[name] / relating["fast"] for name in DENSE}}
-    report["seconds"] = {
-        "inference": times,
-        "rivals": beside,
-        "training": epochs,
-        "dense": against,
-        "relation": relating,
-    }
-    gain, f1 = low_precision(models["pruned"], documents)
-    report["cpu"] = {"low_precision": {"vs_fp32": gain}}
-    report["predict"] = {"vs_model": predict_command(models["pruned"], [d for split in data.values() for d in split])}
-    if options.long:
-        report["long"] = long_document(models["pruned"], models["late"], options.long, schema, options.threads)
-    figures = options.models / "figures.json"
-    report["quality"] = {"low_precision": f1} | (json.loads(figures.read_text()) if figures.is_file() else {})
+    # Parts that were measured by themselves say where.
+    report: dict[str, Any] = run
+    if options.parts:
+        report = json.loads(options.json.read_text())
+        report.setdefault("measured_later", {}).update(dict.fromkeys(options.parts, run))
+    for name in options.parts or PARTS:
+        print(f"{name} ...", flush=True)
+        merge(report, PARTS[name](case))
     report["targets"] = check_targets(report)
     options.json.write_text(json.dumps(report, indent=1) + "\n")
     if options.plot:
@@ -424,6 +524,15 @@ def main() -> None:
         draw_bars(options.plot, {name: row["vs_token_classifier"] for name, row in shown.items()})
     for path, row in report["targets"].items():
         print(f"{path:<45}{row['measured']:8.2f}   target{row['target']:6}   {'met' if row['met'] else 'MISSED'}")
+
+
+def merge(report: dict[str, Any], found: dict[str, Any]) -> None:
+    """Write what was found into a report, in dictionaries of dictionaries too."""
+    for key, value in found.items():
+        if isinstance(value, dict):
+            merge(report.setdefault(key, {}), value)
+        else:
+            report[key] = value
 
 
 def check_targets(report: dict[str, Any]) -> dict[str, Any]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 import string
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from operator import attrgetter
 
 from transformers import AddedToken, PreTrainedTokenizerBase
 
@@ -17,6 +20,9 @@ BRACKETS = {"-LRB-": "(", "-RRB-": ")", "-LSB-": "[", "-RSB-": "]", "-LCB-": "{"
 
 # A stream of documents must not fill the memory with words.
 MAX_KNOWN_WORDS = 500_000
+
+# Shared windows give a sentence at least this part of a window as context on each side.
+CONTEXT_PARTS = 8
 
 # Tokenizers reserve these families of unused tokens. Marker tokens are taken from them.
 UNUSED_TOKENS = (r"\[unused\d+\]", r"madeupword\d+")
@@ -155,8 +161,8 @@ class SegmentedDocument:
     Every sentence gets the window that `window_around` chooses. Sentences whose windows hold the same subwords share
     one. A sentence of more than `room` subwords is read in several windows that overlap by half.
 
-    With `shared` a document has few windows, which overlap by half. A sentence is read in that window of them that
-    has most context on the poorer side of the sentence.
+    With `shared` a document has few windows, see `few_windows`. A sentence is read in that window of them that has most
+    context on the poorer side of the sentence.
 
     Args:
         subwords: the document as subwords.
@@ -174,10 +180,8 @@ class SegmentedDocument:
     def readings(self, sentence: int) -> list[Reading]:
         """The windows that read a sentence; none for a sentence without words."""
         if sentence not in self._readings:
-            first, last = self.sentences[sentence]
-            starts = self.subwords.word_starts
-            pieces = _pieces(starts, first, last, self.room) if last >= first else []
-            self._readings[sentence] = [Reading(a, b, self._window(a, b)) for a, b in pieces]
+            pieces = _pieces(self.subwords.word_starts, *self.sentences[sentence], self.room)
+            self._readings[sentence] = [Reading(first, last, self._window(first, last)) for first, last in pieces]
         return self._readings[sentence]
 
     def whole_window(self, sentence: int) -> Window | None:
@@ -188,10 +192,19 @@ class SegmentedDocument:
 
     def _window(self, first_word: int, last_word: int) -> Window:
         starts = self.subwords.word_starts
-        shared = None
-        if self.shared:
-            shared = shared_window(starts[first_word], starts[last_word + 1], starts[-1], self.room)
-        return shared or window_around(starts, first_word, last_word, self.room)
+        if not self.shared:
+            return window_around(starts, first_word, last_word, self.room)
+        start, stop = starts[first_word], starts[last_word + 1]
+        # The windows are in the order of the text. The others begin too early or too late to hold the words.
+        windows, place = self._few_windows, attrgetter("start")
+        near = slice(bisect_left(windows, stop - self.room, key=place), bisect_right(windows, start, key=place))
+        return max(windows[near], key=lambda window: context_of(window, start, stop, starts[-1]))
+
+    @cached_property
+    def _few_windows(self) -> list[Window]:
+        starts = self.subwords.word_starts
+        pieces = [piece for sentence in self.sentences for piece in _pieces(starts, *sentence, self.room)]
+        return few_windows(starts, pieces, self.room, self.room // CONTEXT_PARTS)
 
     def window_of(self, sentence: int, first_word: int, last_word: int) -> Window | None:
         """The window that reads these words of a sentence with most text on the poorer side.
@@ -281,32 +294,46 @@ def segment(
     return SegmentedDocument(tokenize(words), sentence_ranges(sentences), room, shared)
 
 
-def shared_window(start: int, stop: int, length: int, room: int) -> Window | None:
-    """The window of some subwords where a document is read in few windows of `room` subwords that overlap by half.
+def few_windows(word_starts: Sequence[int], pieces: Sequence[Span], room: int, context: int) -> list[Window]:
+    """The fewest windows that give each sentence some context on both sides, or all that is there on one side.
+
+    A sentence that leaves less room has the window that `window_around` chooses; the others may share it.
 
     Args:
-        start, stop: the subwords, as a slice.
-        length: subwords of the document.
+        word_starts: index of the first subword of each word, then the number of subwords; shape (words + 1,).
+        pieces: first and last word of each sentence, in their order; of at most `room` subwords each.
         room: most subwords of a window.
+        context: least subwords on each side of a sentence.
 
     Returns:
-        The window with most context on the poorer side; the first one of several. None where no window holds all of
-        the subwords, which are then more than half of `room`.
+        The windows, in the order of the text. Each sentence is held by at least one.
+
+    Example:
+        >>> few_windows(range(13), [(0, 3), (4, 7), (8, 11)], room=10, context=2)
+        [Window(start=0, stop=10), Window(start=2, stop=12)]
     """
-    step = max(1, room // 2)
-    # The last window ends where the document ends.
-    last = max(0, -(-(length - room) // step))
-    best, best_context = None, -1
-    for number in range(max(0, (stop - room) // step), min(last, start // step + 1) + 1):
-        first = max(0, min(number * step, length - room))
-        window = Window(first, min(first + room, length))
-        if first <= start and stop <= window.stop:
-            # A border of the document is no lack of context.
-            left = start - first if first else room
-            right = window.stop - stop if window.stop < length else room
-            if min(left, right) > best_context:
-                best, best_context = window, min(left, right)
-    return best
+    length = word_starts[-1]
+    windows: list[Window] = []
+    for first_word, last_word in pieces:
+        start, stop = word_starts[first_word], word_starts[last_word + 1]
+        if windows and context_of(windows[-1], start, stop, length) >= context:
+            continue
+        # The latest window with enough context before the sentence holds most of what follows.
+        earliest = max(0, min(start - context, length - room))
+        window = Window(earliest, min(earliest + room, length))
+        if context_of(window, start, stop, length) < context:
+            window = window_around(word_starts, first_word, last_word, room)
+        if window not in windows[-1:]:
+            windows.append(window)
+    return windows
+
+
+def context_of(window: Window, start: int, stop: int, length: int) -> float:
+    """Subwords on the poorer side; -1 where the window lacks some of `start` to `stop`. A border is no lack of text."""
+    if not window.holds(start, stop):
+        return -1
+    left = start - window.start if window.start else math.inf
+    return min(left, window.stop - stop if window.stop < length else math.inf)
 
 
 def window_around(word_starts: Sequence[int], first_word: int, last_word: int, room: int) -> Window:
@@ -330,7 +357,7 @@ def window_around(word_starts: Sequence[int], first_word: int, last_word: int, r
 def _pieces(word_starts: Sequence[int], first_word: int, last_word: int, room: int) -> list[Span]:
     """Ranges of words of at most `room` subwords each that overlap by half. Longer single words are in none."""
     if word_starts[last_word + 1] - word_starts[first_word] <= room:
-        return [(first_word, last_word)]
+        return [(first_word, last_word)] if last_word >= first_word else []
     pieces: list[Span] = []
     first = first_word
     while first <= last_word:

@@ -1,6 +1,6 @@
 """Words to subwords, documents to windows."""
 
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import pytest
 from hypothesis import given
@@ -17,9 +17,9 @@ from plmarker.modeling.windows_plmarker import (
     Subwords,
     Window,
     WordTokenizer,
+    few_windows,
     segment,
     sentence_ranges,
-    shared_window,
     window_around,
 )
 
@@ -298,60 +298,112 @@ def test_words_spelled_like_added_markers_become_unknown():
     assert marker != [fast.unk_token_id]
 
 
-def context(window: Window, start: int, stop: int, length: int) -> float:
-    """Context on the poorer side. A border of the document is no lack of it."""
+@st.composite
+def sentences_that_share(draw: st.DrawFn) -> tuple[list[int], list[tuple[int, int]], int, int]:
+    """Words of one to three subwords, the sentences, the room of a window, and the least context."""
+    lengths = draw(st.lists(st.integers(1, 3), min_size=1, max_size=24))
+    ends = {*draw(st.lists(st.integers(1, len(lengths)), max_size=8)), len(lengths)}
+    bounds = [0, *sorted(ends)]
+    room = draw(st.integers(6, 16))
+    starts = [0, *accumulate(lengths)]
+    ranges = [(first, last - 1) for first, last in pairwise(bounds) if starts[last] - starts[first] <= room]
+    return starts, ranges, room, draw(st.integers(0, 4))
+
+
+def poorer_side(window: Window, start: int, stop: int, length: int) -> float:
+    """Context on the poorer side, where a border of the document is no lack of it."""
     left = start - window.start if window.start else float("inf")
     return min(left, window.stop - stop if window.stop < length else float("inf"))
 
 
-@given(sentences())
-def test_a_shared_window_is_the_best_of_few(case):
-    word_starts, first, last, room = case
-    start, stop, length = word_starts[first], word_starts[last + 1], word_starts[-1]
-    step = max(1, room // 2)
-    firsts = [*range(0, max(length - room, 0), step), max(length - room, 0)]
-    windows = [Window(place, min(place + room, length)) for place in firsts]
-    holding = [window for window in windows if window.start <= start and stop <= window.stop]
-    found = shared_window(start, stop, length, room)
-    assert (found is None) == (not holding)
-    if found is not None:
-        assert found in windows
-        assert context(found, start, stop, length) == max(context(w, start, stop, length) for w in holding)
-    else:
-        assert stop - start > room - step
+@given(sentences_that_share())
+def test_shared_windows_give_each_sentence_the_context_that_fits(case):
+    starts, ranges, room, least = case
+    length = starts[-1]
+    windows = few_windows(starts, ranges, room, least)
+    assert [window.start for window in windows] == sorted({window.start for window in windows})
+    for window in windows:
+        assert 0 <= window.start < window.stop <= length
+        assert window.length == min(room, length)
+    for first, last in ranges:
+        start, stop = starts[first], starts[last + 1]
+        found = max(poorer_side(w, start, stop, length) for w in windows if w.start <= start and stop <= w.stop)
+        assert found >= min(least, poorer_side(window_around(starts, first, last, room), start, stop, length))
+
+
+@given(sentences_that_share())
+def test_fewer_windows_do_not_give_that_context(case):
+    starts, ranges, room, least = case
+    length = starts[-1]
+
+    def enough(window: Window, start: int, stop: int) -> bool:
+        return window.start <= start and stop <= window.stop and poorer_side(window, start, stop, length) >= least
+
+    everywhere = [Window(place, min(place + room, length)) for place in range(max(1, length - room + 1))]
+    slices = [(starts[first], starts[last + 1]) for first, last in ranges]
+    slices = [one for one in slices if any(enough(window, *one) for window in everywhere)]
+    if len(slices) < len(ranges):
+        return
+    # Sentences i to j have one window, or they have not: the fewest windows by dynamic programming.
+    fewest = [0]
+    for number in range(len(slices)):
+        fewest.append(
+            min(
+                fewest[first] + 1
+                for first in range(number + 1)
+                if any(all(enough(window, *one) for one in slices[first : number + 1]) for window in everywhere)
+            )
+        )
+    assert len(few_windows(starts, ranges, room, least)) == fewest[-1]
 
 
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=40), st.integers(8, 24))
-def test_sentences_that_share_windows_read_little_text(lengths, room):
+def test_sentences_that_share_windows_have_their_best_one(lengths, room):
     # One subword a word, and sentences of at most half a window.
     lengths = [min(length, room // 2) for length in lengths]
     n_words = sum(lengths)
     subwords = Subwords(list(range(n_words)), list(range(n_words + 1)))
     ranges = sentence_ranges([["a"] * length for length in lengths])
     document = SegmentedDocument(subwords, ranges, room, shared=True)
-    windows = {reading.window for sentence in range(len(lengths)) for reading in document.readings(sentence)}
-    assert sum(window.length for window in windows) <= 2 * n_words + room
+    windows = few_windows(subwords.word_starts, ranges, room, room // 8)
+    assert sum(window.length for window in windows) <= 4 * n_words + room
     for sentence, (first, last) in enumerate(ranges):
         (reading,) = document.readings(sentence)
         assert (reading.first_word, reading.last_word) == (first, last)
         assert document.window_of(sentence, first, last) == reading.window
+        holding = [window for window in windows if window.start <= first and last < window.stop]
+        assert reading.window in holding
+        best = max(poorer_side(window, first, last + 1, n_words) for window in holding)
+        assert poorer_side(reading.window, first, last + 1, n_words) == best
 
 
-def test_a_sentence_that_no_shared_window_holds_has_its_own():
+def test_shared_windows_of_a_small_text():
+    # Room 10, two subwords of context: the window of the first sentence has enough for the second one.
+    starts = list(range(31))
+    assert few_windows(starts, [(0, 3), (4, 7), (8, 11), (12, 15)], 10, 2) == [
+        Window(0, 10),
+        Window(6, 16),
+        Window(10, 20),
+    ]
+
+
+def test_a_sentence_without_room_for_context_has_its_own_window():
     document = SegmentedDocument(
         Subwords(list(range(30)), list(range(31))), [(0, 3), (4, 12), (13, 29)], 10, shared=True
     )
-    # Windows begin at 0, 5, 10 ... The second sentence has nine words and fits none of them.
     assert [reading.window for reading in document.readings(1)] == [window_around(list(range(31)), 4, 12, 10)]
     assert [reading.window for reading in document.readings(0)] == [Window(0, 10)]
 
 
+def test_a_long_sentence_is_read_in_pieces_that_overlap_by_half_with_shared_windows_too():
+    subwords = Subwords(list(range(40)), list(range(41)))
+    shared, own = (SegmentedDocument(subwords, [(0, 4), (5, 34), (35, 39)], 10, value) for value in (True, False))
+    assert shared.readings(1) == own.readings(1)
+
+
 def test_a_short_document_has_the_same_window_either_way():
     starts = list(range(8))
-    for sentence in ((0, 2), (3, 6)):
-        assert (
-            shared_window(sentence[0], sentence[1] + 1, 7, 20) == window_around(starts, *sentence, 20) == Window(0, 7)
-        )
+    assert few_windows(starts, [(0, 2), (3, 6)], 20, 2) == [window_around(starts, 0, 2, 20)] == [Window(0, 7)]
 
 
 def test_a_tokenizer_without_special_tokens_is_refused(minilm_tokenizer):
