@@ -15,12 +15,12 @@ FOLDER holds SciERC. RUNS is the folder that price_models.py has written. TEXTS 
 
 Inference is timed from documents to decoded spans, tokenization included. An epoch of training is timed over whole
 windows in batches of 8, from documents that are already mapped to rows. `low_precision` is the pruned model in
-bfloat16 against itself in float32. `predict` is the command against the time inside the model. `long` reads one long
-document with shared windows, by the pruned model (`shared`) and by that with late markers (`late`), against the dense
-computation with a window for each sentence; `own` has a window for each sentence too. `relation.fast` finds the
-relations of gold entities with the relation part of `shared`, against the dense computation with a text for each
-subject. Implementations take turns in one process, and the median turn counts, or the mean of two. All ratios are of
-throughput, but for `training` and `predict`, which are of time.
+bfloat16 against itself in float32. `predict` is the command against the time inside the model. `long` reads one
+long document with shared windows, by the pruned model (`shared`), by that with late markers (`late`), and by the
+token classifier, against the dense computation with a window for each sentence; `own` has a window for each
+sentence too. `relation.fast` finds the relations of gold entities with the relation part of `shared`, against the
+dense computation with a text for each subject. Implementations take turns in one process, and the median turn
+counts, or the mean of two. All ratios are of throughput, but for `training` and `predict`, which are of time.
 
 `flops` are the operations of matrix products and attention, counted by torch in one pass over the same documents.
 `memory` is the most memory (MiB) of a process of its own above its level after a warm-up, as in throughput.py.
@@ -307,17 +307,18 @@ def predict_command(model: Any, documents: list[Any]) -> float:
 
 
 def long_document(pruned: Any, late: Any, folder: str, schema: LabelSchema, threads: int) -> dict[str, Any]:
-    """The time of one long document: with shared windows, late markers, own windows, and by the dense computation."""
+    """The time of one long document: with own windows, shared ones, late markers, and by a token classifier."""
     found = read_corpus(folder, ReadingReport())
     document = max(found, key=lambda document: sum(len(words) for words in document["sentences"]))
+    bare = {"doc_key": "long", "sentences": document["sentences"], "ner": [[] for _ in document["sentences"]]}
     tokenize = WordTokenizer(pruned.tokenizer)
-    runs: dict[str, Callable[[], Any]] = {"own": partial(predict_all, pruned, tokenize, [document])}
+    runs: dict[str, Callable[[], Any]] = {"own": partial(predict_all, pruned, tokenize, [bare])}
     for name, model in (("shared", pruned), ("late", late)):
         sharing = copy.deepcopy(model)
         sharing.config.shared_windows = True
-        runs[name] = partial(predict_all, sharing, tokenize, [document])
+        runs[name] = partial(predict_all, sharing, tokenize, [bare])
+    runs["token_classifier"] = TokenClassifier(sharing, [bare]).predict
     times = seconds(runs, 3)
-    bare = {"doc_key": "long", "sentences": document["sentences"], "ner": [[] for _ in document["sentences"]]}
     times["eager"] = Workload("entity_inference", "eager", "minilm", threads, schema, [bare]).measure()["seconds"]
     return {
         "sentences": len(document["sentences"]),
