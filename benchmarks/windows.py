@@ -6,14 +6,13 @@ MODEL is an entity model that was trained with shared windows (`price_models.py 
 and TEXTS is a brat folder with long documents (LitBank). A sentence of a shared window has a part of the window or more
 as context on each side: this script sets that part. `own` has a window for each sentence.
 
-`read` is the number of subwords that are read over those of the text: on SciERC's validation split with the windows of
-the model, on TEXTS with windows of 256 subwords. The same weights read with all parts.
+`read` is the number of subwords of all windows over those of the text. F1 and `read` are of SciERC, by windows of the
+model's size and of half of it; `read_long` is of TEXTS, by windows of 256 subwords. The same weights read all of them.
 """
 
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,7 +30,9 @@ from plmarker.modeling import windows_plmarker
 from plmarker.modeling.windows_plmarker import WordTokenizer, segment
 from plmarker.trainers import evaluate_documents
 
-PARTS, LONG_WINDOW = (4, 6, 8, 12, 16, 32), 256
+PARTS, LONG_WINDOW = (4, 8, 16, 32), 256
+# [CLS] and [SEP].
+SPECIAL = 2
 
 
 def share_read(documents: Sequence[Any], tokenize: WordTokenizer, room: int, shared: bool) -> float:
@@ -55,28 +56,26 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     transformers.utils.logging.disable_progress_bar()
     model = PLMarkerForEntityRecognition.from_pretrained(options.model).eval()
-    own = copy.deepcopy(model)
-    own.config.shared_windows = False
     tokenize = WordTokenizer(model.tokenizer)
     splits = {name: list(load_split(options.data, name)) for name in ("validation", "test")}
-    long, special = read_corpus(options.long, ReadingReport()), 2
+    long = list(read_corpus(options.long, ReadingReport()))
+    size = model.config.max_seq_length
 
-    def measure(reader: Any, shared: bool) -> dict[str, float]:
-        return {
-            "read": share_read(splits["validation"], tokenize, reader.config.max_seq_length - special, shared),
-            "read_long": share_read(long, tokenize, LONG_WINDOW - special, shared),
-        } | {
-            name: evaluate_documents(documents, model.tokenizer, reader).metrics["ent_f1"]
-            for name, documents in splits.items()
-        }
+    def measure(size: int, shared: bool) -> dict[str, float]:
+        model.config.update({"max_seq_length": size, "shared_windows": shared})
+        found = {"read": share_read(splits["test"], tokenize, size - SPECIAL, shared)}
+        for name, documents in splits.items():
+            found[name] = evaluate_documents(documents, model.tokenizer, model).metrics["ent_f1"]
+        return found
 
-    report: dict[str, Any] = {"own": measure(own, False)}
-    for part in PARTS:
+    report: dict[str, Any] = {}
+    for part in (None, *PARTS):
         with patch.object(windows_plmarker, "CONTEXT_PARTS", part):
-            report[f"1/{part}"] = measure(model, True)
+            row: dict[str, Any] = {str(n): measure(n, part is not None) for n in (size, size // 2)}
+            row["read_long"] = share_read(long, tokenize, LONG_WINDOW - SPECIAL, part is not None)
+        report["own" if part is None else f"1/{part}"] = row
+        print(json.dumps(row), flush=True)
     options.json.write_text(json.dumps(report, indent=1) + "\n")
-    for name, row in report.items():
-        print(f"{name:6}" + "".join(f"{key:>12} {value:.3f}" for key, value in row.items()))
 
 
 if __name__ == "__main__":

@@ -164,7 +164,7 @@ class PLMarkerEntityConfig(PLMarkerTaskConfig):
         tags: how `bio` tags words: `bio`, `iob1` (the original on CoNLL-2003) or `io` (the original on Few-NERD), see
             `tag_classes`.
         max_seq_length: subwords of a window, special tokens included (as in the original).
-        shared_windows: read a long document in few windows, which sentences share. Each sentence has an eighth of a
+        shared_windows: read a long document in few windows, which sentences share. Each sentence has a sixteenth of a
             window or more as context on both sides. False gives it a window of its own, as in the original.
         max_span_length: words of the widest candidate span.
         max_pair_length: marker pairs of one training example. None makes one example of a sentence.

@@ -22,7 +22,7 @@ BRACKETS = {"-LRB-": "(", "-RRB-": ")", "-LSB-": "[", "-RSB-": "]", "-LCB-": "{"
 MAX_KNOWN_WORDS = 500_000
 
 # Shared windows give a sentence at least this part of a window as context on each side.
-CONTEXT_PARTS = 8
+CONTEXT_PARTS = 16
 
 # Tokenizers reserve these families of unused tokens. Marker tokens are taken from them.
 UNUSED_TOKENS = (r"\[unused\d+\]", r"madeupword\d+")

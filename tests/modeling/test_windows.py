@@ -12,6 +12,7 @@ from plmarker.modeling import windows_plmarker
 from plmarker.modeling.encoders_plmarker import add_marker_tokens
 from plmarker.modeling.schema_plmarker import PLMarkerError
 from plmarker.modeling.windows_plmarker import (
+    CONTEXT_PARTS,
     Reading,
     SegmentedDocument,
     Subwords,
@@ -365,7 +366,7 @@ def test_sentences_that_share_windows_have_their_best_one(lengths, room):
     subwords = Subwords(list(range(n_words)), list(range(n_words + 1)))
     ranges = sentence_ranges([["a"] * length for length in lengths])
     document = SegmentedDocument(subwords, ranges, room, shared=True)
-    windows = few_windows(subwords.word_starts, ranges, room, room // 8)
+    windows = few_windows(subwords.word_starts, ranges, room, room // CONTEXT_PARTS)
     assert sum(window.length for window in windows) <= 4 * n_words + room
     for sentence, (first, last) in enumerate(ranges):
         (reading,) = document.readings(sentence)
