@@ -367,7 +367,7 @@ def test_sentences_that_share_windows_have_their_best_one(lengths, room):
     ranges = sentence_ranges([["a"] * length for length in lengths])
     document = SegmentedDocument(subwords, ranges, room, shared=True)
     windows = few_windows(subwords.word_starts, ranges, room, room // CONTEXT_PARTS)
-    assert sum(window.length for window in windows) <= 4 * n_words + room
+    assert sum(window.length for window in windows) <= 3 * n_words + room
     for sentence, (first, last) in enumerate(ranges):
         (reading,) = document.readings(sentence)
         assert (reading.first_word, reading.last_word) == (first, last)
