@@ -165,7 +165,7 @@ class PLMarkerEntityConfig(PLMarkerTaskConfig):
             `tag_classes`.
         max_seq_length: subwords of a window, special tokens included (as in the original).
         shared_windows: read a long document in few windows, which sentences share. Each sentence has a sixteenth of a
-            window or more as context on both sides. False gives it a window of its own, as in the original.
+            window as context on both sides, or the most that fits. False gives it its own window, as in the original.
         max_span_length: words of the widest candidate span.
         max_pair_length: marker pairs of one training example. None makes one example of a sentence.
         grouping: how the spans of a sentence are divided into training examples: `consecutive`, `shuffle`, `sort` (by

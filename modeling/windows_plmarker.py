@@ -295,9 +295,7 @@ def segment(
 
 
 def few_windows(word_starts: Sequence[int], pieces: Sequence[Span], room: int, context: int) -> list[Window]:
-    """The fewest windows that give each sentence some context on both sides, or all that is there on one side.
-
-    A sentence that leaves less room has the window that `window_around` chooses; the others may share it.
+    """The fewest windows that give each sentence `context` subwords on both sides, or the most that fit.
 
     Args:
         word_starts: index of the first subword of each word, then the number of subwords; shape (words + 1,).
@@ -316,15 +314,13 @@ def few_windows(word_starts: Sequence[int], pieces: Sequence[Span], room: int, c
     windows: list[Window] = []
     for first_word, last_word in pieces:
         start, stop = word_starts[first_word], word_starts[last_word + 1]
-        if windows and context_of(windows[-1], start, stop, length) >= context:
-            continue
-        # The latest window with enough context before the sentence holds most of what follows.
-        earliest = max(0, min(start - context, length - room))
-        window = Window(earliest, min(earliest + room, length))
-        if context_of(window, start, stop, length) < context:
-            window = window_around(word_starts, first_word, last_word, room)
-        if window not in windows[-1:]:
-            windows.append(window)
+        # A long sentence leaves less room than `context`.
+        most = context_of(window_around(word_starts, first_word, last_word, room), start, stop, length)
+        needed = int(min(context, most))
+        if not windows or context_of(windows[-1], start, stop, length) < needed:
+            # The latest window with enough context before the sentence holds most of what follows.
+            window_start = max(0, min(start - needed, length - room))
+            windows.append(Window(window_start, min(window_start + room, length)))
     return windows
 
 

@@ -1,9 +1,9 @@
 """Words to subwords, documents to windows."""
 
-from itertools import accumulate, pairwise
+from itertools import accumulate
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
@@ -12,7 +12,6 @@ from plmarker.modeling import windows_plmarker
 from plmarker.modeling.encoders_plmarker import add_marker_tokens
 from plmarker.modeling.schema_plmarker import PLMarkerError
 from plmarker.modeling.windows_plmarker import (
-    CONTEXT_PARTS,
     Reading,
     SegmentedDocument,
     Subwords,
@@ -302,12 +301,16 @@ def test_words_spelled_like_added_markers_become_unknown():
 @st.composite
 def sentences_that_share(draw: st.DrawFn) -> tuple[list[int], list[tuple[int, int]], int, int]:
     """Words of one to three subwords, the sentences, the room of a window, and the least context."""
-    lengths = draw(st.lists(st.integers(1, 3), min_size=1, max_size=24))
-    ends = {*draw(st.lists(st.integers(1, len(lengths)), max_size=8)), len(lengths)}
-    bounds = [0, *sorted(ends)]
     room = draw(st.integers(6, 16))
+    lengths = draw(st.lists(st.integers(1, 3), min_size=1, max_size=60))
     starts = [0, *accumulate(lengths)]
-    ranges = [(first, last - 1) for first, last in pairwise(bounds) if starts[last] - starts[first] <= room]
+    ranges, first = [], 0
+    while first < len(lengths):
+        last = min(first + draw(st.integers(0, 5)), len(lengths) - 1)
+        while starts[last + 1] - starts[first] > room:
+            last -= 1
+        ranges.append((first, last))
+        first = last + 1
     return starts, ranges, room, draw(st.integers(0, 4))
 
 
@@ -317,65 +320,88 @@ def poorer_side(window: Window, start: int, stop: int, length: int) -> float:
     return min(left, window.stop - stop if window.stop < length else float("inf"))
 
 
+def most_context(case, number: int) -> float:
+    """The context that a sentence asks for, or the most that fits."""
+    starts, ranges, room, least = case
+    first, last = ranges[number]
+    window = window_around(starts, first, last, room)
+    return min(least, poorer_side(window, starts[first], starts[last + 1], starts[-1]))
+
+
+def is_enough(case, window: Window, number: int) -> bool:
+    """Whether a window gives a sentence its context."""
+    starts, ranges, *_ = case
+    start, stop = (starts[place] for place in (ranges[number][0], ranges[number][1] + 1))
+    is_held = window.start <= start and stop <= window.stop
+    return is_held and poorer_side(window, start, stop, starts[-1]) >= most_context(case, number)
+
+
+# The first has a sentence that leaves no room for context, the second one whose window is that of the first sentence.
+HARD_CASES = (
+    (list(range(12)), [(0, 0), (1, 7), (8, 10)], 8, 1),
+    (list(range(42)), [(0, 1), (2, 13), (14, 27), (28, 40)], 16, 3),
+)
+
+
 @given(sentences_that_share())
+@example(HARD_CASES[0])
+@example(HARD_CASES[1])
 def test_shared_windows_give_each_sentence_the_context_that_fits(case):
     starts, ranges, room, least = case
-    length = starts[-1]
     windows = few_windows(starts, ranges, room, least)
     assert [window.start for window in windows] == sorted({window.start for window in windows})
     for window in windows:
-        assert 0 <= window.start < window.stop <= length
-        assert window.length == min(room, length)
-    for first, last in ranges:
-        start, stop = starts[first], starts[last + 1]
-        found = max(poorer_side(w, start, stop, length) for w in windows if w.start <= start and stop <= w.stop)
-        assert found >= min(least, poorer_side(window_around(starts, first, last, room), start, stop, length))
+        assert 0 <= window.start < window.stop <= starts[-1]
+        assert window.length == min(room, starts[-1])
+    for number in range(len(ranges)):
+        assert any(is_enough(case, window, number) for window in windows)
 
 
 @given(sentences_that_share())
+@example(HARD_CASES[0])
+@example(HARD_CASES[1])
 def test_fewer_windows_do_not_give_that_context(case):
     starts, ranges, room, least = case
-    length = starts[-1]
-
-    def enough(window: Window, start: int, stop: int) -> bool:
-        return window.start <= start and stop <= window.stop and poorer_side(window, start, stop, length) >= least
-
-    everywhere = [Window(place, min(place + room, length)) for place in range(max(1, length - room + 1))]
-    slices = [(starts[first], starts[last + 1]) for first, last in ranges]
-    slices = [one for one in slices if any(enough(window, *one) for window in everywhere)]
-    if len(slices) < len(ranges):
-        return
-    # Sentences i to j have one window, or they have not: the fewest windows by dynamic programming.
+    everywhere = [Window(place, min(place + room, starts[-1])) for place in range(max(1, starts[-1] - room + 1))]
+    # The fewest windows of the first sentences, by those that the last window reads.
     fewest = [0]
-    for number in range(len(slices)):
-        fewest.append(
-            min(
-                fewest[first] + 1
-                for first in range(number + 1)
-                if any(all(enough(window, *one) for one in slices[first : number + 1]) for window in everywhere)
-            )
-        )
+    for stop in range(1, len(ranges) + 1):
+        fits = [
+            first
+            for first in range(stop)
+            if any(all(is_enough(case, window, number) for number in range(first, stop)) for window in everywhere)
+        ]
+        fewest.append(1 + min(fewest[first] for first in fits))
     assert len(few_windows(starts, ranges, room, least)) == fewest[-1]
 
 
-@given(st.lists(st.integers(1, 6), min_size=1, max_size=40), st.integers(8, 24))
-def test_sentences_that_share_windows_have_their_best_one(lengths, room):
-    # One subword a word, and sentences of at most half a window.
-    lengths = [min(length, room // 2) for length in lengths]
+def shared_document(lengths: list[int], room: int) -> SegmentedDocument:
+    """A document of sentences of so many words, one subword each."""
     n_words = sum(lengths)
     subwords = Subwords(list(range(n_words)), list(range(n_words + 1)))
-    ranges = sentence_ranges([["a"] * length for length in lengths])
-    document = SegmentedDocument(subwords, ranges, room, shared=True)
-    windows = few_windows(subwords.word_starts, ranges, room, room // CONTEXT_PARTS)
-    assert sum(window.length for window in windows) <= 3 * n_words + room
-    for sentence, (first, last) in enumerate(ranges):
-        (reading,) = document.readings(sentence)
+    return SegmentedDocument(subwords, sentence_ranges([["a"] * length for length in lengths]), room, shared=True)
+
+
+@given(st.lists(st.integers(1, 20), min_size=1, max_size=40), st.integers(20, 80))
+def test_sentences_that_share_windows_have_their_best_one(lengths, room):
+    document, n_words = shared_document(lengths, room), sum(lengths)
+    readings = [document.readings(number) for number in range(len(lengths))]
+    windows = {reading.window for (reading,) in readings}
+    for number, (first, last) in enumerate(document.sentences):
+        (reading,) = readings[number]
         assert (reading.first_word, reading.last_word) == (first, last)
-        assert document.window_of(sentence, first, last) == reading.window
-        holding = [window for window in windows if window.start <= first and last < window.stop]
-        assert reading.window in holding
-        best = max(poorer_side(window, first, last + 1, n_words) for window in holding)
+        assert document.window_of(number, first, last) == reading.window
+        best = max(poorer_side(w, first, last + 1, n_words) for w in windows if w.start <= first and last < w.stop)
         assert poorer_side(reading.window, first, last + 1, n_words) == best
+
+
+def test_shared_windows_of_a_long_document_read_little_and_give_a_sixteenth_as_context():
+    document = shared_document([20] * 100, 160)
+    readings = [document.readings(number)[0] for number in range(100)]
+    # 160 - 2 * 10 subwords hold seven sentences: 15 windows for 100.
+    assert len({reading.window for reading in readings}) == 15
+    context = [poorer_side(r.window, r.first_word, r.last_word + 1, 2000) for r in readings]
+    assert min(context) == 10
 
 
 def test_shared_windows_of_a_small_text():
@@ -388,12 +414,11 @@ def test_shared_windows_of_a_small_text():
     ]
 
 
-def test_a_sentence_without_room_for_context_has_its_own_window():
-    document = SegmentedDocument(
-        Subwords(list(range(30)), list(range(31))), [(0, 3), (4, 12), (13, 29)], 10, shared=True
-    )
-    assert [reading.window for reading in document.readings(1)] == [window_around(list(range(31)), 4, 12, 10)]
-    assert [reading.window for reading in document.readings(0)] == [Window(0, 10)]
+def test_a_sentence_with_little_room_for_context_has_the_most_that_fits():
+    # The second sentence leaves six subwords of 48, and three are a sixteenth. The third leaves four.
+    document = shared_document([10, 42, 44, 60], 48)
+    assert document.readings(1)[0].window == window_around(document.subwords.word_starts, 10, 51, 48) == Window(7, 55)
+    assert document.readings(2)[0].window == window_around(document.subwords.word_starts, 52, 95, 48) == Window(50, 98)
 
 
 def test_a_long_sentence_is_read_in_pieces_that_overlap_by_half_with_shared_windows_too():
