@@ -1,9 +1,10 @@
-"""The price of markers: the throughput of entity models against a plain token classifier, in one run on one machine.
+"""The price of markers: the throughput of entity models against a plain token classifier.
 
     python benchmarks/price.py --data FOLDER --models RUNS --long TEXTS --json benchmarks/price.json
 
 FOLDER holds SciERC. RUNS is the folder that price_models.py has written. TEXTS is a brat folder with long documents
-(LitBank). `--parts long` measures one part again, and keeps the rest of the JSON. Implementations:
+(LitBank). A run measures all parts, one after the other, on one machine. `--parts long` measures one of them again,
+keeps the rest of the JSON, and says there where and by which models (`measured_later`). Implementations:
 
 - `exact`, `pruned`, `late`: the library, by `predict_spans` with default sizes;
 - `shared`: entities and relations by one text pass, by `predict`;
@@ -117,7 +118,7 @@ class TokenClassifier:
             batch = rows[first : first + self.batch]
             logits = self.model(**self._padded(batch)).logits
             for row, scores in zip(batch, logits, strict=True):
-                words = scores[torch.tensor(row.starts)].numpy()
+                words = scores[torch.tensor(row.starts, dtype=torch.long)].numpy()
                 for sentence in sorted(set(row.sentences)):
                     places = [place for place, number in enumerate(row.sentences) if number == sentence]
                     found += len(label_words(row.word_starts[places[0]], words[places], "bio"))
@@ -129,7 +130,7 @@ class TokenClassifier:
         batch = self._padded(rows)
         labels = torch.full(batch["input_ids"].shape, -100)
         for row, target in zip(rows, labels, strict=True):
-            target[torch.tensor(row.starts)] = torch.tensor(row.labels)
+            target[torch.tensor(row.starts, dtype=torch.long)] = torch.tensor(row.labels, dtype=torch.long)
         self.model.num_labels = self.model.classifier.out_features
         self.model(**batch, labels=labels).loss.backward()
         optimizer.step()
@@ -313,11 +314,11 @@ def long_document(pruned: Any, late: Any, folder: str, schema: LabelSchema, thre
     bare = {"doc_key": "long", "sentences": document["sentences"], "ner": [[] for _ in document["sentences"]]}
     tokenize = WordTokenizer(pruned.tokenizer)
     runs: dict[str, Callable[[], Any]] = {"own": partial(predict_all, pruned, tokenize, [bare])}
-    for name, model in (("shared", pruned), ("late", late)):
-        sharing = copy.deepcopy(model)
-        sharing.config.shared_windows = True
-        runs[name] = partial(predict_all, sharing, tokenize, [bare])
-    runs["token_classifier"] = TokenClassifier(sharing, [bare]).predict
+    sharing = {"shared": copy.deepcopy(pruned), "late": copy.deepcopy(late)}
+    for name, model in sharing.items():
+        model.config.shared_windows = True
+        runs[name] = partial(predict_all, model, tokenize, [bare])
+    runs["token_classifier"] = TokenClassifier(sharing["shared"], [bare]).predict
     times = seconds(runs, 3)
     times["eager"] = Workload("entity_inference", "eager", "minilm", threads, schema, [bare]).measure()["seconds"]
     return {
@@ -380,6 +381,8 @@ def inference_part(case: Case) -> dict[str, Any]:
 
 def rivals_part(case: Case) -> dict[str, Any]:
     """Throughput of other libraries against the token classifier, whose turns beside them are slower."""
+    if not (case.options.spanmarker or case.options.gliner):
+        return {}
     config = case.models["exact"].config
     job = {
         "encoder": resolve_encoder("minilm"),
@@ -394,8 +397,8 @@ def rivals_part(case: Case) -> dict[str, Any]:
         for library, python in (("spanmarker", case.options.spanmarker), ("gliner", case.options.gliner)):
             if python is not None:
                 runs[library], versions[library] = stack.enter_context(rival(library, python, job))
-        times = seconds(runs, 3) if len(runs) > 1 else {}
-    own = times.pop("token_classifier", 0.0)
+        times = seconds(runs, 3)
+    own = times.pop("token_classifier")
     ratios = {name: {"vs_token_classifier": own / value} for name, value in times.items()}
     return {"versions": versions, "rivals": ratios, "seconds": {"rivals": times}}
 
@@ -510,18 +513,20 @@ def main() -> None:
         "versions": {"python": platform.python_version()} | {module.__name__: module.__version__ for module in modules},
         "machine": {"processor": platform.machine(), "cores": os.cpu_count(), "load_average": os.getloadavg()},
     }
-    # Parts that were measured by themselves say where.
-    report: dict[str, Any] = run
-    if options.parts:
-        report = json.loads(options.json.read_text())
-        report.setdefault("measured_later", {}).update(dict.fromkeys(options.parts, run))
+    report: dict[str, Any] = json.loads(options.json.read_text()) if options.parts else run
     for name in options.parts or PARTS:
         print(f"{name} ...", flush=True)
-        merge(report, PARTS[name](case))
-    report["targets"] = check_targets(report)
-    options.json.write_text(json.dumps(report, indent=1) + "\n")
+        found = PARTS[name](case)
+        if options.parts and not found:
+            parser.error(f"--parts {name}: an option that it needs is missing")
+        merge(report, found)
+        if options.parts:
+            merge(report, {"measured_later": {name: run}})
+        report["targets"] = check_targets(report)
+        # A later part may fail.
+        options.json.write_text(json.dumps(report, indent=1) + "\n")
     if options.plot:
-        shown = report["entity"] | report["joint"] | report["rivals"]
+        shown = report["entity"] | report["joint"] | report.get("rivals", {})
         draw_bars(options.plot, {name: row["vs_token_classifier"] for name, row in shown.items()})
     for path, row in report["targets"].items():
         print(f"{path:<45}{row['measured']:8.2f}   target{row['target']:6}   {'met' if row['met'] else 'MISSED'}")

@@ -6,8 +6,9 @@ MODEL is an entity model that was trained with shared windows (`price_models.py 
 and TEXTS is a brat folder with long documents (LitBank). A sentence of a shared window has a part of the window or more
 as context on each side: this script sets that part. `own` has a window for each sentence.
 
-`read` is the number of subwords of all windows over those of the text. F1 and `read` are of SciERC, by windows of the
-model's size and of half of it; `read_long` is of TEXTS, by windows of 256 subwords. The same weights read all of them.
+F1 is of SciERC's abstracts as they are (`abstracts`), and of long documents that are 20 abstracts each (`joined`). The
+same weights read all of them, by windows of the model's size. `read` is the number of subwords of all windows over
+those of the text, on the test split; of TEXTS it is by windows of 256 subwords.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from unittest.mock import patch
 import torch
 import transformers
 
+import plmarker
 from plmarker import PLMarkerForEntityRecognition
 from plmarker.data.formats import read_corpus
 from plmarker.data.loading import load_split
@@ -33,6 +35,23 @@ from plmarker.trainers import evaluate_documents
 PARTS, LONG_WINDOW = (4, 8, 16, 32), 256
 # [CLS] and [SEP].
 SPECIAL = 2
+# Abstracts of a long document.
+JOINED = 20
+
+
+def joined(documents: list[Any]) -> list[Any]:
+    """Documents of `JOINED` documents each. Words are counted on."""
+    found = []
+    for first in range(0, len(documents), JOINED):
+        long: dict[str, Any] = {"doc_key": f"joined-{first}", "sentences": [], "ner": []}
+        for document in documents[first : first + JOINED]:
+            before = sum(map(len, long["sentences"]))
+            long["sentences"] += document["sentences"]
+            for entities in document["ner"]:
+                moved = [{**e, "start": e["start"] + before, "end": e["end"] + before} for e in entities]
+                long["ner"].append(moved)
+        found.append(long)
+    return found
 
 
 def share_read(documents: Sequence[Any], tokenize: WordTokenizer, room: int, shared: bool) -> float:
@@ -60,21 +79,33 @@ def main() -> None:
     splits = {name: list(load_split(options.data, name)) for name in ("validation", "test")}
     long = list(read_corpus(options.long, ReadingReport()))
     size = model.config.max_seq_length
-
-    def measure(size: int, shared: bool) -> dict[str, float]:
-        model.config.update({"max_seq_length": size, "shared_windows": shared})
-        found = {"read": share_read(splits["test"], tokenize, size - SPECIAL, shared)}
-        for name, documents in splits.items():
-            found[name] = evaluate_documents(documents, model.tokenizer, model).metrics["ent_f1"]
-        return found
-
-    report: dict[str, Any] = {}
+    corpora = {
+        "abstracts": splits,
+        "joined": {name: joined(documents) for name, documents in splits.items()},
+    }
+    report: dict[str, Any] = {
+        "model": options.model.name,
+        "max_seq_length": size,
+        "versions": {module.__name__: module.__version__ for module in (plmarker, torch, transformers)},
+        "context": {},
+    }
+    print("| least context | long: read | abstracts: read | Ent F1 | joined: read | Ent F1 |")
     for part in (None, *PARTS):
+        shared = part is not None
+        model.config.shared_windows = shared
+        name, row = f"1/{part}" if shared else "own", {}
         with patch.object(windows_plmarker, "CONTEXT_PARTS", part):
-            row: dict[str, Any] = {str(n): measure(n, part is not None) for n in (size, size // 2)}
-            row["read_long"] = share_read(long, tokenize, LONG_WINDOW - SPECIAL, part is not None)
-        report["own" if part is None else f"1/{part}"] = row
-        print(json.dumps(row), flush=True)
+            for corpus, documents in corpora.items():
+                row[corpus] = {"read": share_read(documents["test"], tokenize, size - SPECIAL, shared)} | {
+                    split: evaluate_documents(part_of, model.tokenizer, model).metrics["ent_f1"]
+                    for split, part_of in documents.items()
+                }
+            row["long"] = {"read": share_read(long, tokenize, LONG_WINDOW - SPECIAL, shared)}
+        report["context"][name] = row
+        cells = [
+            f"{v['read']:.2f} | {100 * v['validation']:.1f} / {100 * v['test']:.1f}" for v in map(row.get, corpora)
+        ]
+        print(f"| {name} | {' | '.join(cells)} | {row['long']['read']:.2f} |", flush=True)
     options.json.write_text(json.dumps(report, indent=1) + "\n")
 
 
