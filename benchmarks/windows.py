@@ -89,11 +89,12 @@ def main() -> None:
         "versions": {module.__name__: module.__version__ for module in (plmarker, torch, transformers)},
         "context": {},
     }
-    print("| least context | long: read | abstracts: read | Ent F1 | joined: read | Ent F1 |")
+    print("| least context | abstracts: read | Ent F1 | joined: read | Ent F1 | long: read |")
     for part in (None, *PARTS):
         shared = part is not None
         model.config.shared_windows = shared
-        name, row = f"1/{part}" if shared else "own", {}
+        name = f"1/{part}" if shared else "own"
+        row: dict[str, dict[str, float]] = {}
         with patch.object(windows_plmarker, "CONTEXT_PARTS", part):
             for corpus, documents in corpora.items():
                 row[corpus] = {"read": share_read(documents["test"], tokenize, size - SPECIAL, shared)} | {
@@ -102,9 +103,9 @@ def main() -> None:
                 }
             row["long"] = {"read": share_read(long, tokenize, LONG_WINDOW - SPECIAL, shared)}
         report["context"][name] = row
-        cells = [
-            f"{v['read']:.2f} | {100 * v['validation']:.1f} / {100 * v['test']:.1f}" for v in map(row.get, corpora)
-        ]
+        cells = []
+        for found in map(row.__getitem__, corpora):
+            cells += [f"{found['read']:.2f}", f"{100 * found['validation']:.1f} / {100 * found['test']:.1f}"]
         print(f"| {name} | {' | '.join(cells)} | {row['long']['read']:.2f} |", flush=True)
     options.json.write_text(json.dumps(report, indent=1) + "\n")
 

@@ -119,7 +119,7 @@ class _ConfiguredRows(DocumentRows):
         try:
             config = self.config_class(**values)
         except StrictDataclassError as error:
-            raise PLMarkerError(f"{type(self).__name__}: {one_line(error)}") from None
+            raise PLMarkerError(f"{type(self).__name__}: {one_line(error.__cause__ or error)}") from None
         super().__init__(task_of(config), tokenizer, training, seed)
 
 

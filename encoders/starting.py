@@ -13,7 +13,15 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
 from ..modeling.base_plmarker import to_device
-from ..modeling.configuration_plmarker import PAIR_DROPOUT, PAIR_WEIGHT, PLMarkerConfig, PLMarkerTaskConfig, is_hub_id
+from ..modeling.configuration_plmarker import (
+    PAIR_DROPOUT,
+    PAIR_WEIGHT,
+    PLMarkerConfig,
+    PLMarkerEntityConfig,
+    PLMarkerRelationConfig,
+    PLMarkerTaskConfig,
+    is_hub_id,
+)
 from ..modeling.encoders_plmarker import add_marker_tokens, check_window
 from ..modeling.modeling_plmarker import PLMarkerForEntityRecognition, PLMarkerForRelationExtraction, PLMarkerModel
 from ..modeling.schema_plmarker import LabelSchema, PLMarkerError, one_line
@@ -269,7 +277,7 @@ def shared_config(
             pair_dropout=pair_dropout,
         )
     except StrictDataclassError as error:
-        raise PLMarkerError(f"shared_encoder: {one_line(error)}") from None
+        raise PLMarkerError(f"shared_encoder: {one_line(error.__cause__ or error)}") from None
 
 
 def build_config(
@@ -286,14 +294,17 @@ def build_config(
     """
     for name in values:
         if name not in config_class.__dataclass_fields__:
-            raise PLMarkerError(f"{config_class.__name__} has no field {name!r}")
+            others: list[Any] = [PLMarkerEntityConfig, PLMarkerRelationConfig]
+            having = [kind.__name__ for kind in others if name in kind.__dataclass_fields__]
+            hint = f"; it is a field of {having[0]}" if having else ""
+            raise PLMarkerError(f"{config_class.__name__} has no field {name!r}{hint}")
     if values.get("dtype") is not None:
         _dtype(values["dtype"])
     fields: dict[str, Any] = {**schema.to_dict(), **values}
     try:
         return config_class(encoder_config=encoder_config, pad_token_id=tokenizer.pad_token_id, **fields)
     except StrictDataclassError as error:
-        raise PLMarkerError(f"{config_class.__name__}: {one_line(error)}") from None
+        raise PLMarkerError(f"{config_class.__name__}: {one_line(error.__cause__ or error)}") from None
 
 
 @torch.no_grad()

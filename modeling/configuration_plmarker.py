@@ -87,12 +87,12 @@ class PLMarkerTaskConfig(_SafeConfig):
     marker_tokens: list[str] = field(default_factory=list)
     marker_token_ids: list[int] = field(default_factory=list)
     pad_token_id: int | None = None
-    nil_weight: float = 1.0
-    head_dropout: float | None = None
+    nil_weight: float | int = 1.0
+    head_dropout: float | int | None = None
     compat: str | None = None
     quirks: list[str] | None = None
-    temperature: float = 1.0
-    thresholds: dict[str, float] = field(default_factory=dict)
+    temperature: float | int = 1.0
+    thresholds: dict[str, float | int] = field(default_factory=dict)
     training_run: dict[str, Any] | None = None
     tokenizer_hash: str | None = None
 
@@ -192,9 +192,9 @@ class PLMarkerEntityConfig(PLMarkerTaskConfig):
     grouping: str = "consecutive"
     flat: bool = False
     pruner_size: int = 0
-    pruner_threshold: float = 0.0
-    pruner_keep_f1: float = 0.997
-    pruner_recall: float | None = None
+    pruner_threshold: float | int = 0.0
+    pruner_keep_f1: float | int = 0.997
+    pruner_recall: float | int | None = None
     late_layers: int | None = None
 
     def validate_pruner(self):
@@ -328,8 +328,8 @@ class PLMarkerConfig(_SafeConfig):
     entity_config: SubConfig = None
     relation_config: SubConfig = None
     shared_encoder: bool = False
-    pair_weight: float = PAIR_WEIGHT
-    pair_dropout: float = PAIR_DROPOUT
+    pair_weight: float | int = PAIR_WEIGHT
+    pair_dropout: float | int = PAIR_DROPOUT
     training_run: dict[str, Any] | None = None
 
     def __post_init__(self, **kwargs):
@@ -344,18 +344,19 @@ class PLMarkerConfig(_SafeConfig):
 
     def validate_shared_encoder(self):
         """Two models share text states where they read the same windows."""
-        if not self.shared_encoder:
-            return
-        entity, relation = self.entity_config, self.relation_config
         if not 0 < self.pair_weight < float("inf"):
             raise ValueError(f"pair_weight is a number above 0, got {self.pair_weight}")
         if not 0.0 <= self.pair_dropout < 1.0:
             raise ValueError(f"pair_dropout is from 0 to below 1, got {self.pair_dropout}")
+        if not self.shared_encoder:
+            return
+        entity, relation = self.entity_config, self.relation_config
         if relation is None or relation.subject_markers != "shared":
             raise ValueError("shared_encoder needs a relation_config with subject_markers 'shared'")
         for name in ("max_seq_length", "shared_windows"):
-            if getattr(entity, name) != getattr(relation, name):
-                raise ValueError(f"shared_encoder needs one {name} for both models")
+            ours, theirs = getattr(entity, name), getattr(relation, name)
+            if ours != theirs:
+                raise ValueError(f"both models need one {name}: entity has {ours}, relation has {theirs}")
 
     @property
     def parts(self) -> list[PLMarkerTaskConfig]:

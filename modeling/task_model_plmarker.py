@@ -292,7 +292,8 @@ class PLMarkerPreTrainedModel(PLMarkerBaseModel):
                 states = TextStates(layout.text, list(kept[:half]), list(kept[half:]), arguments=text.arguments)
                 tokens = index[place].flatten()
                 if enter_at:
-                    assert self.late_entry is not None
+                    if self.late_entry is None:
+                        raise PLMarkerError("late_layers was set on a model that was made without late markers")
                     inputs = self.late_entry(inputs, text.inputs[enter_at][index[place]])
                 markers = run_markers(
                     self.encoder, states, layout, inputs.flatten(0, 1), self.position_offset, enter_at, tokens

@@ -31,7 +31,7 @@ class Task:
 
     Args:
         model: fields of the model's config and `marker_init`, as `from_encoder` takes them.
-        training: fields of `transformers.TrainingArguments`.
+        training: fields of `transformers.TrainingArguments`, and `batch_tokens` of [`PLMarkerTrainer`].
         peft: options of a LoRA adapter, as `add_lora` takes them, `{}` for its defaults; None trains all of the model.
     """
 
@@ -55,7 +55,7 @@ class Experiment:
             `training` in `entity` and `relation`.
         pair_weight: weight of decisions about pairs in the loss, with `shared_encoder` alone.
         pair_dropout: share of the windows of a batch whose pairs do not count in it, with `shared_encoder` alone.
-        training: fields of `transformers.TrainingArguments`, with `shared_encoder` alone.
+        training: as in [`Task`], with `shared_encoder` alone.
         symmetric_labels: the relation labels that have no direction.
         entity_labels, relation_labels: the labels. Without them they are collected from the data.
         constraints: what relations may join, by relation label, as [`LabelSchema`] takes it; or `learned`, from the
@@ -122,7 +122,12 @@ _HINTS = get_type_hints(TrainingArguments)
 # Fields whose work the command does.
 ELSEWHERE = {"resume_from_checkpoint": ": train it with --resume, which continues each model from its last checkpoint"}
 _NO_FIELDS = {*EXPERIMENT_FIELDS, *ELSEWHERE}
-Training = _typed("Training", {name: _HINTS[name] for name in TRAINING_FIELDS if name not in _NO_FIELDS})
+# `batch_tokens` is an argument of the Trainer, and belongs to the training all the same.
+Training = _typed(
+    "Training",
+    {name: _HINTS[name] for name in TRAINING_FIELDS if name not in _NO_FIELDS}
+    | {"batch_tokens": Annotated[int, Field(gt=0)] | None},
+)
 
 
 def load_experiment(

@@ -56,8 +56,7 @@ def measure_pruner(
     Raises:
         PLMarkerError: for a model without a pruner or without its tokenizer, and where there is no sentence.
     """
-    if getattr(model, "pruner", None) is None:
-        raise PLMarkerError("the model has no pruner: train it with pruner_size, such as 128")
+    _check_pruner(model)
     task = model.task
     levels = [0.0, *thresholds]
     evaluators = [EntityEvaluator(task) for _ in levels]
@@ -75,6 +74,13 @@ def measure_pruner(
         PrunerFigures(level, *count.figures, value, f1[0])
         for level, count, value in list(zip(levels, counts, f1, strict=True))[1:]
     ]
+
+
+def _check_pruner(model: Any) -> None:
+    if getattr(model, "pruner", None) is None:
+        if getattr(getattr(model, "entity", None), "pruner", None) is not None:
+            raise PLMarkerError("this is a combined model: pass model.entity, which has the pruner")
+        raise PLMarkerError("the model has no pruner: train it with pruner_size, such as 128")
 
 
 def _evaluation_documents(
@@ -116,6 +122,7 @@ def tune_pruner(
         >>> tune_pruner(model, ds["validation"], recall=0.98).spans  # doctest: +SKIP
         9.1
     """
+    _check_pruner(model)
     if keep_f1 is not None and recall is not None:
         raise PLMarkerError("give keep_f1 or recall, not both")
     if keep_f1 is None and recall is None:

@@ -106,6 +106,8 @@ class PLMarkerTrainer(Trainer):
                 f"PLMarkerTrainer trains the model of one task, or one with a shared encoder, not this "
                 f"{type(shape).__name__}: train model.entity and model.relation, each with a Trainer of its own"
             )
+        if batch_tokens is not None and (not isinstance(batch_tokens, int) or batch_tokens < 1):
+            raise PLMarkerError(f"batch_tokens is a whole number above 0, or None, got {batch_tokens!r}")
         self.batch_tokens = batch_tokens
         self.entity_types = entity_types and checked_entity_types(entity_types)
         self.task_config = shape.config

@@ -71,6 +71,7 @@ SHOWN_ARGUMENTS = (
     "max_steps",
     "learning_rate",
     "per_device_train_batch_size",
+    "batch_tokens",
     "warmup_steps",
     "weight_decay",
 )
@@ -355,6 +356,7 @@ def _trainer(run: _Run, name: str, rehearses: bool = False) -> tuple[Any, PLMark
             adapted or model,
             arguments,
             processing_class=run.tokenizer,
+            batch_tokens=task.training.get("batch_tokens"),
             entity_types=experiment.entity_types,
             **rows,
         )
@@ -438,7 +440,7 @@ def _arguments(run: _Run, name: str) -> TrainingArguments:
         values["load_best_model_at_end"] = given.get("save_strategy", strategy) in (strategy, SaveStrategy.BEST)
         if "eval_steps" in given:
             values["save_steps"] = given["eval_steps"]
-    values |= given
+    values |= {key: value for key, value in given.items() if key != "batch_tokens"}
     folder = str(Path(run.experiment.output_dir) / name)
     try:
         refuse_fields(values)

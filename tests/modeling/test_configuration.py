@@ -107,6 +107,19 @@ def test_a_value_of_the_wrong_type_is_an_error_that_names_the_field():
         entity_config(max_seq_length="long")
 
 
+def test_whole_numbers_are_numbers(tmp_path):
+    values = {"nil_weight": 2, "temperature": 1, "head_dropout": 0, "pruner_size": 8, "pruner_keep_f1": 1}
+    entity = PLMarkerEntityConfig(encoder_config=ENCODER, **LABELS, **values)
+    config = PLMarkerConfig(entity_config=entity, pair_weight=5, pair_dropout=0)
+    config.save_pretrained(tmp_path)
+    loaded = AutoConfig.from_pretrained(tmp_path)
+    assert (loaded.pair_weight, loaded.pair_dropout) == (5, 0)
+    assert {name: getattr(loaded.entity_config, name) for name in values} == values
+    for wrong in ({"pair_dropout": 30}, {"pair_weight": 0}):
+        with pytest.raises(StrictDataclassError, match=f"{next(iter(wrong))} is"):
+            PLMarkerConfig(entity_config=entity, **wrong)
+
+
 def test_two_configs_share_no_list():
     PLMarkerEntityConfig().entity_labels.append("PER")
     assert PLMarkerEntityConfig().entity_labels == []

@@ -345,3 +345,5 @@ def test_from_encoder_gives_each_part_its_own_marker_tokens(schema):
     assert two.config.relation_config.subject_markers == "solid"
     with pytest.raises(PLMarkerError, match="shared_windows"):
         PLMarkerModel.from_encoder("minilm", schema=schema, shared_encoder=True, relation={"shared_windows": True})
+    with pytest.raises(PLMarkerError, match="a field of PLMarkerEntityConfig"):
+        PLMarkerModel.from_encoder("minilm", schema=schema, shared_encoder=True, late_layers=2)

@@ -165,6 +165,13 @@ def test_all_layers_are_the_exact_method():
         torch.testing.assert_close(late(**batch).logits, exact(**batch).logits)
 
 
+def test_late_markers_need_a_model_that_was_made_with_them():
+    exact = tiny_model("bert")
+    exact.config.late_layers = 1
+    with pytest.raises(PLMarkerError, match="without late markers"):
+        exact(**span_batch(exact))
+
+
 @pytest.mark.parametrize(
     ("family", "values", "message"),
     [

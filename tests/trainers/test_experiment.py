@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from transformers import TrainingArguments
 
+from plmarker.cli.train import training_overrides
 from plmarker.data.presets import load_preset
 from plmarker.data.settings import read_settings
 from plmarker.hub.loading import EXPERIMENT_FILE
@@ -17,7 +18,7 @@ from plmarker.modeling.modeling_plmarker import PLMarkerForEntityRecognition, PL
 from plmarker.modeling.schema_plmarker import PLMarkerError
 from plmarker.trainers.experiment import load_experiment
 from plmarker.trainers.resuming import DOCUMENTS, check_same, identity, last_checkpoint
-from plmarker.trainers.training import _arguments, _Run, run_experiment
+from plmarker.trainers.training import _arguments, _loaded, _Run, _trainer, run_experiment
 
 CONFIG_CLASSES = {
     "entity": PLMarkerForEntityRecognition.config_class,
@@ -313,6 +314,24 @@ def test_dotted_settings_reach_into_the_file() -> None:
         with pytest.raises(PLMarkerError) as error:
             load_experiment("demo", settings={key: 1})
         assert expected in str(error.value)
+
+
+def test_tokens_of_a_batch_are_an_argument_of_the_training(tmp_path: Path) -> None:
+    usual = {"encoder": "minilm", "dataset": "sample", "output_dir": str(tmp_path / "out")}
+    shared = {"shared_encoder": True, "entity": {}, "relation": {}, "training": {"batch_tokens": 300}}
+    file = tmp_path / "my.yaml"
+    for values, name in (({"entity": {"training": {"batch_tokens": 300}}}, "entity"), (shared, "shared")):
+        file.write_text(json.dumps({**usual, **values}))
+        experiment = load_experiment(file)
+        _, trainer = _trainer(_loaded(experiment, None), name)
+        assert trainer.batch_tokens == 300
+        assert trainer.args.learning_rate == 5e-5
+        assert experiment.tasks[name].training == {"batch_tokens": 300}
+        assert len(trainer.get_train_dataloader()) > len(trainer.train_dataset) // 8
+    experiment = load_experiment("demo", training_overrides(["--batch_tokens", "4096"]))
+    assert [task.training["batch_tokens"] for task in experiment.tasks.values()] == [4096, 4096]
+    with pytest.raises(PLMarkerError, match=r"'entity\.training\.batch_tokens' should be greater than 0"):
+        load_experiment("demo", {"batch_tokens": 0})
 
 
 def test_yaml_that_explodes_or_nests_without_end_is_one_sentence(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 from datasets import Dataset
 from transformers import AutoModel, TrainingArguments
 
-from plmarker import LabelSchema, PLMarkerError, PLMarkerForEntityRecognition, PLMarkerTrainer
+from plmarker import LabelSchema, PLMarkerError, PLMarkerForEntityRecognition, PLMarkerModel, PLMarkerTrainer
 from plmarker.modeling.windows_plmarker import WordTokenizer
 from plmarker.trainers import evaluate_documents, measure_pruner, tune_pruner
 from plmarker.trainers.examples import EvaluationDocuments
@@ -106,6 +106,9 @@ def test_models_without_a_pruner_and_empty_corpora_are_refused(trained, document
         model.extract("Ann works.", pruner_threshold=0.5)
     with pytest.raises(PLMarkerError, match="no sentence"):
         tune_pruner(trained.model, [])
+    combined = PLMarkerModel.from_models(trained.model, None, trained.model.tokenizer)
+    with pytest.raises(PLMarkerError, match=r"model\.entity"):
+        tune_pruner(combined, documents)
 
 
 def test_without_an_evaluation_set_no_span_is_pruned(still_encoder, documents, tmp_path, caplog):

@@ -162,6 +162,15 @@ def test_training_with_a_token_budget_learns_and_resumes(
     torch.testing.assert_close(weights[0], weights[1])
 
 
+@pytest.mark.parametrize("wrong", [0, -5, 512.5, "4096"])
+def test_tokens_of_a_batch_are_a_whole_number_above_zero(
+    wrong: Any, tiny_encoder: str, schema: LabelSchema, tmp_path: Path
+) -> None:
+    model = PLMarkerForEntityRecognition.from_encoder(tiny_encoder, schema, max_seq_length=64)
+    with pytest.raises(PLMarkerError, match="batch_tokens"):
+        PLMarkerTrainer(model, TrainingArguments(str(tmp_path), report_to="none"), batch_tokens=wrong)
+
+
 def test_one_object_of_arguments_serves_two_trainers_and_is_not_written_to(
     tiny_encoder: str, schema: LabelSchema, documents: Dataset, tmp_path: Path
 ) -> None:
