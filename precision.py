@@ -20,6 +20,11 @@ LEAST_GAIN = 1.5
 
 
 @lru_cache
+def bfloat16_gain() -> float:
+    """Speed of a linear layer in bfloat16 over its speed in float32, on this CPU; measured once a process."""
+    return _seconds(torch.float32) / _seconds(torch.bfloat16)
+
+
 def fastest_cpu_dtype() -> torch.dtype:
     """`torch.bfloat16` where it is clearly faster than `torch.float32` on this CPU, else `torch.float32`.
 
@@ -30,10 +35,14 @@ def fastest_cpu_dtype() -> torch.dtype:
     Example:
         >>> model = AutoModel.from_pretrained("org/plmarker-scierc", dtype=fastest_cpu_dtype())  # doctest: +SKIP
     """
-    gain = _seconds(torch.float32) / _seconds(torch.bfloat16)
-    if gain >= LEAST_GAIN:
+    if bfloat16_gain() >= LEAST_GAIN:
         return torch.bfloat16
-    logger.warning("bfloat16 runs at %.2f times the speed of float32 on this CPU: staying with float32", gain)
+    logger.warning(
+        "bfloat16 linear layers run at %.2f times the speed of float32 on this CPU, and a model gains only from %g "
+        "times on: staying with float32",
+        bfloat16_gain(),
+        LEAST_GAIN,
+    )
     return torch.float32
 
 

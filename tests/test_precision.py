@@ -14,6 +14,8 @@ from plmarker import (
     fastest_cpu_dtype,
     precision,
 )
+from plmarker.cli import models
+from plmarker.precision import bfloat16_gain
 
 
 @pytest.mark.parametrize(
@@ -22,11 +24,24 @@ from plmarker import (
 def test_bfloat16_must_be_faster(seconds, expected, monkeypatch, caplog):
     times = dict(zip((torch.float32, torch.bfloat16), seconds, strict=True))
     monkeypatch.setattr(precision, "_seconds", times.__getitem__)
-    fastest_cpu_dtype.cache_clear()
+    bfloat16_gain.cache_clear()
     with caplog.at_level(logging.WARNING):
         assert fastest_cpu_dtype() == expected
     assert ("float32" in caplog.text) == (expected == torch.float32)
-    fastest_cpu_dtype.cache_clear()
+    bfloat16_gain.cache_clear()
+
+
+def test_bfloat16_that_is_slower_is_warned_of(monkeypatch, caplog, make_tiny_model, minilm_tokenizer, tmp_path):
+    PLMarkerModel.from_models(make_tiny_model(PLMarkerForEntityRecognition), None, minilm_tokenizer).save_pretrained(
+        tmp_path
+    )
+    for gain in (0.2, 2.0):
+        monkeypatch.setattr(models, "bfloat16_gain", lambda gain=gain: gain)
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            loaded = models.load_models([str(tmp_path)], "cpu", dtype="bfloat16")
+        assert loaded.entity.dtype == torch.bfloat16
+        assert ("--dtype auto" in caplog.text) == (gain < 1)
 
 
 def test_the_self_test_measures_both_types():
