@@ -21,7 +21,7 @@ BRACKETS = {"-LRB-": "(", "-RRB-": ")", "-LSB-": "[", "-RSB-": "]", "-LCB-": "{"
 # A stream of documents must not fill the memory with words.
 MAX_KNOWN_WORDS = 500_000
 
-# Shared windows give a sentence at least this part of a window as context on each side.
+# Shared windows give a sentence the room of a window over this as context on each side, or more.
 CONTEXT_PARTS = 16
 
 # Tokenizers reserve these families of unused tokens. Marker tokens are taken from them.
