@@ -43,7 +43,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -329,6 +329,12 @@ def long_document(pruned: Any, late: Any, folder: str, schema: LabelSchema, thre
     }
 
 
+@cache
+def entity_model(folder: Path) -> Any:
+    """An entity model, which is loaded once."""
+    return PLMarkerForEntityRecognition.from_pretrained(folder).eval()
+
+
 @dataclass
 class Case:
     """What the parts of the benchmark measure: models, documents, and the arguments of the command."""
@@ -337,7 +343,7 @@ class Case:
     documents: list[Any]
     schema: LabelSchema
 
-    @cached_property
+    @property
     def models(self) -> dict[str, Any]:
         """The entity models."""
         return {name: self.model(name) for name in MODELS if name != "shared"}
@@ -349,7 +355,7 @@ class Case:
 
     def model(self, name: str) -> Any:
         """One entity model."""
-        return PLMarkerForEntityRecognition.from_pretrained(self.folders[name]).eval()
+        return entity_model(self.folders[name])
 
     @property
     def few(self) -> list[Any]:

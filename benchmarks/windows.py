@@ -56,12 +56,13 @@ def joined(documents: list[Any]) -> list[Any]:
 
 def share_read(documents: Sequence[Any], tokenize: WordTokenizer, room: int, shared: bool) -> float:
     """Subwords of all windows over subwords of the text."""
-    read = 0
+    read = length = 0
     for document in documents:
         segmented = segment(document["sentences"], tokenize, room, shared)
+        length += len(segmented.subwords.ids)
         numbers = range(len(segmented.sentences))
         read += sum(window.length for window in {r.window for number in numbers for r in segmented.readings(number)})
-    return read / sum(len(tokenize([w for s in document["sentences"] for w in s]).ids) for document in documents)
+    return read / length
 
 
 def main() -> None:

@@ -115,13 +115,13 @@ def training_overrides(rest: Sequence[str]) -> dict[str, Any]:
             name, value = name.split("=", 1)
             items.insert(0, value)
         key = name.removeprefix("--").replace("-", "_")
-        if not name.startswith("--") or (key not in TRAINING_FIELDS and key != "batch_tokens"):
+        if not name.startswith("--") or key not in TRAINING_FIELDS:
             hint = hint_for_field(key, TRAINING_FIELDS)
             raise PLMarkerError(
                 f"unknown option {name!r}: not an option of train, nor a field of TrainingArguments{hint}"
             )
         is_flag = not items or items[0].startswith("--")
-        if is_flag and (key not in TRAINING_FIELDS or "bool" not in str(TRAINING_FIELDS[key].type)):
+        if is_flag and "bool" not in str(TRAINING_FIELDS[key]):
             raise PLMarkerError(f"option {name!r} needs a value")
         overrides[key] = True if is_flag else read_value(items.pop(0))
     return overrides

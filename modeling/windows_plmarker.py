@@ -176,14 +176,12 @@ class SegmentedDocument:
     room: int
     shared: bool = False
     _readings: dict[int, list[Reading]] = field(default_factory=dict)
-    _bounds: dict[int, tuple[list[int], list[int]]] = field(default_factory=dict)
 
     def readings(self, sentence: int) -> list[Reading]:
         """The windows that read a sentence; none for a sentence without words."""
         if sentence not in self._readings:
             pieces = _pieces(self.subwords.word_starts, *self.sentences[sentence], self.room)
             self._readings[sentence] = [Reading(first, last, self._window(first, last)) for first, last in pieces]
-            self._bounds[sentence] = [first for first, _ in pieces], [last for _, last in pieces]
         return self._readings[sentence]
 
     def whole_window(self, sentence: int) -> Window | None:
@@ -219,8 +217,9 @@ class SegmentedDocument:
         starts = self.subwords.word_starts
         start, stop = starts[first_word], starts[last_word + 1]
         # A sentence may have many windows. Only those that are near are looked at.
-        readings, first_words, last_words = self.readings(sentence), *self._bounds[sentence]
-        near = readings[bisect_left(last_words, last_word) : bisect_right(first_words, first_word)]
+        readings = self.readings(sentence)
+        first = bisect_left(readings, last_word, key=attrgetter("last_word"))
+        near = readings[first : bisect_right(readings, first_word, key=attrgetter("first_word"))]
         if len(near) == 1:
             return near[0].window
         if near:

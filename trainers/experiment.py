@@ -22,7 +22,11 @@ from ..modeling.configuration_plmarker import PAIR_DROPOUT, PAIR_WEIGHT, PLMarke
 from ..modeling.schema_plmarker import PLMarkerError
 from .checks import hint_for_field
 
-TRAINING_FIELDS = {item.name: item for item in fields(TrainingArguments) if item.init}
+_HINTS = get_type_hints(TrainingArguments)
+# Arguments of the Trainer that belong to a training all the same.
+TRAINER_FIELDS: dict[str, Any] = {"batch_tokens": Annotated[int, Field(gt=0)] | None}
+# What a training may say, and its types.
+TRAINING_FIELDS = {item.name: _HINTS[item.name] for item in fields(TrainingArguments) if item.init} | TRAINER_FIELDS
 
 
 @dataclass
@@ -118,16 +122,10 @@ def _typed(name: str, types: dict[str, Any], strict: bool = False) -> Any:
 
 Percent = Annotated[float, Field(gt=0, lt=100)]
 Reported = _typed("Reported", {"source": str, **dict.fromkeys(("ent_f1", "rel_f1", "rel_strict_f1"), Percent)})
-_HINTS = get_type_hints(TrainingArguments)
 # Fields whose work the command does.
 ELSEWHERE = {"resume_from_checkpoint": ": train it with --resume, which continues each model from its last checkpoint"}
 _NO_FIELDS = {*EXPERIMENT_FIELDS, *ELSEWHERE}
-# `batch_tokens` is an argument of the Trainer, and belongs to the training all the same.
-Training = _typed(
-    "Training",
-    {name: _HINTS[name] for name in TRAINING_FIELDS if name not in _NO_FIELDS}
-    | {"batch_tokens": Annotated[int, Field(gt=0)] | None},
-)
+Training = _typed("Training", {name: kind for name, kind in TRAINING_FIELDS.items() if name not in _NO_FIELDS})
 
 
 def load_experiment(

@@ -47,7 +47,7 @@ from ..modeling.schema_plmarker import LabelSchema, PLMarkerError, one_line
 from ..modeling.tasks_plmarker import task_of
 from .checks import check_arguments, refuse_fields
 from .evaluation import evaluate_documents
-from .experiment import LEARNED, Experiment, Task
+from .experiment import LEARNED, TRAINER_FIELDS, Experiment, Task
 from .metrics import Metrics
 from .resuming import (
     FINISHED_FILE,
@@ -356,7 +356,7 @@ def _trainer(run: _Run, name: str, rehearses: bool = False) -> tuple[Any, PLMark
             adapted or model,
             arguments,
             processing_class=run.tokenizer,
-            batch_tokens=task.training.get("batch_tokens"),
+            **{key: value for key, value in task.training.items() if key in TRAINER_FIELDS},
             entity_types=experiment.entity_types,
             **rows,
         )
@@ -440,7 +440,7 @@ def _arguments(run: _Run, name: str) -> TrainingArguments:
         values["load_best_model_at_end"] = given.get("save_strategy", strategy) in (strategy, SaveStrategy.BEST)
         if "eval_steps" in given:
             values["save_steps"] = given["eval_steps"]
-    values |= {key: value for key, value in given.items() if key != "batch_tokens"}
+    values |= {key: value for key, value in given.items() if key not in TRAINER_FIELDS}
     folder = str(Path(run.experiment.output_dir) / name)
     try:
         refuse_fields(values)
